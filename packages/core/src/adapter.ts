@@ -1,0 +1,48 @@
+/** What an adapter for a framework needs of core; outside semantic versioning. */
+import type { Server, Socket } from 'node:net';
+import { type Endless, readinessOf } from './endless.js';
+import { shared } from './one-copy.js';
+import type { Readiness } from './readiness/handler.js';
+import type { Settings } from './settings.js';
+
+const { lifecycle, endless } = shared();
+
+/** First use: from now on endless sees every server that begins to listen. */
+export function install(settings?: Settings): void {
+  if (settings !== undefined) lifecycle.configure(settings);
+  lifecycle.install();
+}
+
+/** Makes sure that the server of a request is looked after, also where it listened before endless was first used. */
+export function adopt(socket: Socket): void {
+  const { server } = socket as Socket & { server?: Server };
+  if (server && !lifecycle.servers.get(server)) lifecycle.adopt(server, socket);
+}
+
+/** What a readiness check is told now. */
+export function readiness(): Readiness {
+  return readinessOf(lifecycle);
+}
+
+/** Seconds until a client may expect better, where a request must be rejected because this process drains; else undefined. */
+export function rejectsLate(): number | undefined {
+  return lifecycle.draining && lifecycle.settings.lateRequests === 'reject' ? RETRY_AFTER : undefined;
+}
+
+/** Runs `fn` once no connection is left, before the post hooks; returns the undo. */
+export function onDrained(fn: () => unknown): () => void {
+  lifecycle.closers.push(fn);
+  return () => {
+    const at = lifecycle.closers.indexOf(fn);
+    if (at >= 0) lifecycle.closers.splice(at, 1);
+  };
+}
+
+/** The lifecycle with other or further members: what an adapter exports as `endless`. */
+export function extend<Target extends object>(target: Target): Target & Endless {
+  for (const [name, property] of Object.entries(Object.getOwnPropertyDescriptors(endless)))
+    if (!Object.hasOwn(target, name)) Object.defineProperty(target, name, property);
+  return target as Target & Endless;
+}
+
+const RETRY_AFTER = 1;

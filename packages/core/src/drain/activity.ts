@@ -1,0 +1,73 @@
+import type { Server as HttpServer, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+import { currentResponse, newestRequest, speaksHttp } from '../node-private.js';
+import type { TrackedServer } from './tracked-server.js';
+
+/** What a connection is doing. */
+export type Activity =
+  /** A request is in flight. */
+  | 'active'
+  /** Between two requests, or before the first. */
+  | 'idle'
+  /** A request head has begun to arrive and is not complete. */
+  | 'receiving'
+  /** Not HTTP/1 any more: a WebSocket, a CONNECT tunnel. */
+  | 'upgraded'
+  /** The TLS handshake is not done. */
+  | 'handshake'
+  /** HTTP/2, or a plain TCP server. */
+  | 'other';
+
+/** The responses that are in flight on a connection and that Node shows: the one being written. */
+export function inFlight(socket: Socket): ServerResponse | undefined {
+  return currentResponse(socket);
+}
+
+/** Whether the client has sent further requests behind the one being answered. */
+export function isPipelined(socket: Socket, response: ServerResponse): boolean {
+  const newest = newestRequest(socket);
+  return newest !== undefined && newest !== response.req;
+}
+
+/**
+ * The idle connections of a server, by Node's own idea of idle.
+ *
+ * `closeIdleConnections` destroys exactly those, so for the length of one call each socket's `destroy` takes a note
+ * instead. A half-received head is never among them. A connection that has never sent a byte is among them from Node 26
+ * only; here it always is.
+ */
+export function idleConnections(tracked: TrackedServer): Set<Socket> {
+  const idle = new Set<Socket>();
+  if (!tracked.http) return idle;
+  const noted: Socket[] = [];
+  for (const socket of tracked.carriers) {
+    if (Object.hasOwn(socket, 'destroy')) continue;
+    socket.destroy = function (this: Socket) {
+      // Node calls a connection idle whose response has ended but waits in the send buffer of a slow reader.
+      if (!inFlight(this)) idle.add(this);
+      return this;
+    };
+    noted.push(socket);
+  }
+  try {
+    (tracked.server as HttpServer).closeIdleConnections();
+  } finally {
+    for (const socket of noted) Reflect.deleteProperty(socket, 'destroy');
+  }
+  for (const socket of noted) if (socket.bytesRead === 0 && speaksHttp(socket)) idle.add(socket);
+  return idle;
+}
+
+/** What every connection of a server is doing now. */
+export function activities(tracked: TrackedServer): Map<Socket, Activity> {
+  const result = new Map<Socket, Activity>();
+  const idle = idleConnections(tracked);
+  for (const socket of tracked.carriers) {
+    if (!tracked.http) result.set(socket, 'other');
+    else if (inFlight(socket)) result.set(socket, 'active');
+    else if (idle.has(socket)) result.set(socket, 'idle');
+    else if (speaksHttp(socket)) result.set(socket, 'receiving');
+    else result.set(socket, tracked.http2 ? 'other' : 'upgraded');
+  }
+  return result;
+}

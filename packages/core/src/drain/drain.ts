@@ -1,0 +1,26 @@
+import { Server as NetServer } from 'node:net';
+import type { World } from '../world.js';
+import { endSessions } from './http2.js';
+import { endIdle } from './idle.js';
+import { sayFarewell } from './farewell.js';
+import type { TrackedServer } from './tracked-server.js';
+
+/**
+ * Stops a server from accepting and leaves its connections alone.
+ *
+ * `http.Server.close` would destroy idle connections, into which a request may be on its way, and switch off the check
+ * of request timeouts. The listener's own `close`, one class up, does neither.
+ */
+export function stopAccepting(tracked: TrackedServer): void {
+  if (tracked.server.listening) NetServer.prototype.close.call(tracked.server);
+}
+
+/** Brings the connections of a server to their end, each in its own way; returns the undo. */
+export function drainConnections(tracked: TrackedServer, idleGrace: number, world: World): () => void {
+  const undo: (() => void)[] = [];
+  if (tracked.http) undo.push(sayFarewell(tracked), endIdle(tracked, idleGrace, world));
+  if (tracked.http2) undo.push(endSessions(tracked, world));
+  return () => {
+    for (const fn of undo) fn();
+  };
+}

@@ -1,0 +1,37 @@
+import type { ServerHttp2Session } from 'node:http2';
+import type { World } from '../world.js';
+import type { TrackedServer } from './tracked-server.js';
+
+/** Highest stream id there is: "no stream that you have opened is refused yet". */
+const ALL_STREAMS = 2 ** 31 - 1;
+/** How long a client may take to answer the PING before the second GOAWAY goes out anyway. */
+const PING_LIMIT = 1_000;
+
+/**
+ * Ends the HTTP/2 sessions of a server in two steps (RFC 9113, 6.8): a GOAWAY that refuses nothing, one round trip for
+ * the streams that crossed it, then one with the real last stream. Streams that are open finish.
+ */
+export function endSessions(tracked: TrackedServer, world: World): () => void {
+  const end = (session: ServerHttp2Session) => {
+    if (session.closed || session.destroyed) return;
+    let answered = false;
+    const close = () => {
+      if (answered) return;
+      answered = true;
+      cancel();
+      if (!session.destroyed) session.close();
+    };
+    const cancel = world.after(PING_LIMIT, close);
+    try {
+      session.goaway(0, ALL_STREAMS);
+      if (!session.ping(close)) close();
+    } catch {
+      // The session ended in between.
+      close();
+    }
+  };
+  const { server } = tracked;
+  for (const session of tracked.sessions) end(session);
+  server.on('session', end);
+  return () => server.off('session', end);
+}

@@ -1,0 +1,111 @@
+import type { IncomingHttpHeaders, ServerHttp2Session, ServerHttp2Stream } from 'node:http2';
+import { Server as HttpServer } from 'node:http';
+import type { Server, Socket } from 'node:net';
+import { Server as TlsServer } from 'node:tls';
+import { type Asked, boundOf, type Bound } from '../listen/address.js';
+
+/**
+ * A server that endless looks after, and the connections that it holds.
+ *
+ * Only connections are kept, never requests: what a request is doing is read off its connection when somebody asks, so
+ * that a server that is not being restarted pays for a `Set` entry a connection and for nothing a request.
+ */
+export class TrackedServer {
+  readonly server: Server;
+  /** The address as the program asked for it. */
+  readonly asked: Asked | undefined;
+  /** Where it is bound. */
+  readonly bound: Bound | undefined;
+  /** The accepted sockets, below TLS where there is TLS. */
+  readonly sockets = new Set<Socket>();
+  /** The TLS sockets on top of them whose handshake is done. */
+  readonly secured = new Set<Socket>();
+  /** The HTTP/2 sessions. */
+  readonly sessions = new Set<ServerHttp2Session>();
+  /** The HTTP/2 streams: each is one request. */
+  readonly streams = new Map<ServerHttp2Stream, IncomingHttpHeaders>();
+  /** Whether it has had a connection. */
+  used = false;
+  readonly #onEmpty: () => void;
+  readonly #undo: (() => void)[] = [];
+
+  constructor(server: Server, asked: Asked | undefined, onEmpty: () => void) {
+    this.server = server;
+    this.asked = asked;
+    this.bound = boundOf(server);
+    this.#onEmpty = onEmpty;
+    this.#collect('connection', this.sockets);
+    this.#collect('secureConnection', this.secured);
+    this.#collect('session', this.sessions);
+    this.#listen('stream', (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => {
+      this.streams.set(stream, headers);
+      stream.once('close', () => this.streams.delete(stream));
+    });
+  }
+
+  /** Whether the server speaks TLS. */
+  get secure(): boolean {
+    return this.server instanceof TlsServer;
+  }
+
+  /** Whether the server speaks HTTP/1, alone or beside HTTP/2. */
+  get http(): boolean {
+    return this.server instanceof HttpServer || 'closeIdleConnections' in this.server;
+  }
+
+  /** Whether the server speaks HTTP/2. */
+  get http2(): boolean {
+    return 'updateSettings' in this.server;
+  }
+
+  /** The sockets on which the protocol of the server is spoken. */
+  get carriers(): ReadonlySet<Socket> {
+    return this.secure ? this.secured : this.sockets;
+  }
+
+  /** Whether no connection is left. */
+  get empty(): boolean {
+    return this.sockets.size === 0 && this.sessions.size === 0;
+  }
+
+  /** Looks after a connection that was accepted before endless knew the server. */
+  adopt(socket: Socket): void {
+    if (socket.destroyed || this.carriers.has(socket)) return;
+    // Below TLS there may be a socket that nobody shows; for draining the one on top of it will do.
+    const add = (set: Set<Socket>) => {
+      set.add(socket);
+      socket.once('close', () => {
+        set.delete(socket);
+        if (this.empty) this.#onEmpty();
+      });
+    };
+    add(this.sockets);
+    if (this.secure) add(this.secured);
+  }
+
+  /** Forgets the server: takes every listener off it again. */
+  forget(): void {
+    for (const undo of this.#undo.splice(0)) undo();
+  }
+
+  #collect<Item extends Socket | ServerHttp2Session>(event: string, into: Set<Item>): void {
+    const tracked = this;
+    // One closure a server and none a connection.
+    function remove(this: Item) {
+      into.delete(this);
+      if (tracked.empty) tracked.#onEmpty();
+    }
+    this.#listen(event, (item: Item) => {
+      this.used = true;
+      into.add(item);
+      (item as Socket).once('close', remove as () => void);
+    });
+  }
+
+  // biome-ignore lint/suspicious/noExplicitAny: a server's events differ in their arguments.
+  #listen(event: string, listener: (...args: any[]) => void): void {
+    const { server } = this;
+    server.on(event, listener);
+    this.#undo.push(() => server.off(event, listener));
+  }
+}

@@ -1,0 +1,163 @@
+import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
+import type { Server } from 'node:net';
+import type { Release } from './drain/holds.js';
+import { invalidOption } from './errors.js';
+import { EVENT_NAMES, type EndlessEvents } from './lifecycle/events.js';
+import type { ShutdownResult } from './lifecycle/ending.js';
+import type { Hook, HookPhase } from './lifecycle/hooks.js';
+import type { Lifecycle, State } from './lifecycle/lifecycle.js';
+import type { RestartResult } from './lifecycle/restart.js';
+import type { ServerCounts, ServerStats } from './lifecycle/servers.js';
+import { type Address, parseAddress } from './listen/address.js';
+import { checkListenOptions, type ListenOptions, serverFor } from './listen/create-server.js';
+import { answerReadiness, type Readiness } from './readiness/handler.js';
+import type { Settings } from './settings.js';
+import { checkFunction } from './settings.js';
+import type { HookableSignal } from './signals/signals.js';
+
+/** What this process has done and is doing; made whenever it is read. */
+export interface Stats extends ServerCounts {
+  state: State;
+  generation: number;
+  /** Restarts that led to this process. */
+  restarts: number;
+  /** Restarts that this process tried in vain. */
+  failedRestarts: number;
+  /** Connections that came from the old process alive. */
+  migrated: number;
+  /** Holds that are taken. */
+  holds: number;
+  /** The counts of each server. */
+  servers: ServerStats[];
+}
+
+/** The one lifecycle of this process. */
+export interface Endless {
+  /**
+   * Makes the server for `app` (a request listener or a ready-made `net.Server`), inherits its socket from the old
+   * process or binds it, and resolves with it once it listens. Rejects with the bind error.
+   * @throws `ERR_ENDLESS_INVALID_ADDRESS`, `ERR_ENDLESS_INVALID_APP`, `ERR_ENDLESS_INVALID_OPTION`
+   */
+  listen(app: RequestListener | Server, address: Address, options?: ListenOptions): Promise<Server>;
+  /** Sets process-wide settings. @throws `ERR_ENDLESS_INVALID_OPTION`, and changes nothing then. */
+  configure(settings: Settings): void;
+  /**
+   * Runs `fn` before or after what endless does for a signal, in order of registration, awaited; returns the undo.
+   * `restart()` runs the hooks of SIGHUP, `shutdown()` those of SIGTERM.
+   * @throws `ERR_ENDLESS_UNKNOWN_SIGNAL`, `ERR_ENDLESS_INVALID_OPTION`
+   */
+  hook(phase: HookPhase, signal: HookableSignal, fn: Hook): () => void;
+  /** Calls `fn` with the address as given, before each server begins to accept; returns the undo. */
+  beforeBegin(fn: (address: unknown) => void): () => void;
+  /**
+   * Replaces this process by a new one, as SIGHUP does; resolves when the new one accepts.
+   * Rejects with an {@link EndlessError} that holds what became of the successor; this process serves on then.
+   */
+  restart(): Promise<RestartResult>;
+  /** Drains this process, as SIGTERM does, but never exits it: resolves when nothing is left, and the caller goes on. */
+  shutdown(): Promise<ShutdownResult>;
+  /** Ends at once what is still running, as SIGUSR2 does; ignored with a log line unless this process is draining. */
+  hammer(): void;
+  /** Says that this process listens wherever it is going to: ends the wait for addresses that nobody claims. */
+  ready(): void;
+  /** Keeps the process from being drained, within the deadline, until the returned release is called. */
+  hold(): Release;
+  /** A request listener for readiness checks: 200 with state and generation, 503 from the first moment of a shutdown. */
+  readiness(request: IncomingMessage, response: ServerResponse): void;
+  /** Resolves when this process has drained. */
+  readonly done: Promise<void>;
+  /** Aborts when a shutdown begins or a restart is committed: for long polls, server-sent events, queues, cron. */
+  readonly signal: AbortSignal;
+  /** Where this process is in its life. */
+  readonly state: State;
+  /** 0 for the first process, one more with each restart. */
+  readonly generation: number;
+  /** The counts of this moment. */
+  stats(): Stats;
+  /** Calls `fn` whenever the event happens; returns the undo. @throws `ERR_ENDLESS_INVALID_OPTION` for an unknown event. */
+  on<Name extends keyof EndlessEvents>(event: Name, fn: (event: EndlessEvents[Name]) => void): () => void;
+}
+
+/** Makes the public face of a lifecycle. */
+export function createEndless(lifecycle: Lifecycle): Endless {
+  const { hooks, events, beforeBegin } = lifecycle;
+  return {
+    async listen(app, address, options = {}) {
+      checkListenOptions(options);
+      const target = parseAddress(address);
+      const server = serverFor(app, options);
+      lifecycle.install();
+      lifecycle.expect(server, address, options);
+      await new Promise<void>((resolve, reject) => {
+        server.once('error', reject);
+        server.listen(target, () => {
+          server.off('error', reject);
+          resolve();
+        });
+      });
+      return server;
+    },
+    configure: (settings) => lifecycle.configure(settings),
+    hook(phase, signal, fn) {
+      const undo = hooks.add(phase, signal, fn);
+      lifecycle.install();
+      lifecycle.listenToWanted();
+      return () => {
+        undo();
+        lifecycle.listenToWanted();
+      };
+    },
+    beforeBegin(fn) {
+      checkFunction('fn', fn);
+      lifecycle.install();
+      beforeBegin.push(fn);
+      return () => {
+        const at = beforeBegin.indexOf(fn);
+        if (at >= 0) beforeBegin.splice(at, 1);
+      };
+    },
+    restart: () => lifecycle.restart(),
+    shutdown: () => lifecycle.shutdown(),
+    hammer: () => lifecycle.hammer(),
+    ready: () => lifecycle.ready(),
+    hold: () => lifecycle.hold(),
+    readiness: (_request, response) => answerReadiness(response, readinessOf(lifecycle)),
+    done: lifecycle.done,
+    signal: lifecycle.abort.signal,
+    get state() {
+      return lifecycle.state;
+    },
+    get generation() {
+      return lifecycle.generation;
+    },
+    stats: () => statsOf(lifecycle),
+    on(event, fn) {
+      if (!EVENT_NAMES.includes(event)) throw invalidOption('event', event, `one of ${EVENT_NAMES.join(', ')}`);
+      checkFunction('fn', fn);
+      return events.on(event, fn);
+    },
+  };
+}
+
+/** What a readiness check of this process is told now. */
+export function readinessOf(lifecycle: Lifecycle): Readiness {
+  const { state, generation, stopping } = lifecycle;
+  return { status: stopping ? 503 : 200, body: { state, generation } };
+}
+
+function statsOf(lifecycle: Lifecycle): Stats {
+  const servers = lifecycle.servers.stats();
+  const sum = (key: keyof ServerCounts) => servers.reduce((total, server) => total + server[key], 0);
+  return {
+    state: lifecycle.state,
+    generation: lifecycle.generation,
+    activeRequests: sum('activeRequests'),
+    connections: sum('connections'),
+    idleConnections: sum('idleConnections'),
+    migrated: 0,
+    restarts: lifecycle.restarts,
+    failedRestarts: lifecycle.failedRestarts,
+    holds: lifecycle.holds.count,
+    servers,
+  };
+}

@@ -1,0 +1,75 @@
+/** Every code an {@link EndlessError} can carry; `docs/errors.md` says when each happens and what to do. */
+export type EndlessErrorCode =
+  | 'ERR_ENDLESS_ADDRESS_UNCLAIMED'
+  | 'ERR_ENDLESS_INVALID_ADDRESS'
+  | 'ERR_ENDLESS_INVALID_APP'
+  | 'ERR_ENDLESS_INVALID_OPTION'
+  | 'ERR_ENDLESS_NOT_READY'
+  | 'ERR_ENDLESS_PROTOCOL'
+  | 'ERR_ENDLESS_RESTART_IN_PROGRESS'
+  | 'ERR_ENDLESS_SHUTTING_DOWN'
+  | 'ERR_ENDLESS_SPAWN_FAILED'
+  | 'ERR_ENDLESS_START_TIMEOUT'
+  | 'ERR_ENDLESS_SUCCESSOR_EXITED'
+  | 'ERR_ENDLESS_TWO_COPIES'
+  | 'ERR_ENDLESS_UNHEALTHY'
+  | 'ERR_ENDLESS_UNKNOWN_SIGNAL'
+  | 'ERR_ENDLESS_UNSUPPORTED';
+
+/** What is known of a successor that did not make it. */
+export interface SuccessorEnd {
+  /** Process id of the successor, where one was started. */
+  pid?: number;
+  /** Its exit status, or null when a signal ended it. */
+  exitCode?: number | null;
+  /** The signal that ended it, or null. */
+  signal?: NodeJS.Signals | null;
+  /** The last 8 KiB of what it wrote to stderr. */
+  stderr?: string;
+}
+
+/** The one error class of endless: a closed list of codes, and for a failed restart what became of the successor. */
+export class EndlessError extends Error implements SuccessorEnd {
+  override readonly name = 'EndlessError';
+  readonly code: EndlessErrorCode;
+  readonly pid?: number;
+  readonly exitCode?: number | null;
+  readonly signal?: NodeJS.Signals | null;
+  readonly stderr?: string;
+
+  constructor(code: EndlessErrorCode, message: string, details: SuccessorEnd & { cause?: unknown } = {}) {
+    const { cause, ...end } = details;
+    const tail = end.stderr?.trim();
+    super(
+      tail ? `${message}\nIts stderr ended with:\n${tail}` : message,
+      cause === undefined ? undefined : { cause },
+    );
+    this.code = code;
+    Object.assign(this, end);
+  }
+}
+
+/** Refuses a value of a setting: names the setting, shows the value, and says what would do. */
+export function invalidOption(name: string, value: unknown, expected: string): EndlessError {
+  return new EndlessError(
+    'ERR_ENDLESS_INVALID_OPTION',
+    `\`${name}\` must be ${expected}; received ${show(value)}.`,
+  );
+}
+
+/** A value as a person would write it in an error message. */
+export function show(value: unknown): string {
+  if (typeof value === 'function') return `a function${value.name ? ` (${value.name})` : ''}`;
+  if (typeof value === 'bigint' || typeof value === 'symbol' || value === undefined) return String(value);
+  if (typeof value === 'number') return String(value);
+  try {
+    return JSON.stringify(value) ?? String(value);
+  } catch {
+    return Object.prototype.toString.call(value);
+  }
+}
+
+/** The sentence in whatever was thrown. */
+export function messageOf(thrown: unknown): string {
+  return thrown instanceof Error ? thrown.message : show(thrown);
+}

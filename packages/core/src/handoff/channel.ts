@@ -1,0 +1,93 @@
+import { StringDecoder } from 'node:string_decoder';
+import type { Socket } from 'node:net';
+import { channelStream, type IpcEnd, type RawHandle } from '../node-private.js';
+import { isWord } from './protocol.js';
+
+/** Receives the words of the other side; a handle that was sent along comes as the second argument. */
+export type Listener<In> = (message: In, handle?: RawHandle) => void;
+
+/** Longest line that is kept while its end is awaited: a peer that never ends one must not fill our memory. */
+const LONGEST_LINE = 16 * 1024 * 1024;
+
+/**
+ * The line between the old process and its successor: JSON lines, with handles by Node's own IPC protocol.
+ *
+ * Both ends read it here and not through `process` or `ChildProcess`, so that the application sees no message of ours,
+ * a line that is no JSON throws nowhere, and its end emits no `'disconnect'`.
+ */
+export class Channel<In, Out> {
+  readonly #end: IpcEnd;
+  readonly #stream: Socket;
+  readonly #listener: Listener<In>;
+  readonly #decoder = new StringDecoder('utf8');
+  #text = '';
+  #handle: RawHandle | null = null;
+  /** Resolves when the other side is gone or the channel was closed here. */
+  readonly closed: Promise<void>;
+
+  constructor(end: IpcEnd, listener: Listener<In>) {
+    this.#end = end;
+    this.#listener = listener;
+    this.#stream = channelStream(end.pipe);
+    this.#stream.on('data', (bytes) => this.#read(bytes));
+    this.closed = new Promise((resolve) => {
+      this.#stream.once('close', () => resolve());
+      // An error ends the stream; that it ended is all there is to know.
+      this.#stream.on('error', () => {});
+    });
+  }
+
+  /** Says one word, with a handle if there is one; a word to a peer that is gone is dropped. */
+  send(message: Out, handle?: RawHandle): void {
+    if (this.#stream.destroyed) return;
+    try {
+      this.#end.send(message, handle);
+    } catch {
+      // The pipe broke between the check and the write; `closed` tells.
+    }
+  }
+
+  /** Whether the channel keeps this process alive. */
+  hold(alive: boolean): void {
+    if (this.#stream.destroyed) return;
+    if (alive) this.#stream.ref();
+    else this.#stream.unref();
+  }
+
+  /** Closes this end. */
+  close(): void {
+    this.#stream.destroy();
+  }
+
+  #read(bytes: Buffer): void {
+    const { pipe } = this.#end;
+    if (pipe.pendingHandle) {
+      this.#handle = pipe.pendingHandle;
+      pipe.pendingHandle = null;
+    }
+    const lines = (this.#text + this.#decoder.write(bytes)).split('\n');
+    this.#text = lines.pop() as string;
+    if (this.#text.length > LONGEST_LINE) this.#text = '';
+    for (const line of lines) this.#line(line);
+  }
+
+  #line(line: string): void {
+    let message: unknown;
+    try {
+      message = JSON.parse(line);
+    } catch {
+      return;
+    }
+    const { cmd, msg } = (message ?? {}) as { cmd?: unknown; msg?: unknown };
+    if (cmd === 'NODE_HANDLE') {
+      const handle = this.#handle;
+      this.#handle = null;
+      // A handle that the kernel dropped on the way is asked for again.
+      this.#end.send({ cmd: handle ? 'NODE_HANDLE_ACK' : 'NODE_HANDLE_NACK' });
+      if (!handle) return;
+      if (isWord(msg)) this.#listener(msg as In, handle);
+      else handle.close();
+    } else if (cmd === 'NODE_HANDLE_ACK') this.#end.acknowledged();
+    else if (isWord(message)) this.#listener(message as In);
+  }
+}

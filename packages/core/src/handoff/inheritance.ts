@@ -1,0 +1,123 @@
+import { fstatSync } from 'node:fs';
+import type { Server } from 'node:net';
+import { messageOf } from '../errors.js';
+import { type Asked, label, matchOf } from '../listen/address.js';
+import { listeningHandle, type RawHandle, rawHandle, setListeningHandle } from '../node-private.js';
+import type { HandedSocket } from './protocol.js';
+
+/** The sockets that a successor was given: which are claimed by a server, which are not, and the gate before them all. */
+export class Inheritance {
+  readonly #entries: Entry[] = [];
+  /** Descriptors that were not what the handoff said, each with the reason. */
+  readonly refused: string[] = [];
+
+  constructor(sockets: readonly HandedSocket[]) {
+    for (const socket of sockets) {
+      const handle = opened(socket);
+      if (typeof handle === 'string') this.refused.push(`${label(socket.bound)}: ${handle}`);
+      else this.#entries.push({ ...socket, handle, claimed: undefined, backlog: undefined });
+    }
+  }
+
+  /**
+   * Gives the server the inherited socket of the address that it asks for, if there is one, with the gate closed:
+   * the server listens, and accepts nothing before {@link open}.
+   */
+  claim(server: Server, asked: Asked): boolean {
+    const entry = this.#best(asked);
+    if (!entry) return false;
+    entry.claimed = server;
+    entry.backlog = undefined;
+    const { handle } = entry;
+    // The gate: own properties on this one handle. What a listen asks for is remembered until the gate opens.
+    handle.listen = (backlog) => {
+      entry.backlog = backlog;
+      return 0;
+    };
+    // A server that closes before that (a port check) must not take the socket with it.
+    handle.close = (callback) => {
+      entry.claimed = undefined;
+      entry.backlog = undefined;
+      if (callback) process.nextTick(callback);
+    };
+    setListeningHandle(server, handle);
+    return true;
+  }
+
+  /** Takes a claim back that never came to listening. */
+  release(server: Server): void {
+    for (const entry of this.#entries)
+      if (entry.claimed === server && entry.backlog === undefined) {
+        if (listeningHandle(server) === entry.handle) setListeningHandle(server, null);
+        entry.claimed = undefined;
+      }
+  }
+
+  /** Labels of the addresses whose server listens behind the gate. */
+  claimed(): string[] {
+    return this.#entries.filter((entry) => entry.backlog !== undefined).map((entry) => label(entry.bound));
+  }
+
+  /** Labels of the addresses that no server has asked for. */
+  unclaimed(): string[] {
+    return this.#entries.filter((entry) => entry.backlog === undefined).map((entry) => label(entry.bound));
+  }
+
+  /** The address under which the old program knew the socket that this server claimed. */
+  askedFor(server: Server): Asked | undefined {
+    return this.#entries.find((entry) => entry.claimed === server)?.asked;
+  }
+
+  /** Opens the gate: every claimed socket accepts from now on, every other one is closed. Returns what failed. */
+  open(): { server: Server; errno: number }[] {
+    const failed: { server: Server; errno: number }[] = [];
+    for (const { handle, claimed, backlog } of this.#entries.splice(0)) {
+      Reflect.deleteProperty(handle, 'listen');
+      Reflect.deleteProperty(handle, 'close');
+      if (claimed === undefined || backlog === undefined) {
+        handle.close();
+        continue;
+      }
+      const errno = handle.listen(backlog);
+      if (errno !== 0) failed.push({ server: claimed, errno });
+    }
+    return failed;
+  }
+
+  #best(asked: Asked): Entry | undefined {
+    let best: Entry | undefined;
+    let bestMatch = 0;
+    for (const entry of this.#entries) {
+      if (entry.claimed) continue;
+      const match = matchOf(asked, entry);
+      if (match > bestMatch) {
+        best = entry;
+        bestMatch = match;
+      }
+    }
+    return best;
+  }
+}
+
+interface Entry extends HandedSocket {
+  handle: RawHandle;
+  claimed: Server | undefined;
+  /** Set once the claiming server listens, behind the gate. */
+  backlog: number | undefined;
+}
+
+/** The handle of a handed descriptor, or why it is not the socket that the handoff speaks of. */
+function opened({ fd, bound }: HandedSocket): RawHandle | string {
+  try {
+    if (!Number.isInteger(fd) || fd < 3) return `descriptor ${fd} is not one of ours`;
+    if (!fstatSync(fd).isSocket()) return `descriptor ${fd} is not a socket`;
+    const handle = rawHandle(fd);
+    if ('path' in bound) return handle;
+    const actual: { address?: string; port?: number } = {};
+    handle.getsockname?.(actual);
+    if (actual.port === bound.port && actual.address === bound.address) return handle;
+    return `descriptor ${fd} is bound to ${actual.address ?? 'nothing'}:${actual.port ?? ''}`;
+  } catch (error) {
+    return `descriptor ${fd}: ${messageOf(error)}`;
+  }
+}

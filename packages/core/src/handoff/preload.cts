@@ -1,0 +1,118 @@
+/**
+ * The first thing that runs in a successor, before any module of the application (`node --require`).
+ *
+ * It takes what the old process gave: the handoff text out of the environment, so that no grandchild sees it, and the
+ * IPC channel off `process`, so that the application does not. It tells the old process what goes to stderr, so that a
+ * restart that fails can say why, and keeps a SIGHUP from killing a process that has no handlers yet.
+ *
+ * It is the old release's file in the new release's process, so it does only this and hands over by one small object.
+ */
+const { isMainThread } = process.getBuiltinModule('node:worker_threads');
+
+const VARIABLE = 'ENDLESS_HANDOFF';
+const ARRIVAL = Symbol.for('endless.arrival');
+
+if (isMainThread) take();
+
+function take(): void {
+  forgetPreload();
+  const text = process.env[VARIABLE];
+  if (text === undefined) return;
+  delete process.env[VARIABLE];
+  if (!writtenByOurParent(text)) return;
+  const ipc = takeIpc();
+  if (!ipc) return;
+
+  const tell = (text: string) =>
+    Reflect.apply(ipc._send, ipc.owner, [{ type: 'stderr', text }, undefined, { swallowErrors: true }]);
+  const undo = [teeStderr(tell), tellUncaught(tell), noteHangups()];
+  Reflect.set(globalThis, ARRIVAL, {
+    text,
+    ipc,
+    settle() {
+      for (const fn of undo.splice(0)) fn();
+    },
+  });
+}
+
+/** `process.execArgv` is what the application was started with; forks of it shall not preload this file. */
+function forgetPreload(): void {
+  const at = process.execArgv.indexOf(__filename);
+  if (at > 0 && process.execArgv[at - 1] === '--require') process.execArgv.splice(at - 1, 2);
+}
+
+/** A text that some other process left in the environment is not meant for us. */
+function writtenByOurParent(text: string): boolean {
+  try {
+    return JSON.parse(text).pid === process.ppid;
+  } catch {
+    return false;
+  }
+}
+
+function takeIpc() {
+  const internals = process as unknown as Record<string | symbol, unknown>;
+  const key = Object.getOwnPropertySymbols(process).find((symbol) => symbol.description === 'kChannelHandle');
+  if (!key || typeof internals._send !== 'function' || !internals[key]) return undefined;
+  const pipe = internals[key] as { readStop(): void };
+  pipe.readStop();
+  const taken = {
+    pipe,
+    _send: internals._send as (...args: unknown[]) => void,
+    owner: { connected: true, channel: {}, _handleQueue: null },
+  };
+  for (const name of [
+    'channel',
+    '_channel',
+    'connected',
+    'send',
+    '_send',
+    'disconnect',
+    '_disconnect',
+    '_handleQueue',
+    '_pendingMessage',
+    key,
+  ])
+    delete internals[name];
+  // Node keeps the channel open for a listener of 'message' or 'disconnect': there is no channel to keep any more.
+  const named = (event: string, name: string) =>
+    process
+      .listeners(event as 'exit')
+      .filter((fn) => fn.name === name)
+      .forEach((fn) => process.off(event, fn));
+  named('newListener', 'onNewListener');
+  named('removeListener', 'onRemoveListener');
+  process.removeAllListeners('internalMessage');
+  return taken;
+}
+
+function teeStderr(tell: (text: string) => void): () => void {
+  const { stderr } = process;
+  const write = stderr.write;
+  const own = Object.hasOwn(stderr, 'write');
+  let told = true;
+  const tee = function (this: unknown, chunk: string | Uint8Array, ...rest: unknown[]) {
+    if (told) tell(typeof chunk === 'string' ? chunk : Buffer.from(chunk).toString());
+    return Reflect.apply(write, this, [chunk, ...rest]);
+  };
+  stderr.write = tee as typeof write;
+  return () => {
+    told = false;
+    if (stderr.write !== tee) return;
+    if (own) stderr.write = write;
+    else Reflect.deleteProperty(stderr, 'write');
+  };
+}
+
+/** Node prints an uncaught error past `process.stderr`. */
+function tellUncaught(tell: (text: string) => void): () => void {
+  const onUncaught = (error: unknown) => tell(`${error instanceof Error ? error.stack : String(error)}\n`);
+  process.on('uncaughtExceptionMonitor', onUncaught);
+  return () => process.off('uncaughtExceptionMonitor', onUncaught);
+}
+
+function noteHangups(): () => void {
+  const ignore = () => {};
+  process.on('SIGHUP', ignore);
+  return () => process.off('SIGHUP', ignore);
+}

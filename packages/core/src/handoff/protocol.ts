@@ -1,0 +1,56 @@
+import type { Asked, Bound } from '../listen/address.js';
+
+/** Version of the words below; two processes that do not share it refuse each other before anything has moved. */
+export const PROTOCOL = 1;
+
+/** Environment variable that carries the {@link Handoff}; the preload clears it when it reads it. */
+export const HANDOFF_VARIABLE = 'ENDLESS_HANDOFF';
+
+/** What a successor is told before its first line runs. */
+export interface Handoff {
+  protocol: number;
+  /** The process that wrote this; believed only by its own child. */
+  pid: number;
+  /** The successor's generation. */
+  generation: number;
+  /** Listening sockets, by the descriptor under which the successor holds them. */
+  sockets: HandedSocket[];
+}
+
+/** A listening socket on its way to the successor. */
+export interface HandedSocket {
+  fd: number;
+  /** The address as the old program asked for it. */
+  asked: Asked;
+  /** The address as the kernel knows it. */
+  bound: Bound;
+}
+
+/** What the old process says to its successor. */
+export type ToSuccessor =
+  /** Accept now. `again`: a restart was asked for meanwhile, so restart once more. */
+  | { type: 'go'; again: boolean }
+  /** The start time is up: become ready with the addresses that are claimed. */
+  | { type: 'settle' };
+
+/** What a successor says to the old process. */
+export type ToPredecessor =
+  | { type: 'hello'; protocol: number; version: string }
+  /** A piece of what the candidate writes to stderr. */
+  | { type: 'stderr'; text: string }
+  /** The inherited addresses that listen behind the gate now. */
+  | { type: 'claims'; labels: string[]; waiting: string[] }
+  | { type: 'ready'; dropped: string[] }
+  /** The candidate itself finds that it cannot serve. */
+  | { type: 'unready'; message: string }
+  /** The gates are open. */
+  | { type: 'accepting' }
+  /** The newest process stops: what still drains has this many milliseconds (-1: no limit). */
+  | { type: 'stop'; deadline: number }
+  /** So many generations may go on draining requests; those beyond end now. Goes along the chain. */
+  | { type: 'prune'; left: number };
+
+/** Whether a message has the shape of one of ours; what else arrives on the channel is ignored. */
+export function isWord(message: unknown): message is { type: string } {
+  return typeof message === 'object' && message !== null && typeof (message as { type?: unknown }).type === 'string';
+}

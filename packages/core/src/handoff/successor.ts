@@ -1,0 +1,132 @@
+import type { ChildProcess, StdioOptions } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { EndlessError, messageOf, type SuccessorEnd } from '../errors.js';
+import { ipcEndOf, type RawHandle } from '../node-private.js';
+import type { RestartCommand } from '../settings.js';
+import type { World } from '../world.js';
+import { Channel } from './channel.js';
+import { HANDOFF_VARIABLE, type Handoff, type ToPredecessor, type ToSuccessor } from './protocol.js';
+
+/** Listening sockets begin here in the successor: 0 to 2 are its stdio, which would turn a shared socket blocking. */
+export const FIRST_SOCKET_FD = 4;
+
+/** How much of a candidate's stderr is kept. */
+const STDERR_TAIL = 8 * 1024;
+/** How long the rest of a dead successor's words may take to arrive. */
+const LAST_WORDS = 500;
+
+const PRELOAD = fileURLToPath(new URL('./preload.cjs', import.meta.url));
+
+/** A socket that goes along: what the successor is told of it, and our handle. */
+export interface Passenger extends Omit<Handoff['sockets'][number], 'fd'> {
+  handle: RawHandle;
+}
+
+/** The new process as the old one sees it. */
+export class Successor {
+  readonly pid: number;
+  readonly generation: number;
+  /** Resolves when it is gone, for whatever reason. */
+  readonly ended: Promise<SuccessorEnd>;
+  readonly #child: ChildProcess;
+  readonly #channel: Channel<ToPredecessor, ToSuccessor>;
+  #stderr = '';
+  #gone = false;
+
+  private constructor(child: ChildProcess, generation: number, listener: (message: ToPredecessor) => void) {
+    this.#child = child;
+    this.pid = child.pid as number;
+    this.generation = generation;
+    this.#channel = new Channel<ToPredecessor, ToSuccessor>(ipcEndOf(child), (message, handle) => {
+      handle?.close();
+      if (message.type === 'stderr') this.#stderr = (this.#stderr + String(message.text)).slice(-STDERR_TAIL);
+      else listener(message);
+    });
+    this.ended = new Promise((resolve) => {
+      child.once('exit', (exitCode, signal) => {
+        this.#gone = true;
+        const report = () => {
+          this.#channel.close();
+          resolve({ pid: this.pid, exitCode, signal, stderr: this.#stderr });
+        };
+        const timer = setTimeout(report, LAST_WORDS);
+        void this.#channel.closed.then(() => {
+          clearTimeout(timer);
+          report();
+        });
+      });
+    });
+  }
+
+  /** Starts a successor and gives it the sockets; rejects with `ERR_ENDLESS_SPAWN_FAILED` if it cannot be started. */
+  static async start(
+    world: World,
+    generation: number,
+    passengers: readonly Passenger[],
+    restart: RestartCommand,
+    listener: (message: ToPredecessor) => void,
+  ): Promise<Successor> {
+    const handoff: Handoff = {
+      protocol: 1,
+      pid: world.pid,
+      generation,
+      sockets: passengers.map(({ asked, bound }, index) => ({ fd: FIRST_SOCKET_FD + index, asked, bound })),
+    };
+    const stdio: StdioOptions = ['inherit', 'inherit', 'inherit', 'ipc', ...passengers.map((p) => p.handle.fd)];
+    const { command, args } = commandLine(restart);
+    try {
+      const child = world.spawn(command, args, {
+        stdio,
+        cwd: restart.cwd,
+        env: { ...world.env, ...restart.env, [HANDOFF_VARIABLE]: JSON.stringify(handoff) },
+      });
+      // Without a pid nothing was started; Node tells why in a moment.
+      if (child.pid === undefined) throw await new Promise((resolve) => child.once('error', resolve));
+      // A kill that comes too late is no matter.
+      child.on('error', () => {});
+      return new Successor(child, generation, listener);
+    } catch (cause) {
+      throw new EndlessError(
+        'ERR_ENDLESS_SPAWN_FAILED',
+        `Could not start the successor with \`${[command, ...args].join(' ')}\`: ${messageOf(cause)}. Check \`restart.command\` and \`restart.cwd\`.`,
+        { cause },
+      );
+    }
+  }
+
+  /** The end of what it wrote to stderr before it was ready. */
+  get stderr(): string {
+    return this.#stderr;
+  }
+
+  /** Says a word to it. */
+  send(message: ToSuccessor): void {
+    this.#channel.send(message);
+  }
+
+  /** Ends it at once. */
+  kill(): void {
+    if (!this.#gone) this.#child.kill('SIGKILL');
+  }
+
+  /** Lets this process leave although the successor lives on. */
+  release(): void {
+    this.#child.unref();
+    this.#channel.hold(false);
+  }
+
+  /** Closes the channel: to the successor, this process is gone. */
+  close(): void {
+    this.#channel.close();
+  }
+}
+
+/** The same command again, where nothing else was asked for, with the preload in front where it can run. */
+function commandLine({ command = process.execPath, args }: RestartCommand): { command: string; args: string[] } {
+  const same = args ?? [...process.execArgv, ...process.argv.slice(1)];
+  // The release that this file belongs to may have been deleted by now; the successor also does without.
+  const preload = /^node(js)?(\.exe)?$/.test(path.basename(command)) && existsSync(PRELOAD);
+  return { command, args: preload ? ['--require', PRELOAD, ...same] : [...same] };
+}

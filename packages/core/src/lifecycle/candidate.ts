@@ -1,0 +1,130 @@
+import type { Server } from 'node:net';
+import { Inheritance } from '../handoff/inheritance.js';
+import { Predecessor } from '../handoff/predecessor.js';
+import { PROTOCOL, type ToSuccessor } from '../handoff/protocol.js';
+import type { Asked } from '../listen/address.js';
+import type { Logger } from '../log.js';
+import { askHealth } from '../readiness/health.js';
+import type { ResolvedSettings } from '../settings.js';
+
+/** What a candidate needs of the process that it is. */
+export interface CandidateContext {
+  version: string;
+  settings(): ResolvedSettings;
+  logger(): Logger;
+  /** The servers that listen, in the order in which they came. */
+  servers(): Server[];
+  /** Just before the gates open. */
+  beforeOpening(): void;
+  /** The gates are open: this is the newest process now. */
+  onGo(again: boolean): void;
+  /** The old process is gone, and this one cannot take its place. */
+  onOrphaned(): void;
+}
+
+/** A successor before `go`: it claims its addresses and accepts nothing. */
+export class Candidate {
+  readonly predecessor: Predecessor;
+  readonly #inheritance: Inheritance;
+  readonly #context: CandidateContext;
+  #complete = false;
+  #checking = false;
+  #gone = false;
+  #over = false;
+
+  private constructor(context: CandidateContext) {
+    this.#context = context;
+    this.predecessor = Predecessor.find((message) => this.#hear(message)) as Predecessor;
+    this.#inheritance = new Inheritance(this.predecessor?.handoff.sockets ?? []);
+  }
+
+  /** This process as somebody's successor, or undefined in generation 0. */
+  static find(context: CandidateContext): Candidate | undefined {
+    const candidate = new Candidate(context);
+    const { predecessor } = candidate;
+    if (!predecessor) return undefined;
+    for (const reason of candidate.#inheritance.refused) context.logger().warn(`Refused an inherited socket: ${reason}`);
+    predecessor.send({ type: 'hello', protocol: PROTOCOL, version: context.version });
+    void predecessor.closed.then(() => candidate.#predecessorGone());
+    return candidate;
+  }
+
+  /** Whether this process is still waiting for `go`. */
+  get waiting(): boolean {
+    return !this.#over;
+  }
+
+  /** Lets a server that is about to listen use its inherited socket, if there is one. */
+  claim(server: Server, asked: Asked): boolean {
+    return !this.#over && this.#inheritance.claim(server, asked);
+  }
+
+  /** A server listens or has closed: tells the old process and looks whether this one is ready. */
+  changed(): void {
+    if (this.#over) return;
+    this.predecessor.send({
+      type: 'claims',
+      labels: this.#inheritance.claimed(),
+      waiting: this.#inheritance.unclaimed(),
+    });
+    // Behind the gate nothing else keeps this process alive.
+    this.predecessor.hold(this.#inheritance.claimed().length > 0);
+    this.#maybeReady();
+  }
+
+  /** The application says that it listens wherever it is going to. */
+  complete(): void {
+    this.#complete = true;
+    this.#maybeReady();
+  }
+
+  #hear(message: ToSuccessor): void {
+    if (this.#over) return;
+    if (message.type === 'settle') this.complete();
+    else if (message.type === 'go') this.#go(message.again);
+  }
+
+  #isComplete(): boolean {
+    if (this.#complete) return true;
+    if (this.#context.settings().ready === 'manual') return false;
+    return this.#context.servers().length > 0 && this.#inheritance.unclaimed().length === 0;
+  }
+
+  async #maybeReady(): Promise<void> {
+    // Servers that begin to listen in this turn shall all be counted, and settings given in it shall be heard.
+    await new Promise((resolve) => setImmediate(resolve));
+    if (this.#over || this.#checking || !this.#isComplete()) return;
+    this.#checking = true;
+    const { healthCheck } = this.#context.settings();
+    const unhealthy = healthCheck && (await askHealth(healthCheck, this.#context.servers));
+    if (this.#over) return;
+    if (unhealthy !== undefined) this.predecessor.send({ type: 'unready', message: unhealthy });
+    else if (this.#gone) this.#takeOver();
+    else this.predecessor.send({ type: 'ready', dropped: this.#inheritance.unclaimed() });
+  }
+
+  #go(again: boolean): void {
+    this.#over = true;
+    this.#context.beforeOpening();
+    for (const { server, errno } of this.#inheritance.open())
+      server.emit('error', new Error(`listen failed on an inherited socket (errno ${errno})`));
+    this.predecessor.send({ type: 'accepting' });
+    this.predecessor.hold(false);
+    this.#context.onGo(again);
+  }
+
+  #predecessorGone(): void {
+    if (this.#over) return;
+    this.#gone = true;
+    if (this.#inheritance.claimed().length === 0) {
+      this.#context.logger().error('The old process ended before this one had claimed an address: leaving.');
+      this.#over = true;
+      this.#context.onOrphaned();
+    } else this.#takeOver();
+  }
+
+  #takeOver(): void {
+    this.#context.logger().warn('The old process ended before it handed over: this one takes its place.');
+    this.#go(false);
+  }
+}

@@ -1,0 +1,173 @@
+import { drainConnections, stopAccepting } from '../drain/drain.js';
+import { connectionsIn, type Hammered, hammerServers, summaryOf } from '../drain/hammer.js';
+import type { Holds } from '../drain/holds.js';
+import type { Predecessor } from '../handoff/predecessor.js';
+import { label } from '../listen/address.js';
+import type { Logger } from '../log.js';
+import type { ResolvedSettings } from '../settings.js';
+import type { HookableSignal } from '../signals/signals.js';
+import type { World } from '../world.js';
+import { Deadline } from './deadline.js';
+import type { Events } from './events.js';
+import type { Hooks } from './hooks.js';
+import type { Servers } from './servers.js';
+
+/** What a shutdown comes to. */
+export interface ShutdownResult {
+  /** What the hammer had to end by force. */
+  forced: { requests: number; connections: number };
+  /** Milliseconds from the beginning of the shutdown. */
+  durationMs: number;
+}
+
+/** What an ending needs of the process that it ends. */
+export interface EndingContext {
+  world: World;
+  servers: Servers;
+  holds: Holds;
+  hooks: Hooks;
+  events: Events;
+  predecessor: Predecessor | undefined;
+  settings(): ResolvedSettings;
+  logger(): Logger;
+  /** What adapters do once no connection is left, such as `app.close()` in Fastify. */
+  closers: readonly (() => unknown)[];
+  /** The ending has begun in earnest: `endless.signal` aborts. */
+  onBegun(): void;
+}
+
+/** Time that post hooks still get once the hammer has fallen. */
+const AFTER_HAMMER = 100;
+
+/** The end of a process's service, by a shutdown or because its successor has taken over: once begun, it is not taken back. */
+export class Ending {
+  readonly reason: 'restart' | 'shutdown';
+  readonly #trigger: HookableSignal;
+  readonly #context: EndingContext;
+  readonly #deadline: Deadline;
+  readonly #began: number;
+  #forced: Hammered = { requests: [], connections: {} };
+  #checkDrained: () => void = () => {};
+
+  /** `hammerTime` counts from `began`; the trigger names the hooks that run. */
+  constructor(
+    reason: 'restart' | 'shutdown',
+    trigger: HookableSignal,
+    hammerTime: number,
+    context: EndingContext,
+    began = context.world.now(),
+  ) {
+    this.reason = reason;
+    this.#trigger = trigger;
+    this.#context = context;
+    this.#began = began;
+    this.#deadline = new Deadline(context.world, () => this.#hammer());
+    this.limit(hammerTime < 0 ? -1 : Math.max(0, hammerTime - (context.world.now() - began)));
+  }
+
+  /** Whether the hammer has fallen. */
+  get hammered(): boolean {
+    return this.#deadline.expired;
+  }
+
+  /** Whether the hammer had to end a request. */
+  get cutRequests(): boolean {
+    return this.#forced.requests.length > 0;
+  }
+
+  /** Brings the hammer nearer: it falls within `ms` (-1: as before), here and in every older generation. */
+  limit(ms: number): void {
+    this.#deadline.within(ms);
+    this.#context.predecessor?.send({ type: 'stop', deadline: this.#deadline.left });
+  }
+
+  /** Something has ended: looks whether anything is left. */
+  check(): void {
+    this.#checkDrained();
+  }
+
+  /** Runs the whole ending and resolves when this process has drained. */
+  async run(): Promise<ShutdownResult> {
+    const { world, hooks, closers, events, onBegun } = this.#context;
+    const settings = this.#context.settings();
+    const logger = this.#context.logger();
+    onBegun();
+    if (this.reason === 'shutdown') {
+      await this.#deadline.bound(hooks.run('pre', this.#trigger, logger));
+      if (this.#trigger === 'SIGTERM') await this.#wait(settings.shutdownDelay);
+    }
+    logger.info('Waiting for connections to finish...');
+    events.emit('draining', { reason: this.reason, deadlineMs: this.#deadline.left }, logger);
+    const idleGrace = settings.idleGrace ?? (this.#trigger === 'SIGINT' ? 0 : 5_000);
+    const undo = this.#drainServers(idleGrace);
+    await this.#deadline.bound(this.#drained());
+    for (const fn of undo) fn();
+    for (const close of closers) await this.#deadline.bound(this.#attempt(close));
+    const drainedAt = world.now();
+    // Once the hammer has fallen nothing is awaited for long, but nothing is left out either.
+    const post = hooks.run('post', this.#trigger, logger);
+    await Promise.race([post, this.#deadline.passed.then(() => this.#pause(AFTER_HAMMER))]);
+    this.#deadline.cancel();
+    const { requests } = this.#forced;
+    events.emit('drained', { durationMs: drainedAt - this.#began }, logger);
+    logger.info('Serve() returning...');
+    return {
+      forced: { requests: requests.length, connections: connectionsIn(this.#forced) },
+      durationMs: world.now() - this.#began,
+    };
+  }
+
+  /** Ends at once whatever is still running. */
+  hammer(): void {
+    this.limit(0);
+  }
+
+  #drainServers(idleGrace: number): (() => void)[] {
+    const { servers, world } = this.#context;
+    const logger = this.#context.logger();
+    return servers.all().map((tracked) => {
+      const undo = drainConnections(tracked, idleGrace, world);
+      stopAccepting(tracked);
+      logger.info(`${tracked.bound ? label(tracked.bound) : 'unknown'} Listener closed.`);
+      return undo;
+    });
+  }
+
+  /** Resolves when no connection and no hold is left. */
+  #drained(): Promise<void> {
+    const { servers, holds } = this.#context;
+    return new Promise((resolve) => {
+      this.#checkDrained = () => {
+        if (servers.empty && holds.count === 0) resolve();
+      };
+      this.#checkDrained();
+    });
+  }
+
+  #hammer(): void {
+    const { servers, events, holds } = this.#context;
+    const logger = this.#context.logger();
+    for (const tracked of servers.all()) stopAccepting(tracked);
+    this.#forced = hammerServers(servers.all());
+    logger.warn(`[STOP - Hammer Time] Forcefully shutting down parent`);
+    const held = holds.count > 0 ? `; holds: ${holds.count}` : '';
+    logger.warn(`The hammer ended ${summaryOf(this.#forced)}${held}`);
+    events.emit('hammered', this.#forced, logger);
+  }
+
+  async #attempt(fn: () => unknown): Promise<void> {
+    try {
+      await fn();
+    } catch (error) {
+      this.#context.logger().error(`Closing the application failed: ${String(error)}`);
+    }
+  }
+
+  async #wait(ms: number): Promise<void> {
+    if (ms > 0) await this.#deadline.bound(this.#pause(ms));
+  }
+
+  #pause(ms: number): Promise<void> {
+    return new Promise((resolve) => this.#context.world.after(ms, resolve));
+  }
+}

@@ -1,0 +1,48 @@
+import { EndlessError, invalidOption, messageOf, show } from '../errors.js';
+import type { Logger } from '../log.js';
+import { HOOKABLE_SIGNALS, type HookableSignal, isHookable } from '../signals/signals.js';
+
+/** Before or after what endless does for a signal. */
+export type HookPhase = 'pre' | 'post';
+
+/** What the application runs around a signal. */
+export type Hook = () => unknown;
+
+/** The application's hooks, in order of registration. */
+export class Hooks {
+  readonly #hooks: { phase: HookPhase; signal: HookableSignal; fn: Hook }[] = [];
+
+  /** Adds a hook and returns its undo; refuses a phase, signal or function that is none, by name. */
+  add(phase: HookPhase, signal: HookableSignal, fn: Hook): () => void {
+    if (phase !== 'pre' && phase !== 'post') throw invalidOption('phase', phase, "'pre' or 'post'");
+    if (!isHookable(signal))
+      throw new EndlessError(
+        'ERR_ENDLESS_UNKNOWN_SIGNAL',
+        `Cannot hook ${show(signal)}: hookable are ${HOOKABLE_SIGNALS.join(', ')}.`,
+      );
+    if (typeof fn !== 'function') throw invalidOption('fn', fn, 'a function');
+    const hook = { phase, signal, fn };
+    this.#hooks.push(hook);
+    return () => {
+      const at = this.#hooks.indexOf(hook);
+      if (at >= 0) this.#hooks.splice(at, 1);
+    };
+  }
+
+  /** Whether anybody asked for this signal. */
+  wants(signal: HookableSignal): boolean {
+    return this.#hooks.some((hook) => hook.signal === signal);
+  }
+
+  /** Runs the hooks of a phase one after the other; one that throws is reported and stops nothing. */
+  async run(phase: HookPhase, signal: HookableSignal, logger: Logger): Promise<void> {
+    for (const hook of [...this.#hooks]) {
+      if (hook.phase !== phase || hook.signal !== signal) continue;
+      try {
+        await hook.fn();
+      } catch (error) {
+        logger.error(`A ${phase} hook of ${signal} threw: ${messageOf(error)}`);
+      }
+    }
+  }
+}

@@ -1,0 +1,559 @@
+import cluster from 'node:cluster';
+import type { Server, Socket } from 'node:net';
+import path from 'node:path';
+import { isMainThread } from 'node:worker_threads';
+import { type Release, Holds } from '../drain/holds.js';
+import { EndlessError, messageOf } from '../errors.js';
+import type { Predecessor } from '../handoff/predecessor.js';
+import type { ToPredecessor } from '../handoff/protocol.js';
+import type { Successor } from '../handoff/successor.js';
+import { type Asked, askedOf, label } from '../listen/address.js';
+import type { ListenOptions } from '../listen/create-server.js';
+import { limit } from '../listen/timeouts.js';
+import { watchListening } from '../listen/watch.js';
+import { guarded, type Logger, silent, textLogger } from '../log.js';
+import { privateServers } from '../readiness/health.js';
+import { DEFAULTS, mergeSettings, type ResolvedSettings, type Settings } from '../settings.js';
+import { HOOKABLE_SIGNALS, type HookableSignal } from '../signals/signals.js';
+import { hasTerminal } from '../signals/terminal.js';
+import { removePidFile, writePidFile } from '../supervisor/pid-file.js';
+import type { World } from '../world.js';
+import { Candidate } from './candidate.js';
+import { Ending, type ShutdownResult } from './ending.js';
+import { Events } from './events.js';
+import { Hooks } from './hooks.js';
+import { Restart, type RestartResult } from './restart.js';
+import { Servers } from './servers.js';
+
+/**
+ * Where a process is in its life, in the seed's four words: `'init'` until it accepts, `'running'` while it does,
+ * `'shutting-down'` while it drains, `'terminated'` once it has drained.
+ */
+export type State = 'init' | 'running' | 'shutting-down' | 'terminated';
+
+/** Two stop signals within this are one: npm and a terminal both deliver the same Ctrl-C. */
+const ONE_KEYPRESS = 1_000;
+/** Time that a drained process has to leave by itself. */
+const LEAVE_TIME = 1_000;
+/** Time that older generations have to be gone once the hammer has fallen on all. */
+const CHAIN_TIME = 200;
+/** Exit status of a process that a SIGTERM ended: 128 + 15. */
+const TERMINATED_STATUS = 143;
+
+/** The one lifecycle of a process: the only place that changes its state. */
+export class Lifecycle {
+  readonly world: World;
+  readonly version: string;
+  readonly hooks = new Hooks();
+  readonly events = new Events();
+  readonly servers = new Servers(() => this.#ending?.check());
+  readonly holds = new Holds(() => this.#ending?.check());
+  readonly abort = new AbortController();
+  readonly closers: (() => unknown)[] = [];
+  readonly beforeBegin: ((address: unknown) => void)[] = [];
+  /** Resolves when this process has drained. */
+  readonly done: Promise<void>;
+  settings: ResolvedSettings = DEFAULTS;
+
+  #state: State = 'init';
+  #generation = 0;
+  #restarts = 0;
+  #failedRestarts = 0;
+  #installed = false;
+  /** With `register` every server of the program is meant, also one that comes after the last was closed. */
+  #watchForGood = false;
+  #stopWatching: (() => void) | undefined;
+  #stopListening: (() => void)[] | undefined;
+  #candidate: Candidate | undefined;
+  #predecessor: Predecessor | undefined;
+  #successor: Successor | undefined;
+  #restart: Restart | undefined;
+  #again = false;
+  #ending: Ending | undefined;
+  #shutdown: Promise<ShutdownResult> | undefined;
+  #stoppedAt: number | undefined;
+  #hadTerminal = false;
+  #logger: Logger;
+  #pidFile: string | undefined;
+  #resolveDone: () => void = () => {};
+  readonly #asked = new WeakMap<Server, Asked>();
+  readonly #given = new WeakMap<Server, { address: unknown; options: ListenOptions }>();
+  readonly #begun = new WeakSet<Server>();
+
+  constructor(world: World, version: string) {
+    this.world = world;
+    this.version = version;
+    this.#logger = guarded(textLogger(world));
+    this.done = new Promise((resolve) => {
+      this.#resolveDone = resolve;
+    });
+  }
+
+  get state(): State {
+    return this.#state;
+  }
+
+  get generation(): number {
+    return this.#generation;
+  }
+
+  get restarts(): number {
+    return this.#restarts;
+  }
+
+  get failedRestarts(): number {
+    return this.#failedRestarts;
+  }
+
+  get logger(): Logger {
+    return this.#logger;
+  }
+
+  /** Whether this process is stopping for good; never true because of a restart. */
+  get stopping(): boolean {
+    return this.#ending?.reason === 'shutdown';
+  }
+
+  /** Whether new requests on old connections are late: this process drains. */
+  get draining(): boolean {
+    return this.#ending !== undefined;
+  }
+
+  configure(given: Settings): void {
+    this.settings = mergeSettings(this.settings, given);
+    const { logger } = given;
+    if (logger !== undefined) this.#logger = logger === false ? silent : guarded(logger);
+    if (given.signals && this.#stopListening) this.#listenToSignals();
+  }
+
+  // --- coming in ---
+
+  /** First use: reads the handoff, and from now on sees every server that begins to listen. */
+  install({ forGood = false } = {}): void {
+    this.#watchForGood ||= forGood;
+    if (!isMainThread || this.#state === 'terminated') return;
+    if (!this.#installed) {
+      this.#installed = true;
+      this.#hadTerminal = hasTerminal();
+      this.#candidate = Candidate.find({
+        version: this.version,
+        settings: () => this.settings,
+        logger: () => this.#logger,
+        servers: () => this.servers.all().map(({ server }) => server),
+        beforeOpening: () => this.#beginAll(),
+        onGo: (again) => this.#becomeNewest(again),
+        onOrphaned: () => this.world.exit(1),
+      });
+      if (this.#candidate) {
+        this.#predecessor = this.#candidate.predecessor;
+        this.#generation = this.#predecessor.handoff.generation;
+        this.#restarts = this.#generation;
+        this.#listenToSignals();
+        this.#predecessor.settled();
+      }
+    }
+    this.#stopWatching ??= watchListening({
+      beforeListen: (server, options) => this.#guard(() => this.#beforeListen(server, options)),
+      listening: (server) => this.#guard(() => this.#listening(server)),
+    });
+  }
+
+  /** Remembers what `endless.listen` was given for this server. */
+  expect(server: Server, address: unknown, options: ListenOptions): void {
+    this.#given.set(server, { address, options });
+  }
+
+  /** Looks after a server that listened before endless was first used; its other connections are Node's to end. */
+  adopt(server: Server, socket: Socket): void {
+    if (!isMainThread || !server.listening) return;
+    if (!this.servers.get(server)) {
+      this.install();
+      this.#logger.warn(
+        'endless came after the server: connections opened before its first request are not looked after, and a successor cannot inherit its address. Call endless() before listen().',
+      );
+      this.#listening(server);
+    }
+    this.servers.adopt(server, socket);
+  }
+
+  /** "These are all": generation 0 is ready although it does not listen, a candidate although addresses are left. */
+  ready(): void {
+    this.install();
+    if (this.#candidate?.waiting) this.#candidate.complete();
+    else if (this.#state === 'init' && isMainThread) this.#becomeReady();
+  }
+
+  hold(): Release {
+    this.install();
+    return this.holds.take();
+  }
+
+  /** A subscriber of the listen channel must never throw. */
+  #guard(fn: () => void): void {
+    try {
+      fn();
+    } catch (error) {
+      this.#logger.error(`endless could not look after a server: ${messageOf(error)}`);
+    }
+  }
+
+  #beforeListen(server: Server, options: Record<string, unknown>): void {
+    if (privateServers.has(server)) return;
+    const own = this.#given.get(server)?.options;
+    limit(
+      server,
+      {
+        readTimeout: own?.readTimeout ?? this.settings.readTimeout,
+        writeTimeout: own?.writeTimeout ?? this.settings.writeTimeout,
+        maxHeaderBytes: own?.maxHeaderBytes ?? this.settings.maxHeaderBytes,
+      },
+      this.world,
+    );
+    const asked = askedOf(options);
+    if (!asked) return;
+    this.#asked.set(server, asked);
+    this.#candidate?.claim(server, asked);
+  }
+
+  #listening(server: Server): void {
+    if (privateServers.has(server)) return;
+    this.servers.add(server, this.#asked.get(server));
+    server.once('close', () => this.#closed(server));
+    if (this.#candidate?.waiting) return this.#candidate.changed();
+    this.#begin(server);
+    if (this.#state === 'init') this.#becomeReady();
+  }
+
+  /** The application has closed a server; a drain has its own way of noticing. */
+  #closed(server: Server): void {
+    if (this.#ending || server.listening) return;
+    const used = this.servers.get(server)?.used;
+    this.servers.remove(server);
+    if (this.#candidate?.waiting) return this.#candidate.changed();
+    if (this.servers.size > 0 || this.#state !== 'running') return;
+    this.#state = 'init';
+    this.#stopListeningToSignals();
+    // A server that never had a connection may have been a port check, and the real one is still to come.
+    if (this.#watchForGood || !(used || this.#given.has(server))) return;
+    this.#stopWatching?.();
+    this.#stopWatching = undefined;
+    // The same server may be made to listen again.
+    server.once('listening', () => this.install());
+  }
+
+  #beginAll(): void {
+    for (const { server } of this.servers.all()) this.#begin(server);
+  }
+
+  /** The last moment before a server accepts: the seed's `BeforeBegin`. */
+  #begin(server: Server): void {
+    if (this.#begun.has(server)) return;
+    this.#begun.add(server);
+    server.once('close', () => this.#begun.delete(server));
+    const given = this.#given.get(server);
+    const asked = this.#asked.get(server);
+    const address = given?.address ?? (asked && label(asked));
+    for (const fn of given?.options.beforeBegin ? [given.options.beforeBegin] : this.beforeBegin) {
+      try {
+        fn(address);
+      } catch (error) {
+        this.#logger.error(`A beforeBegin hook threw: ${messageOf(error)}`);
+      }
+    }
+    this.#logger.info(`serving on ${label(this.servers.get(server)?.bound ?? { port: 0 })}, generation ${this.#generation}`);
+  }
+
+  #becomeReady(): void {
+    this.#state = 'running';
+    this.#listenToSignals();
+    this.#writePidFile();
+    this.events.emit('ready', { pid: this.world.pid, generation: this.#generation }, this.#logger);
+  }
+
+  #becomeNewest(again: boolean): void {
+    this.#candidate = undefined;
+    this.#becomeReady();
+    this.#predecessor?.send({ type: 'prune', left: this.settings.maxDraining });
+    if (again) void this.#restartBySignal('SIGHUP');
+  }
+
+  #writePidFile(): void {
+    const { pidFile } = this.settings;
+    if (pidFile === undefined) return;
+    try {
+      if (this.#pidFile === undefined) {
+        // Absolute from now on: the application may change its directory.
+        const file = path.resolve(pidFile);
+        this.#pidFile = file;
+        this.world.onExit(() => removePidFile(file, this.world.pid));
+      }
+      writePidFile(this.#pidFile, this.world.pid);
+    } catch (error) {
+      this.#logger.error(`Could not write the pid file: ${messageOf(error)}`);
+    }
+  }
+
+  // --- signals: one path for the process ---
+
+  /** Listens to the signals that do something; again after a hook or a setting has changed which do. */
+  listenToWanted(): void {
+    if (this.#stopListening) this.#listenToSignals();
+  }
+
+  #listenToSignals(): void {
+    this.#stopListeningToSignals();
+    this.#stopListening = HOOKABLE_SIGNALS.filter(
+      (signal) => this.settings.signals[signal] !== false || this.hooks.wants(signal),
+    ).map((signal) => this.world.onSignal(signal, () => void this.#onSignal(signal)));
+  }
+
+  #stopListeningToSignals(): void {
+    for (const stop of this.#stopListening ?? []) stop();
+    this.#stopListening = undefined;
+  }
+
+  async #onSignal(signal: HookableSignal): Promise<void> {
+    let action = this.settings.signals[signal];
+    if (signal === 'SIGHUP' && action === 'restart' && this.#hadTerminal && !hasTerminal()) {
+      this.#logger.warn('The terminal went away: SIGHUP is taken as SIGTERM.');
+      action = 'shutdown';
+      signal = 'SIGTERM';
+    }
+    if (this.#candidate?.waiting) return this.#onSignalAsCandidate(signal, action);
+    switch (action) {
+      case 'restart':
+        return this.#restartBySignal(signal);
+      case 'shutdown':
+        return this.#shutdownBySignal(signal);
+      default: {
+        await this.hooks.run('pre', signal, this.#logger);
+        this.#logger.info(`Received ${signal}.`);
+        if (action === 'hammer') this.hammer();
+        await this.hooks.run('post', signal, this.#logger);
+      }
+    }
+  }
+
+  #onSignalAsCandidate(signal: HookableSignal, action: string | false): void {
+    if (action === 'shutdown') {
+      this.#logger.info(`Received ${signal}. while starting: leaving.`);
+      this.world.exit(TERMINATED_STATUS);
+    } else this.#logger.info(`Received ${signal}. while starting: ignored.`);
+  }
+
+  async #restartBySignal(signal: HookableSignal): Promise<void> {
+    if (this.#restart) {
+      this.#logger.info(`Received ${signal}. A restart is under way: one more will follow it.`);
+      this.#again = true;
+      return;
+    }
+    try {
+      await this.restart(signal);
+    } catch (error) {
+      this.#logger.error(messageOf(error));
+    }
+  }
+
+  async #shutdownBySignal(signal: HookableSignal): Promise<void> {
+    const now = this.world.now();
+    if (this.#stoppedAt !== undefined) {
+      if (now - this.#stoppedAt < ONE_KEYPRESS) return;
+      this.#logger.info(`Received ${signal}. again: hammering.`);
+      this.hammer();
+      return;
+    }
+    this.#stoppedAt = now;
+    if (this.#ending) {
+      this.#logger.info(`Received ${signal}. Draining already; once more hammers.`);
+      return;
+    }
+    await this.#beginShutdown(signal, () => this.#logger.info(`Received ${signal}.`));
+    await this.#leave();
+  }
+
+  // --- restart ---
+
+  /** Replaces this process; the signal says whose hooks run. */
+  async restart(signal: HookableSignal = 'SIGHUP'): Promise<RestartResult> {
+    const refusal = this.#whyNotRestart();
+    if (refusal) throw refusal;
+    const began = this.world.now();
+    const { passengers, ambiguous } = this.servers.passengers();
+    const restart = new Restart({
+      world: this.world,
+      settings: this.settings,
+      logger: this.#logger,
+      generation: this.#generation,
+      passengers,
+      again: () => this.#again,
+      onSpawned: ({ pid, generation }) => this.events.emit('spawned', { pid, generation }, this.#logger),
+      onReady: ({ pid, generation }) => this.events.emit('ready', { pid, generation }, this.#logger),
+      onMessage: (message) => this.#hearSuccessor(message),
+    });
+    this.#restart = restart;
+    try {
+      await Promise.race([
+        this.hooks.run('pre', signal, this.#logger),
+        new Promise<void>((resolve) => this.world.after(this.settings.startTimeout, resolve)),
+      ]);
+      if (this.#ending) throw this.#shuttingDown();
+      this.#logger.info(`Received ${signal}. forking.`);
+      if (ambiguous.length > 0)
+        this.#logger.warn(
+          `${ambiguous.join(', ')} cannot be handed over: several servers asked for port 0. Give them ports of their own.`,
+        );
+      const successor = await restart.run();
+      return this.#handOver(successor, signal, began);
+    } catch (error) {
+      this.#restart = undefined;
+      this.#restartFailed(error as EndlessError, signal);
+      throw error;
+    }
+  }
+
+  #whyNotRestart(): EndlessError | undefined {
+    if (!isMainThread || cluster.isWorker || this.world.platform === 'win32')
+      return new EndlessError(
+        'ERR_ENDLESS_UNSUPPORTED',
+        'A restart needs the main thread of a process of its own on a POSIX system; in a worker thread, a cluster worker or on Windows only shutdown works.',
+      );
+    if (this.#ending || this.#state === 'terminated') return this.#shuttingDown();
+    if (this.#candidate?.waiting || this.#state === 'init')
+      return new EndlessError(
+        'ERR_ENDLESS_NOT_READY',
+        'This process is not ready yet, and one that restarts while it starts would do so without end. Wait until a server listens.',
+      );
+    if (this.#restart)
+      return new EndlessError(
+        'ERR_ENDLESS_RESTART_IN_PROGRESS',
+        'A restart is under way already. Wait for it, or send SIGHUP, which is remembered.',
+      );
+    return undefined;
+  }
+
+  #shuttingDown(): EndlessError {
+    return new EndlessError(
+      'ERR_ENDLESS_SHUTTING_DOWN',
+      this.#successor
+        ? `This process is not the newest: pid ${this.#successor.pid} has taken over. Restart that one.`
+        : 'This process is shutting down and does not restart.',
+    );
+  }
+
+  #handOver(successor: Successor, signal: HookableSignal, began: number): RestartResult {
+    if (this.#ending) {
+      successor.kill();
+      throw this.#shuttingDown();
+    }
+    const { pid, generation } = successor;
+    const durationMs = this.world.now() - began;
+    this.#restart = undefined;
+    this.#successor = successor;
+    successor.release();
+    this.#logger.info(`pid ${pid}, generation ${generation}, has taken over.`);
+    this.events.emit('handover', { pid, generation, durationMs }, this.#logger);
+    this.events.emit('committed', { pid, generation }, this.#logger);
+    const ending = this.#createEnding('restart', signal);
+    void this.#runEnding(ending).then(() => this.#leave());
+    return { pid, generation, durationMs };
+  }
+
+  #restartFailed(error: EndlessError, signal: HookableSignal): void {
+    if (this.#ending) return;
+    this.#failedRestarts += 1;
+    this.events.emit('failed', { error }, this.#logger);
+    if (!this.#again) return;
+    this.#again = false;
+    this.#logger.info('A restart was asked for meanwhile: trying once more.');
+    setImmediate(() => void this.#restartBySignal(signal));
+  }
+
+  #hearSuccessor(message: ToPredecessor): void {
+    if (message.type === 'stop') this.#ending?.limit(message.deadline);
+    if (message.type === 'prune') this.#prune(message.left);
+  }
+
+  /** Newer generations drain too: whoever is beyond the last that may ends now. */
+  #prune(left: number): void {
+    const busy = this.#ending !== undefined && this.servers.activeRequests > 0;
+    if (busy && left <= 0) {
+      this.#logger.warn(`More than \`maxDraining\` generations are draining requests: hammering generation ${this.#generation}.`);
+      this.hammer();
+    }
+    this.#predecessor?.send({ type: 'prune', left: busy ? left - 1 : left });
+  }
+
+  // --- the end ---
+
+  /** Drains this process for good, without ending it. */
+  async shutdown(): Promise<ShutdownResult> {
+    const result = await this.#beginShutdown('SIGTERM', () => {});
+    // The caller goes on, and shall be stopped by a signal like any program.
+    if (this.#stoppedAt === undefined) this.#stopListeningToSignals();
+    return result;
+  }
+
+  #beginShutdown(signal: HookableSignal, announce: () => void): Promise<ShutdownResult> {
+    if (this.#shutdown) return this.#shutdown;
+    announce();
+    if (this.#candidate?.waiting) this.#predecessor?.send({ type: 'unready', message: 'it is shutting down' });
+    const ending = this.#createEnding('shutdown', signal);
+    this.#restart?.abort(this.#shuttingDown());
+    return this.#runEnding(ending);
+  }
+
+  #createEnding(reason: 'restart' | 'shutdown', signal: HookableSignal): Ending {
+    this.#state = 'shutting-down';
+    const ending = new Ending(reason, signal, this.settings.hammerTime, {
+      world: this.world,
+      servers: this.servers,
+      holds: this.holds,
+      hooks: this.hooks,
+      events: this.events,
+      predecessor: this.#predecessor,
+      settings: () => this.settings,
+      logger: () => this.#logger,
+      closers: this.closers,
+      onBegun: () => this.abort.abort(),
+    });
+    this.#ending = ending;
+    return ending;
+  }
+
+  #runEnding(ending: Ending): Promise<ShutdownResult> {
+    this.#shutdown = ending.run().then((result) => {
+      this.#state = 'terminated';
+      if (this.#pidFile !== undefined) removePidFile(this.#pidFile, this.world.pid);
+      this.#stopWatching?.();
+      this.#stopWatching = undefined;
+      this.#resolveDone();
+      return result;
+    });
+    return this.#shutdown;
+  }
+
+  /** Ends at once what is still running; only while draining. */
+  hammer(): void {
+    if (this.#ending && this.#state === 'shutting-down') this.#ending.hammer();
+    else this.#logger.info('Nothing is shutting down: the hammer is ignored.');
+  }
+
+  /** This process has drained: it waits for older generations, so that the newest ends last, and goes. */
+  async #leave(): Promise<void> {
+    const ending = this.#ending as Ending;
+    if (this.#predecessor) {
+      this.#predecessor.hold(true);
+      const waits = [this.#predecessor.closed];
+      if (ending.hammered) waits.push(new Promise((resolve) => this.world.after(CHAIN_TIME, resolve)));
+      await Promise.race(waits);
+    }
+    this.#stopListeningToSignals();
+    this.#successor?.close();
+    if (!this.settings.exit) return;
+    const status = ending.reason === 'shutdown' && ending.cutRequests ? 1 : Number(process.exitCode ?? 0);
+    this.world.setExitCode(status);
+    // What the application does once `done` has resolved comes first.
+    if (ending.hammered) setImmediate(() => this.world.exit(status));
+    else this.world.after(LEAVE_TIME, () => this.world.exit(status));
+  }
+}

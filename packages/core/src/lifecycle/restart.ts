@@ -1,0 +1,157 @@
+import { EndlessError, type SuccessorEnd } from '../errors.js';
+import { PROTOCOL, type ToPredecessor } from '../handoff/protocol.js';
+import { type Passenger, Successor } from '../handoff/successor.js';
+import type { Logger } from '../log.js';
+import type { ResolvedSettings } from '../settings.js';
+import type { World } from '../world.js';
+
+/** What a restart comes to, at the moment at which the new process accepts. */
+export interface RestartResult {
+  /** Process id of the new process. */
+  pid: number;
+  /** Its generation. */
+  generation: number;
+  /** Milliseconds from the request to restart. */
+  durationMs: number;
+}
+
+/** What a restart needs of the process that restarts. */
+export interface RestartContext {
+  world: World;
+  settings: ResolvedSettings;
+  logger: Logger;
+  generation: number;
+  passengers: readonly Passenger[];
+  /** Called with the successor once it was started. */
+  onSpawned(successor: Successor): void;
+  /** Called once it is ready. */
+  onReady(successor: Successor): void;
+  /** Whether another restart was asked for meanwhile. */
+  again(): boolean;
+  /** Words that a successor says after it accepts. */
+  onMessage(message: ToPredecessor): void;
+}
+
+/** How long a candidate that answers has to close the addresses nobody claimed, once its start time is up. */
+const SETTLE_TIME = 1_000;
+
+/** One attempt to replace this process, from spawn to the moment at which the successor accepts. */
+export class Restart {
+  readonly #context: RestartContext;
+  #successor: Successor | undefined;
+  #claims: { labels: string[]; waiting: string[] } = { labels: [], waiting: [] };
+  #accepting = false;
+  #fail: (error: EndlessError) => void = () => {};
+
+  constructor(context: RestartContext) {
+    this.#context = context;
+  }
+
+  /** Resolves with the successor when it accepts; rejects, with the successor gone, if it does not come to that. */
+  async run(): Promise<Successor> {
+    const { world, settings, generation, passengers } = this.#context;
+    let heard: (message: ToPredecessor) => void = () => {};
+    let overtime = () => {};
+    const accepting = new Promise<void>((resolve, reject) => {
+      this.#fail = reject;
+      heard = (message) => this.#hear(message, resolve);
+      overtime = world.after(settings.startTimeout, () => this.#startTimeIsUp());
+    });
+    // A failure before anybody waits for it is not unhandled.
+    accepting.catch(() => {});
+    try {
+      const successor = await Successor.start(world, generation + 1, passengers, settings.restart, (message) => heard(message));
+      this.#successor = successor;
+      this.#context.onSpawned(successor);
+      void successor.ended.then((end) => this.#fail(this.#exited(end)));
+      await accepting;
+      return successor;
+    } catch (error) {
+      this.#successor?.kill();
+      await this.#successor?.ended;
+      throw error;
+    } finally {
+      overtime();
+    }
+  }
+
+  /** Gives up on the candidate: it is killed and the attempt rejects with this error. */
+  abort(error: EndlessError): void {
+    if (!this.#accepting) this.#fail(error);
+  }
+
+  #hear(message: ToPredecessor, resolve: () => void): void {
+    const { logger } = this.#context;
+    const successor = this.#successor as Successor;
+    if (this.#accepting) return this.#context.onMessage(message);
+    switch (message.type) {
+      case 'hello':
+        if (message.protocol !== PROTOCOL)
+          this.#fail(
+            new EndlessError(
+              'ERR_ENDLESS_PROTOCOL',
+              `The successor runs @endless/core ${message.version}, which speaks handoff protocol ${message.protocol}; this process speaks ${PROTOCOL}. Stop it and start it again once.`,
+              { pid: successor.pid },
+            ),
+          );
+        break;
+      case 'claims':
+        this.#claims = message;
+        break;
+      case 'ready':
+        for (const address of message.dropped)
+          logger.warn(`${address} is not served by the new process any more: it closes.`);
+        this.#context.onReady(successor);
+        successor.send({ type: 'go', again: this.#context.again() });
+        break;
+      case 'unready':
+        this.#fail(
+          new EndlessError(
+            'ERR_ENDLESS_UNHEALTHY',
+            `The successor (pid ${successor.pid}) failed its \`healthCheck\`: ${message.message}.`,
+            { pid: successor.pid },
+          ),
+        );
+        break;
+      case 'accepting':
+        this.#accepting = true;
+        resolve();
+        break;
+    }
+  }
+
+  #startTimeIsUp(): void {
+    const { world, settings } = this.#context;
+    const { labels, waiting } = this.#claims;
+    if (settings.ready === 'auto' && labels.length > 0 && waiting.length > 0) {
+      this.#successor?.send({ type: 'settle' });
+      world.after(SETTLE_TIME, () => this.#fail(this.#late()));
+    } else this.#fail(this.#late());
+  }
+
+  #late(): EndlessError {
+    const { settings, passengers } = this.#context;
+    const pid = this.#successor?.pid;
+    const details = pid === undefined ? {} : { pid };
+    if (settings.ready === 'auto' && this.#claims.labels.length === 0 && passengers.length > 0)
+      return new EndlessError(
+        'ERR_ENDLESS_ADDRESS_UNCLAIMED',
+        `The successor (pid ${pid}) listened on none of the inherited addresses within \`startTimeout\` (${settings.startTimeout} ms). Listen on one of them, or call \`endless.ready()\` if that is meant.`,
+        { ...details, stderr: this.#successor?.stderr ?? '' },
+      );
+    return new EndlessError(
+      'ERR_ENDLESS_START_TIMEOUT',
+      `The successor (pid ${pid}) was not ready within \`startTimeout\` (${settings.startTimeout} ms).`,
+      { ...details, stderr: this.#successor?.stderr ?? '' },
+    );
+  }
+
+  #exited(end: SuccessorEnd): EndlessError {
+    const how = end.signal ? `was ended by ${end.signal}` : `exited with status ${end.exitCode}`;
+    return new EndlessError(
+      'ERR_ENDLESS_SUCCESSOR_EXITED',
+      `The successor (pid ${end.pid}) ${how} before it was ready.`,
+      end,
+    );
+  }
+}

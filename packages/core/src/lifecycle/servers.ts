@@ -1,0 +1,117 @@
+import type { Server, Socket } from 'node:net';
+import { activities, inFlight, isPipelined } from '../drain/activity.js';
+import { TrackedServer } from '../drain/tracked-server.js';
+import type { Passenger } from '../handoff/successor.js';
+import { type Asked, boundOf, label } from '../listen/address.js';
+import { listeningHandle } from '../node-private.js';
+
+/** The counts of one server, or of all of them. */
+export interface ServerCounts {
+  /** Requests in flight: received whole or in part by the application, and not yet answered to the last byte. */
+  activeRequests: number;
+  /** Open connections. */
+  connections: number;
+  /** Those of them between two requests, or before their first. */
+  idleConnections: number;
+}
+
+/** The counts of one server, with the address on which it listens. */
+export interface ServerStats extends ServerCounts {
+  address: string;
+}
+
+/** The servers that endless looks after. */
+export class Servers {
+  readonly #tracked = new Map<Server, TrackedServer>();
+  readonly #onEmpty: () => void;
+
+  constructor(onEmpty: () => void) {
+    this.#onEmpty = onEmpty;
+  }
+
+  /** How many there are. */
+  get size(): number {
+    return this.#tracked.size;
+  }
+
+  /** Whether no connection is left on any of them. */
+  get empty(): boolean {
+    return this.all().every((tracked) => tracked.empty);
+  }
+
+  all(): TrackedServer[] {
+    return [...this.#tracked.values()];
+  }
+
+  get(server: Server): TrackedServer | undefined {
+    return this.#tracked.get(server);
+  }
+
+  /** Begins to look after a server that listens. */
+  add(server: Server, asked: Asked | undefined): TrackedServer {
+    this.#tracked.get(server)?.forget();
+    const tracked = new TrackedServer(server, asked, this.#onEmpty);
+    this.#tracked.set(server, tracked);
+    return tracked;
+  }
+
+  /** Stops looking after a server that the application has closed. */
+  remove(server: Server): void {
+    this.#tracked.get(server)?.forget();
+    this.#tracked.delete(server);
+  }
+
+  /** Looks after a connection that was there before its server was known. */
+  adopt(server: Server, socket: Socket): void {
+    this.#tracked.get(server)?.adopt(socket);
+  }
+
+  /**
+   * The listening sockets that a successor can be given, and the addresses that it cannot: two servers on port 0 of one
+   * host cannot be told apart by the address that they ask for, and a guess would send one's clients to the other.
+   */
+  passengers(): { passengers: Passenger[]; ambiguous: string[] } {
+    const passengers: Passenger[] = [];
+    for (const { server, asked } of this.#tracked.values()) {
+      const handle = listeningHandle(server);
+      const bound = boundOf(server);
+      if (!handle || handle.fd < 0 || !bound) continue;
+      passengers.push({ handle, bound, asked: asked ?? ('path' in bound ? bound : { port: bound.port, host: bound.address }) });
+    }
+    const twin = ({ asked }: Passenger) =>
+      'port' in asked &&
+      asked.port === 0 &&
+      passengers.filter((other) => 'port' in other.asked && other.asked.port === 0 && other.asked.host === asked.host)
+        .length > 1;
+    return {
+      passengers: passengers.filter((passenger) => !twin(passenger)),
+      ambiguous: passengers.filter(twin).map(({ bound }) => label(bound)),
+    };
+  }
+
+  /** The counts of every server, made now. */
+  stats(): ServerStats[] {
+    return this.all().map(statsOf);
+  }
+
+  /** How many requests are in flight now. */
+  get activeRequests(): number {
+    return this.stats().reduce((sum, { activeRequests }) => sum + activeRequests, 0);
+  }
+}
+
+function statsOf(tracked: TrackedServer): ServerStats {
+  let activeRequests = tracked.streams.size;
+  let idleConnections = 0;
+  for (const [socket, activity] of activities(tracked)) {
+    if (activity === 'idle') idleConnections += 1;
+    const response = inFlight(socket);
+    if (response) activeRequests += isPipelined(socket, response) ? 2 : 1;
+  }
+  return {
+    address: tracked.bound ? label(tracked.bound) : 'unknown',
+    activeRequests,
+    connections: tracked.sockets.size,
+    idleConnections,
+  };
+}

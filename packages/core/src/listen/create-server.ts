@@ -1,0 +1,84 @@
+import { readFileSync } from 'node:fs';
+import { createServer as createHttpServer, type RequestListener } from 'node:http';
+import {
+  createSecureServer,
+  createServer as createHttp2Server,
+  type Http2ServerRequest,
+  type Http2ServerResponse,
+} from 'node:http2';
+import { createServer as createHttpsServer } from 'node:https';
+import { Server } from 'node:net';
+import type { TlsOptions } from 'node:tls';
+import { EndlessError, invalidOption, show } from '../errors.js';
+import { checkCount, checkFunction, checkLimit, unknownOption } from '../settings.js';
+
+/** TLS as Node takes it, or two files that each generation reads anew. */
+export type Tls = TlsOptions | { certFile: string; keyFile: string };
+
+/** The options of one server, over the process-wide settings. All durations are milliseconds. */
+export interface ListenOptions {
+  /** Time for a whole request to arrive. */
+  readTimeout?: number;
+  /** Time for a whole response to be written. */
+  writeTimeout?: number;
+  /** Largest request head in bytes. */
+  maxHeaderBytes?: number;
+  /** Serve over TLS. */
+  tls?: Tls;
+  /** Speak HTTP/2; over TLS, HTTP/1.1 too, as the client likes. Default false. */
+  http2?: boolean;
+  /** Called with the address as given before this server begins to accept. */
+  beforeBegin?: (address: unknown) => void;
+}
+
+/** Checks the options of one server and throws `ERR_ENDLESS_INVALID_OPTION` if one is wrong. */
+export function checkListenOptions(options: ListenOptions): void {
+  if (typeof options !== 'object' || options === null) throw invalidOption('options', options, 'an object');
+  for (const [name, value] of Object.entries(options)) {
+    const check = Object.hasOwn(CHECKS, name) ? CHECKS[name as keyof ListenOptions] : undefined;
+    if (!check) throw unknownOption(name, Object.keys(CHECKS));
+    if (value !== undefined) check(name, value);
+  }
+}
+
+const CHECKS: Record<keyof ListenOptions, (name: string, value: unknown) => void> = {
+  readTimeout: checkLimit,
+  writeTimeout: checkLimit,
+  maxHeaderBytes: (name, value) => checkCount(name, value, 1),
+  tls(name, value) {
+    if (typeof value !== 'object' || value === null)
+      throw invalidOption(name, value, "Node's TLS options or { certFile, keyFile }");
+  },
+  http2(name, value) {
+    if (typeof value !== 'boolean') throw invalidOption(name, value, 'true or false');
+  },
+  beforeBegin: checkFunction,
+};
+
+/** The server for what the application gave: a request listener gets one made, a ready-made server is taken as it is. */
+export function serverFor(app: unknown, options: ListenOptions): Server {
+  if (app instanceof Server) {
+    for (const name of ['tls', 'http2'] as const)
+      if (options[name] !== undefined)
+        throw invalidOption(name, options[name], 'left out when a ready-made server is given: the server has its own');
+    return app;
+  }
+  if (typeof app !== 'function')
+    throw new EndlessError(
+      'ERR_ENDLESS_INVALID_APP',
+      `Cannot serve ${show(app)}: give a request listener or a net.Server; for a Koa or Fastify app use \`endless\` from @endless/koa or @endless/fastify.`,
+    );
+  const listener = app as RequestListener;
+  const tls = options.tls && readTls(options.tls);
+  if (options.http2) {
+    const onRequest = app as (request: Http2ServerRequest, response: Http2ServerResponse) => void;
+    return tls ? createSecureServer({ allowHTTP1: true, ...tls }, onRequest) : createHttp2Server(onRequest);
+  }
+  return tls ? createHttpsServer(tls, listener) : createHttpServer(listener);
+}
+
+function readTls(tls: Tls): TlsOptions {
+  if (!('certFile' in tls || 'keyFile' in tls)) return tls;
+  const { certFile, keyFile, ...rest } = tls as { certFile: string; keyFile: string };
+  return { ...rest, cert: readFileSync(certFile), key: readFileSync(keyFile) };
+}

@@ -1,0 +1,31 @@
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
+import type { Server } from 'node:net';
+
+/** What Node says of every `server.listen` in this process. */
+export interface ListenWatcher {
+  /** Before anything else happens: a server whose handle is set now uses it instead of binding. */
+  beforeListen(server: Server, options: Record<string, unknown>): void;
+  /** The server listens; nothing has been accepted yet. */
+  listening(server: Server): void;
+}
+
+const START = 'tracing:net.server.listen:asyncStart';
+const END = 'tracing:net.server.listen:asyncEnd';
+
+/**
+ * Watches every server of this process begin to listen, by Node's documented diagnostics channel, so that the
+ * application's own `app.listen(9090)` is enough and no prototype is patched; returns the undo.
+ */
+export function watchListening(watcher: ListenWatcher): () => void {
+  const onStart = (message: unknown) => {
+    const { server, options } = message as { server: Server; options: Record<string, unknown> };
+    watcher.beforeListen(server, options);
+  };
+  const onEnd = (message: unknown) => watcher.listening((message as { server: Server }).server);
+  subscribe(START, onStart);
+  subscribe(END, onEnd);
+  return () => {
+    unsubscribe(START, onStart);
+    unsubscribe(END, onEnd);
+  };
+}

@@ -1,0 +1,66 @@
+import { connect, createServer, type Server, type Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { messageOf } from '../errors.js';
+import type { HealthCheck } from '../settings.js';
+
+/**
+ * Opens a connection that this very process serves; its port is still answered by the old process, so the connection
+ * comes in by a private door. Without an argument the first server serves it.
+ */
+export type ConnectToSelf = (server?: Server) => Promise<Socket>;
+
+/** Servers of endless's own, which are neither handed over nor drained. */
+export const privateServers = new WeakSet<Server>();
+
+/** Three failures in a row are an answer; one may be a hiccup of something that is still warming up. */
+const TRIES = 3;
+const BETWEEN_TRIES = 250;
+
+/** Asks the application whether it can serve; resolves with the reason if it cannot, after three failures in a row. */
+export async function askHealth(check: HealthCheck, servers: () => Server[]): Promise<string | undefined> {
+  for (let tries = 1; ; tries += 1) {
+    const reason = await askOnce(check, servers);
+    if (reason === undefined || tries === TRIES) return reason;
+    await sleep(BETWEEN_TRIES);
+  }
+}
+
+async function askOnce(check: HealthCheck, servers: () => Server[]): Promise<string | undefined> {
+  const opened: Socket[] = [];
+  const connectToSelf: ConnectToSelf = async (server = servers()[0]) => {
+    if (!server) throw new Error('no server of this process listens yet');
+    const socket = await connectThroughPrivateDoor(server);
+    opened.push(socket);
+    return socket;
+  };
+  try {
+    return (await check({ connect: connectToSelf })) === false ? 'it resolved false' : undefined;
+  } catch (error) {
+    return messageOf(error);
+  } finally {
+    for (const socket of opened) socket.destroy();
+  }
+}
+
+/** A loopback listener lets in the one connection that is opened here, and nobody else's. */
+async function connectThroughPrivateDoor(server: Server): Promise<Socket> {
+  const door = createServer();
+  privateServers.add(door);
+  await new Promise<void>((resolve, reject) => {
+    door.once('error', reject);
+    door.listen(0, '127.0.0.1', resolve);
+  });
+  const { port } = door.address() as { port: number };
+  return new Promise<Socket>((resolve, reject) => {
+    const client = connect(port, '127.0.0.1', () => resolve(client)).once('error', reject);
+    door.on('connection', (accepted) => {
+      const decide = () => {
+        if (accepted.remotePort !== client.localPort) return void accepted.destroy();
+        door.close();
+        server.emit('connection', accepted);
+      };
+      if (client.connecting) client.once('connect', decide);
+      else decide();
+    });
+  });
+}

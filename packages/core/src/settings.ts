@@ -1,0 +1,226 @@
+import { EndlessError, invalidOption } from './errors.js';
+import type { Logger } from './log.js';
+import type { ConnectToSelf } from './readiness/health.js';
+import {
+  DEFAULT_ACTIONS,
+  HOOKABLE_SIGNALS,
+  type HookableSignal,
+  isHookable,
+  type SignalAction,
+} from './signals/signals.js';
+
+/** How the successor is started, where it is not the same command again. */
+export interface RestartCommand {
+  /** Program to run. Default: the running Node.js binary. */
+  command?: string;
+  /** Its arguments. Default: those of this process, Node's own options included. */
+  args?: readonly string[];
+  /** Environment variables over those of this process; `undefined` removes one. */
+  env?: Readonly<Record<string, string | undefined>>;
+  /** Working directory. Default: that of this process. */
+  cwd?: string;
+}
+
+/** The process-wide settings. All durations are milliseconds. */
+export interface Settings {
+  /**
+   * How long requests in flight have, from `go` on a restart and from the signal on a shutdown, until they are
+   * ended by force. 0: at once. -1: never by itself; SIGUSR2 still does. Default 60000.
+   */
+  hammerTime?: number;
+  /** Time for a whole request to arrive; a client that takes longer gets a 408. Default: Node's own (300000). */
+  readTimeout?: number;
+  /** Time for a whole response to be written, from the end of the request head; then the connection is destroyed. Default: none. */
+  writeTimeout?: number;
+  /** Largest request head in bytes; a larger one gets a 431. Default: Node's own (16384). */
+  maxHeaderBytes?: number;
+  /** How long a successor has to become ready before it is killed and the restart fails. Default 60000. */
+  startTimeout?: number;
+  /** `'auto'`: ready when every inherited address listens. `'manual'`: when `endless.ready()` is called. Default `'auto'`. */
+  ready?: 'auto' | 'manual';
+  /** Asked before a successor counts as ready; throwing or resolving `false` means not healthy. Default: none. */
+  healthCheck?: HealthCheck;
+  /** How long after `go` a restart can still be taken back; never more than half of `hammerTime`. Default 2000. */
+  rollbackWindow?: number;
+  /** How many generations may drain at once; past it the oldest is hammered. Default 3. */
+  maxDraining?: number;
+  /** Whether live connections move to the successor. Default true. */
+  migrate?: boolean;
+  /** Whether TLS session ticket keys go to the successor, so that clients resume their sessions. Default true. */
+  tlsTickets?: boolean;
+  /** What a request on an old connection gets while draining: served and told to close, or a 503. Default `'serve'`. */
+  lateRequests?: 'serve' | 'reject';
+  /**
+   * How long an idle connection may still send one more request while draining; what is still idle is destroyed at
+   * random moments in the second half. Default 5000 on a restart and on SIGTERM, 0 on SIGINT.
+   */
+  idleGrace?: number;
+  /** How long a SIGTERM leaves the server accepting, with readiness red, before it drains. Default 0. */
+  shutdownDelay?: number;
+  /** What each signal does; `false` switches one off. Default: SIGHUP restarts, SIGINT and SIGTERM shut down, SIGUSR2 hammers. */
+  signals?: Partial<Record<HookableSignal, SignalAction>>;
+  /** The successor's command. Default: the same command again. */
+  restart?: RestartCommand;
+  /** Restart even where the exit of this process would end its container. Default false. */
+  allowOrphaning?: boolean;
+  /** File that holds the pid of the newest process; written whole, removed only by its owner. Default: none. */
+  pidFile?: string;
+  /** Whether the process ends when it has drained. Default true. */
+  exit?: boolean;
+  /** Where log lines go; `false` for silence. Default: text lines on stderr. */
+  logger?: Logger | false;
+}
+
+/** The application's opinion of whether it can serve. */
+export type HealthCheck = (candidate: { connect: ConnectToSelf }) => unknown;
+
+/** The settings with every default in its place; what has none stays absent. */
+export interface ResolvedSettings extends Omit<Settings, 'signals' | 'restart'> {
+  hammerTime: number;
+  startTimeout: number;
+  ready: 'auto' | 'manual';
+  rollbackWindow: number;
+  maxDraining: number;
+  migrate: boolean;
+  tlsTickets: boolean;
+  allowOrphaning: boolean;
+  lateRequests: 'serve' | 'reject';
+  shutdownDelay: number;
+  signals: Record<HookableSignal, SignalAction>;
+  restart: RestartCommand;
+  exit: boolean;
+}
+
+/** The settings of a process that configured nothing. */
+export const DEFAULTS: ResolvedSettings = {
+  hammerTime: 60_000,
+  startTimeout: 60_000,
+  ready: 'auto',
+  rollbackWindow: 2_000,
+  maxDraining: 3,
+  migrate: true,
+  tlsTickets: true,
+  allowOrphaning: false,
+  lateRequests: 'serve',
+  shutdownDelay: 0,
+  signals: DEFAULT_ACTIONS,
+  restart: {},
+  exit: true,
+};
+
+/** Lays new settings over the current ones; throws `ERR_ENDLESS_INVALID_OPTION` and changes nothing if one is wrong. */
+export function mergeSettings(current: ResolvedSettings, given: Settings): ResolvedSettings {
+  if (typeof given !== 'object' || given === null || Array.isArray(given))
+    throw invalidOption('settings', given, 'an object');
+  const merged: ResolvedSettings = { ...current };
+  for (const [name, value] of Object.entries(given)) {
+    const check = Object.hasOwn(CHECKS, name) ? CHECKS[name as keyof Settings] : undefined;
+    if (!check) throw unknownOption(name, Object.keys(CHECKS));
+    if (value === undefined) continue;
+    check(name, value);
+    Object.assign(merged, { [name]: name === 'signals' ? { ...current.signals, ...value } : value });
+  }
+  return merged;
+}
+
+/** Refuses a setting that does not exist, and names the ones that do. */
+export function unknownOption(name: string, known: readonly string[]): EndlessError {
+  const near = known.find((candidate) => candidate.toLowerCase() === name.toLowerCase());
+  const hint = near ? `did you mean \`${near}\`?` : `known are ${known.join(', ')}.`;
+  return new EndlessError('ERR_ENDLESS_INVALID_OPTION', `\`${name}\` is not a setting of endless; ${hint}`);
+}
+
+/** A duration that may not be negative. */
+export function checkDuration(name: string, value: unknown): void {
+  if (typeof value !== 'number' || !(value >= 0) || !Number.isFinite(value))
+    throw invalidOption(name, value, 'a number of milliseconds, 0 or more');
+}
+
+/** A time limit, for which 0 would mean nothing. */
+export function checkLimit(name: string, value: unknown): void {
+  if (typeof value !== 'number' || !(value > 0) || !Number.isFinite(value))
+    throw invalidOption(name, value, 'a number of milliseconds above 0');
+}
+
+/** A whole number of at least `least`. */
+export function checkCount(name: string, value: unknown, least: number): void {
+  if (!Number.isInteger(value) || (value as number) < least)
+    throw invalidOption(name, value, `a whole number, ${least} or more`);
+}
+
+/** A function. */
+export function checkFunction(name: string, value: unknown): void {
+  if (typeof value !== 'function') throw invalidOption(name, value, 'a function');
+}
+
+const CHECKS: Record<keyof Settings, (name: string, value: unknown) => void> = {
+  hammerTime(name, value) {
+    if (value !== -1 && (typeof value !== 'number' || !(value >= 0) || !Number.isFinite(value)))
+      throw invalidOption(name, value, 'a number of milliseconds, 0 for at once, or -1 for never');
+  },
+  readTimeout: checkLimit,
+  writeTimeout: checkLimit,
+  maxHeaderBytes: (name, value) => checkCount(name, value, 1),
+  startTimeout: checkLimit,
+  ready: checkOneOf('auto', 'manual'),
+  healthCheck: checkFunction,
+  maxDraining: (name, value) => checkCount(name, value, 1),
+  rollbackWindow: checkDuration,
+  migrate: checkBoolean,
+  tlsTickets: checkBoolean,
+  allowOrphaning: checkBoolean,
+  lateRequests: checkOneOf('serve', 'reject'),
+  idleGrace: checkDuration,
+  shutdownDelay: checkDuration,
+  signals: checkSignals,
+  restart: checkRestart,
+  pidFile: checkText,
+  exit: checkBoolean,
+  logger(name, value) {
+    const methods = value as Partial<Logger> | null;
+    if (value === false) return;
+    for (const method of ['info', 'warn', 'error'] as const)
+      if (typeof methods?.[method] !== 'function')
+        throw invalidOption(name, value, '`false` or an object with the methods info, warn and error');
+  },
+};
+
+function checkOneOf(...words: string[]) {
+  return (name: string, value: unknown) => {
+    if (!words.includes(value as string))
+      throw invalidOption(name, value, words.map((w) => `'${w}'`).join(' or '));
+  };
+}
+
+function checkBoolean(name: string, value: unknown) {
+  if (typeof value !== 'boolean') throw invalidOption(name, value, 'true or false');
+}
+
+function checkText(name: string, value: unknown) {
+  if (typeof value !== 'string' || value === '') throw invalidOption(name, value, 'a path');
+}
+
+function checkSignals(name: string, value: unknown) {
+  if (typeof value !== 'object' || value === null) throw invalidOption(name, value, 'an object by signal name');
+  for (const [signal, action] of Object.entries(value)) {
+    if (!isHookable(signal))
+      throw invalidOption(`${name}.${signal}`, action, `one of ${HOOKABLE_SIGNALS.join(', ')} by name`);
+    if (action !== undefined && ![false, 'restart', 'shutdown', 'hammer'].includes(action))
+      throw invalidOption(`${name}.${signal}`, action, "'restart', 'shutdown', 'hammer' or false");
+  }
+}
+
+function checkRestart(name: string, value: unknown) {
+  if (typeof value !== 'object' || value === null)
+    throw invalidOption(name, value, 'an object { command, args, env, cwd }');
+  for (const [key, part] of Object.entries(value)) {
+    if (part === undefined) continue;
+    if (key === 'command' || key === 'cwd') checkText(`${name}.${key}`, part);
+    else if (key === 'args') {
+      if (!Array.isArray(part) || part.some((arg) => typeof arg !== 'string'))
+        throw invalidOption(`${name}.args`, part, 'an array of strings');
+    } else if (key === 'env') {
+      if (typeof part !== 'object' || part === null) throw invalidOption(`${name}.env`, part, 'an object');
+    } else throw unknownOption(`${name}.${key}`, ['restart.command', 'restart.args', 'restart.env', 'restart.cwd']);
+  }
+}

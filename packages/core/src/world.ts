@@ -1,0 +1,55 @@
+import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
+
+/** Everything outside this process that endless touches, so that its parts can be tested without it. */
+export interface World {
+  readonly pid: number;
+  readonly platform: NodeJS.Platform;
+  readonly env: NodeJS.ProcessEnv;
+  ppid(): number;
+  /** Milliseconds on a clock that never goes back. */
+  now(): number;
+  /** Runs `fn` once after `ms`, without keeping the process alive; returns the undo. */
+  after(ms: number, fn: () => void): () => void;
+  /** Runs `fn` every `ms`, without keeping the process alive; returns the undo. */
+  every(ms: number, fn: () => void): () => void;
+  spawn(command: string, args: readonly string[], options: SpawnOptions): ChildProcess;
+  exit(status: number): void;
+  setExitCode(status: number): void;
+  onSignal(signal: NodeJS.Signals, fn: () => void): () => void;
+  onExit(fn: () => void): () => void;
+  writeError(text: string): void;
+}
+
+/** `setTimeout` holds 31 bits; a longer wait would fire at once. */
+const LONGEST_TIMER = 2 ** 31 - 1;
+
+/** The world as it is. */
+export const realWorld: World = {
+  pid: process.pid,
+  platform: process.platform,
+  env: process.env,
+  ppid: () => process.ppid,
+  now: () => performance.now(),
+  after(ms, fn) {
+    const timer = setTimeout(fn, Math.min(ms, LONGEST_TIMER)).unref();
+    return () => clearTimeout(timer);
+  },
+  every(ms, fn) {
+    const timer = setInterval(fn, ms).unref();
+    return () => clearInterval(timer);
+  },
+  spawn,
+  exit: (status) => process.exit(status),
+  setExitCode(status) {
+    process.exitCode = status;
+  },
+  onSignal(signal, fn) {
+    process.on(signal, fn);
+    return () => process.off(signal, fn);
+  },
+  onExit(fn) {
+    process.on('exit', fn);
+    return () => process.off('exit', fn);
+  },
+  writeError: (text) => void process.stderr.write(text),
+};

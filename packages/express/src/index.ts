@@ -1,0 +1,2 @@
+export { endless, type EndlessExpress } from './middleware.js';
+export * from '@endless/core';
