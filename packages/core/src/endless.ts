@@ -2,8 +2,8 @@ import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http
 import type { Server } from 'node:net';
 import type { Release } from './drain/holds.js';
 import { invalidOption } from './errors.js';
-import { EVENT_NAMES, type EndlessEvents } from './lifecycle/events.js';
 import type { ShutdownResult } from './lifecycle/ending.js';
+import { type EndlessEvents, EVENT_NAMES } from './lifecycle/events.js';
 import type { Hook, HookPhase } from './lifecycle/hooks.js';
 import type { Lifecycle, State } from './lifecycle/lifecycle.js';
 import type { RestartResult } from './lifecycle/restart.js';
@@ -132,7 +132,8 @@ export function createEndless(lifecycle: Lifecycle): Endless {
     },
     stats: () => statsOf(lifecycle),
     on(event, fn) {
-      if (!EVENT_NAMES.includes(event)) throw invalidOption('event', event, `one of ${EVENT_NAMES.join(', ')}`);
+      if (!EVENT_NAMES.includes(event))
+        throw invalidOption('event', event, `one of ${EVENT_NAMES.join(', ')}`);
       checkFunction('fn', fn);
       return events.on(event, fn);
     },
@@ -155,7 +156,7 @@ function statsOf(lifecycle: Lifecycle): Stats {
     connections: sum('connections'),
     idleConnections: sum('idleConnections'),
     migrated: 0,
-    restarts: lifecycle.restarts,
+    restarts: lifecycle.generation,
     failedRestarts: lifecycle.failedRestarts,
     holds: lifecycle.holds.count,
     servers,

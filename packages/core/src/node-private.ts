@@ -41,7 +41,9 @@ export function setListeningHandle(server: Server, handle: RawHandle | null): vo
 
 /** The raw handle of an inherited descriptor; making it neither reads nor accepts anything. */
 export function rawHandle(fd: number): RawHandle {
-  const carrier = new Socket({ fd, readable: false, writable: false }) as unknown as { _handle: RawHandle | null };
+  const carrier = new Socket({ fd, readable: false, writable: false }) as unknown as {
+    _handle: RawHandle | null;
+  };
   const handle = carrier._handle as RawHandle;
   // The carrier must not close what it carried when it is destroyed.
   carrier._handle = null;
@@ -56,7 +58,10 @@ export function currentResponse(socket: Socket): ServerResponse | undefined {
 
 /** The newest request that was read on this connection and is not done with; differs from the one being answered only when the client pipelines. */
 export function newestRequest(socket: Socket): IncomingMessage | undefined {
-  return (socket as unknown as { parser?: { incoming?: IncomingMessage | null } | null }).parser?.incoming ?? undefined;
+  return (
+    (socket as unknown as { parser?: { incoming?: IncomingMessage | null } | null }).parser?.incoming ??
+    undefined
+  );
 }
 
 /** Whether Node's HTTP/1 parser reads this connection; it lets go of one that was upgraded. */
@@ -123,5 +128,7 @@ export function channelStream(pipe: RawPipe): Socket {
   // Node is reading already; a second start would answer EALREADY.
   pipe.readStop();
   pipe.ref();
-  return new Socket({ handle: pipe, readable: true, writable: true } as ConstructorParameters<typeof Socket>[0]);
+  return new Socket({ handle: pipe, readable: true, writable: true } as ConstructorParameters<
+    typeof Socket
+  >[0]);
 }

@@ -201,7 +201,8 @@ function checkText(name: string, value: unknown) {
 }
 
 function checkSignals(name: string, value: unknown) {
-  if (typeof value !== 'object' || value === null) throw invalidOption(name, value, 'an object by signal name');
+  if (typeof value !== 'object' || value === null)
+    throw invalidOption(name, value, 'an object by signal name');
   for (const [signal, action] of Object.entries(value)) {
     if (!isHookable(signal))
       throw invalidOption(`${name}.${signal}`, action, `one of ${HOOKABLE_SIGNALS.join(', ')} by name`);
@@ -221,6 +222,12 @@ function checkRestart(name: string, value: unknown) {
         throw invalidOption(`${name}.args`, part, 'an array of strings');
     } else if (key === 'env') {
       if (typeof part !== 'object' || part === null) throw invalidOption(`${name}.env`, part, 'an object');
-    } else throw unknownOption(`${name}.${key}`, ['restart.command', 'restart.args', 'restart.env', 'restart.cwd']);
+    } else
+      throw unknownOption(`${name}.${key}`, [
+        'restart.command',
+        'restart.args',
+        'restart.env',
+        'restart.cwd',
+      ]);
   }
 }

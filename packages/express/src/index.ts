@@ -1,2 +1,2 @@
-export { endless, type EndlessExpress } from './middleware.js';
 export * from '@endless/core';
+export { type EndlessExpress, endless } from './middleware.js';

@@ -1,5 +1,5 @@
-import { adopt, extend, install, readiness, rejectsLate } from '@endless/core/adapter';
 import type { Endless, Settings } from '@endless/core';
+import { adopt, extend, install, readiness, rejectsLate } from '@endless/core/adapter';
 import type { NextFunction, Request, RequestHandler, Response } from 'express';
 
 /** The one lifecycle of this process, which called as a function makes the middleware. */

@@ -1,8 +1,8 @@
 import { Server as NetServer } from 'node:net';
 import type { World } from '../world.js';
+import { sayFarewell } from './farewell.js';
 import { endSessions } from './http2.js';
 import { endIdle } from './idle.js';
-import { sayFarewell } from './farewell.js';
 import type { TrackedServer } from './tracked-server.js';
 
 /**

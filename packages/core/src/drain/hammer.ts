@@ -46,7 +46,10 @@ export function summaryOf({ requests, connections }: Hammered): string {
   const kinds = Object.entries(connections).map(([kind, count]) => `${count} ${kind}`);
   const shown = requests.slice(0, 10).join(', ');
   const more = requests.length > 10 ? `, and ${requests.length - 10} more` : '';
-  const ended = requests.length === 0 ? 'no request' : `${requests.length} request${requests.length === 1 ? '' : 's'} (${shown}${more})`;
+  const ended =
+    requests.length === 0
+      ? 'no request'
+      : `${requests.length} request${requests.length === 1 ? '' : 's'} (${shown}${more})`;
   return `${ended}; connections: ${kinds.join(', ') || 'none'}`;
 }
 

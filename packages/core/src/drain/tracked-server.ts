@@ -1,8 +1,8 @@
-import type { IncomingHttpHeaders, ServerHttp2Session, ServerHttp2Stream } from 'node:http2';
 import { Server as HttpServer } from 'node:http';
+import type { IncomingHttpHeaders, ServerHttp2Session, ServerHttp2Stream } from 'node:http2';
 import type { Server, Socket } from 'node:net';
 import { Server as TlsServer } from 'node:tls';
-import { type Asked, boundOf, type Bound } from '../listen/address.js';
+import { type Asked, type Bound, boundOf } from '../listen/address.js';
 
 /**
  * A server that endless looks after, and the connections that it holds.

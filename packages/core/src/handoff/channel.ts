@@ -1,5 +1,5 @@
-import { StringDecoder } from 'node:string_decoder';
 import type { Socket } from 'node:net';
+import { StringDecoder } from 'node:string_decoder';
 import { channelStream, type IpcEnd, type RawHandle } from '../node-private.js';
 import { isWord } from './protocol.js';
 

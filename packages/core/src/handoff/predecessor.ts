@@ -7,8 +7,10 @@ import { HANDOFF_VARIABLE, type Handoff, type ToPredecessor, type ToSuccessor } 
 interface Arrival {
   text: string;
   ipc: TakenIpc;
-  /** Takes the preload's own listeners off again. */
-  settle(): void;
+  /** Takes off the SIGHUP listener that stood in for ours. */
+  handlersAreIn(): void;
+  /** Stops telling the old process what goes to stderr. */
+  accepting(): void;
 }
 
 const ARRIVAL = Symbol.for('endless.arrival');
@@ -42,6 +44,12 @@ export class Predecessor {
     return new Predecessor(arrival, listener);
   }
 
+  /** The generation that this process was started as, without taking anything. */
+  static generation(): number {
+    const arrival = Reflect.get(globalThis, ARRIVAL) as Arrival | undefined;
+    return arrival ? (JSON.parse(arrival.text) as Handoff).generation : 0;
+  }
+
   /** Says a word to it. */
   send(message: ToPredecessor): void {
     this.#channel.send(message);
@@ -52,8 +60,14 @@ export class Predecessor {
     this.#channel.hold(alive);
   }
 
-  /** The new process's own handlers are in: those that stood in for them come out. */
-  settled(): void {
-    this.#arrival.settle();
+  /** The new process's own signal handlers are in. */
+  handlersAreIn(): void {
+    this.#arrival.handlersAreIn();
+  }
+
+  /** The new process accepts: what it writes from now on is its own affair. */
+  accepting(): void {
+    this.#arrival.accepting();
+    this.send({ type: 'accepting' });
   }
 }

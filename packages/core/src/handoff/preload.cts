@@ -25,12 +25,15 @@ function take(): void {
 
   const tell = (text: string) =>
     Reflect.apply(ipc._send, ipc.owner, [{ type: 'stderr', text }, undefined, { swallowErrors: true }]);
-  const undo = [teeStderr(tell), tellUncaught(tell), noteHangups()];
+  const stopTee = teeStderr(tell);
+  const stopTelling = tellUncaught(tell);
   Reflect.set(globalThis, ARRIVAL, {
     text,
     ipc,
-    settle() {
-      for (const fn of undo.splice(0)) fn();
+    handlersAreIn: ignoreHangups(),
+    accepting() {
+      stopTee();
+      stopTelling();
     },
   });
 }
@@ -111,7 +114,7 @@ function tellUncaught(tell: (text: string) => void): () => void {
   return () => process.off('uncaughtExceptionMonitor', onUncaught);
 }
 
-function noteHangups(): () => void {
+function ignoreHangups(): () => void {
   const ignore = () => {};
   process.on('SIGHUP', ignore);
   return () => process.off('SIGHUP', ignore);

@@ -52,5 +52,9 @@ export type ToPredecessor =
 
 /** Whether a message has the shape of one of ours; what else arrives on the channel is ignored. */
 export function isWord(message: unknown): message is { type: string } {
-  return typeof message === 'object' && message !== null && typeof (message as { type?: unknown }).type === 'string';
+  return (
+    typeof message === 'object' &&
+    message !== null &&
+    typeof (message as { type?: unknown }).type === 'string'
+  );
 }

@@ -74,7 +74,13 @@ export class Successor {
       generation,
       sockets: passengers.map(({ asked, bound }, index) => ({ fd: FIRST_SOCKET_FD + index, asked, bound })),
     };
-    const stdio: StdioOptions = ['inherit', 'inherit', 'inherit', 'ipc', ...passengers.map((p) => p.handle.fd)];
+    const stdio: StdioOptions = [
+      'inherit',
+      'inherit',
+      'inherit',
+      'ipc',
+      ...passengers.map((p) => p.handle.fd),
+    ];
     const { command, args } = commandLine(restart);
     try {
       const child = world.spawn(command, args, {
@@ -124,7 +130,10 @@ export class Successor {
 }
 
 /** The same command again, where nothing else was asked for, with the preload in front where it can run. */
-function commandLine({ command = process.execPath, args }: RestartCommand): { command: string; args: string[] } {
+function commandLine({ command = process.execPath, args }: RestartCommand): {
+  command: string;
+  args: string[];
+} {
   const same = args ?? [...process.execArgv, ...process.argv.slice(1)];
   // The release that this file belongs to may have been deleted by now; the successor also does without.
   const preload = /^node(js)?(\.exe)?$/.test(path.basename(command)) && existsSync(PRELOAD);

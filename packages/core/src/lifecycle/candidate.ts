@@ -43,7 +43,8 @@ export class Candidate {
     const candidate = new Candidate(context);
     const { predecessor } = candidate;
     if (!predecessor) return undefined;
-    for (const reason of candidate.#inheritance.refused) context.logger().warn(`Refused an inherited socket: ${reason}`);
+    for (const reason of candidate.#inheritance.refused)
+      context.logger().warn(`Refused an inherited socket: ${reason}`);
     predecessor.send({ type: 'hello', protocol: PROTOCOL, version: context.version });
     void predecessor.closed.then(() => candidate.#predecessorGone());
     return candidate;
@@ -108,7 +109,7 @@ export class Candidate {
     this.#context.beforeOpening();
     for (const { server, errno } of this.#inheritance.open())
       server.emit('error', new Error(`listen failed on an inherited socket (errno ${errno})`));
-    this.predecessor.send({ type: 'accepting' });
+    this.predecessor.accepting();
     this.predecessor.hold(false);
     this.#context.onGo(again);
   }

@@ -1,5 +1,5 @@
-import type { EndlessError } from '../errors.js';
 import type { Hammered } from '../drain/hammer.js';
+import type { EndlessError } from '../errors.js';
 import { messageOf } from '../errors.js';
 import type { Logger } from '../log.js';
 

@@ -2,9 +2,9 @@ import cluster from 'node:cluster';
 import type { Server, Socket } from 'node:net';
 import path from 'node:path';
 import { isMainThread } from 'node:worker_threads';
-import { type Release, Holds } from '../drain/holds.js';
+import { Holds, type Release } from '../drain/holds.js';
 import { EndlessError, messageOf } from '../errors.js';
-import type { Predecessor } from '../handoff/predecessor.js';
+import { Predecessor } from '../handoff/predecessor.js';
 import type { ToPredecessor } from '../handoff/protocol.js';
 import type { Successor } from '../handoff/successor.js';
 import { type Asked, askedOf, label } from '../listen/address.js';
@@ -56,8 +56,7 @@ export class Lifecycle {
   settings: ResolvedSettings = DEFAULTS;
 
   #state: State = 'init';
-  #generation = 0;
-  #restarts = 0;
+  #generation = Predecessor.generation();
   #failedRestarts = 0;
   #installed = false;
   /** With `register` every server of the program is meant, also one that comes after the last was closed. */
@@ -95,10 +94,6 @@ export class Lifecycle {
 
   get generation(): number {
     return this.#generation;
-  }
-
-  get restarts(): number {
-    return this.#restarts;
   }
 
   get failedRestarts(): number {
@@ -147,9 +142,8 @@ export class Lifecycle {
       if (this.#candidate) {
         this.#predecessor = this.#candidate.predecessor;
         this.#generation = this.#predecessor.handoff.generation;
-        this.#restarts = this.#generation;
         this.#listenToSignals();
-        this.#predecessor.settled();
+        this.#predecessor.handlersAreIn();
       }
     }
     this.#stopWatching ??= watchListening({
@@ -260,7 +254,9 @@ export class Lifecycle {
         this.#logger.error(`A beforeBegin hook threw: ${messageOf(error)}`);
       }
     }
-    this.#logger.info(`serving on ${label(this.servers.get(server)?.bound ?? { port: 0 })}, generation ${this.#generation}`);
+    this.#logger.info(
+      `serving on ${label(this.servers.get(server)?.bound ?? { port: 0 })}, generation ${this.#generation}`,
+    );
   }
 
   #becomeReady(): void {
@@ -477,7 +473,9 @@ export class Lifecycle {
   #prune(left: number): void {
     const busy = this.#ending !== undefined && this.servers.activeRequests > 0;
     if (busy && left <= 0) {
-      this.#logger.warn(`More than \`maxDraining\` generations are draining requests: hammering generation ${this.#generation}.`);
+      this.#logger.warn(
+        `More than \`maxDraining\` generations are draining requests: hammering generation ${this.#generation}.`,
+      );
       this.hammer();
     }
     this.#predecessor?.send({ type: 'prune', left: busy ? left - 1 : left });
@@ -496,7 +494,8 @@ export class Lifecycle {
   #beginShutdown(signal: HookableSignal, announce: () => void): Promise<ShutdownResult> {
     if (this.#shutdown) return this.#shutdown;
     announce();
-    if (this.#candidate?.waiting) this.#predecessor?.send({ type: 'unready', message: 'it is shutting down' });
+    if (this.#candidate?.waiting)
+      this.#predecessor?.send({ type: 'unready', message: 'it is shutting down' });
     const ending = this.#createEnding('shutdown', signal);
     this.#restart?.abort(this.#shuttingDown());
     return this.#runEnding(ending);

@@ -60,7 +60,13 @@ export class Restart {
     // A failure before anybody waits for it is not unhandled.
     accepting.catch(() => {});
     try {
-      const successor = await Successor.start(world, generation + 1, passengers, settings.restart, (message) => heard(message));
+      const successor = await Successor.start(
+        world,
+        generation + 1,
+        passengers,
+        settings.restart,
+        (message) => heard(message),
+      );
       this.#successor = successor;
       this.#context.onSpawned(successor);
       void successor.ended.then((end) => this.#fail(this.#exited(end)));

@@ -76,13 +76,18 @@ export class Servers {
       const handle = listeningHandle(server);
       const bound = boundOf(server);
       if (!handle || handle.fd < 0 || !bound) continue;
-      passengers.push({ handle, bound, asked: asked ?? ('path' in bound ? bound : { port: bound.port, host: bound.address }) });
+      passengers.push({
+        handle,
+        bound,
+        asked: asked ?? ('path' in bound ? bound : { port: bound.port, host: bound.address }),
+      });
     }
     const twin = ({ asked }: Passenger) =>
       'port' in asked &&
       asked.port === 0 &&
-      passengers.filter((other) => 'port' in other.asked && other.asked.port === 0 && other.asked.host === asked.host)
-        .length > 1;
+      passengers.filter(
+        (other) => 'port' in other.asked && other.asked.port === 0 && other.asked.host === asked.host,
+      ).length > 1;
     return {
       passengers: passengers.filter((passenger) => !twin(passenger)),
       ambiguous: passengers.filter(twin).map(({ bound }) => label(bound)),

@@ -20,7 +20,8 @@ export interface ListenTarget {
 /** Every form of address that `endless.listen` takes. */
 export type Address = number | string | ListenTarget;
 
-const FORMS = "9090, ':9090', 'localhost:4242', '[::1]:9090', 'unix:/run/app.sock' or { port, host, path, backlog, ipv6Only }";
+const FORMS =
+  "9090, ':9090', 'localhost:4242', '[::1]:9090', 'unix:/run/app.sock' or { port, host, path, backlog, ipv6Only }";
 
 /** Turns any form of address into listen options; throws `ERR_ENDLESS_INVALID_ADDRESS` where it cannot. */
 export function parseAddress(address: Address): ListenTarget {
@@ -45,7 +46,8 @@ function parseText(text: string): ListenTarget {
   if (/^\d+$/.test(text)) return { port: checkedPort(Number(text), text) };
   const match = /^(?:\[(?<v6>[^\]]+)\]|(?<host>[^:/\s]*)):(?<port>\d+)$/.exec(text)?.groups;
   if (!match) throw invalidAddress(text);
-  if (match.v6 !== undefined && !isIPv6(match.v6)) throw invalidAddress(text, `${show(match.v6)} is no IPv6 address`);
+  if (match.v6 !== undefined && !isIPv6(match.v6))
+    throw invalidAddress(text, `${show(match.v6)} is no IPv6 address`);
   const host = match.v6 ?? match.host;
   const port = checkedPort(Number(match.port), text);
   return host ? { port, host } : { port };

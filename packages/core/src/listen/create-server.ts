@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { createServer as createHttpServer, type RequestListener } from 'node:http';
 import {
-  createSecureServer,
   createServer as createHttp2Server,
+  createSecureServer,
   type Http2ServerRequest,
   type Http2ServerResponse,
 } from 'node:http2';
@@ -60,7 +60,11 @@ export function serverFor(app: unknown, options: ListenOptions): Server {
   if (app instanceof Server) {
     for (const name of ['tls', 'http2'] as const)
       if (options[name] !== undefined)
-        throw invalidOption(name, options[name], 'left out when a ready-made server is given: the server has its own');
+        throw invalidOption(
+          name,
+          options[name],
+          'left out when a ready-made server is given: the server has its own',
+        );
     return app;
   }
   if (typeof app !== 'function')

@@ -1,4 +1,4 @@
-import type { IncomingMessage, Server as HttpServer, ServerResponse } from 'node:http';
+import type { Server as HttpServer, IncomingMessage, ServerResponse } from 'node:http';
 import type { Server } from 'node:net';
 import type { World } from '../world.js';
 
@@ -13,7 +13,11 @@ export interface Limits {
 const CHECK_EVERY = 100;
 
 /** Sets the limits on a server that does not listen yet; a server that speaks no HTTP/1 has none of them. */
-export function limit(server: Server, { readTimeout, writeTimeout, maxHeaderBytes }: Limits, world: World): void {
+export function limit(
+  server: Server,
+  { readTimeout, writeTimeout, maxHeaderBytes }: Limits,
+  world: World,
+): void {
   if (!('requestTimeout' in server)) return;
   const http = server as HttpServer & { connectionsCheckingInterval?: number; maxHeaderSize?: number };
   if (maxHeaderBytes !== undefined) http.maxHeaderSize = maxHeaderBytes;

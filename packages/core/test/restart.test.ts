@@ -1,0 +1,111 @@
+import { get, startLoad } from '@endless/testkit';
+import { describe, expect, test } from 'vitest';
+import { getJson, hup, newestPid, serve, until } from './program.js';
+
+interface Failure {
+  code: string;
+  message: string;
+  exitCode: number;
+  signal: string;
+  stderr: string;
+}
+
+describe('a restart loses no request', () => {
+  for (const mode of ['keep-alive', 'new-connection'] as const)
+    test(`under strict ${mode} load, 20 times`, { timeout: 90_000 }, async () => {
+      const { program, port } = await serve('app.mjs', { idleGrace: 500 });
+      const load = startLoad({ port, connections: 50, mode });
+      for (let restart = 0; restart < 20; restart += 1) await hup(program);
+      await until(() => load.answers.has('20'));
+      const report = await load.stop();
+      expect(report.lost).toEqual([]);
+      expect([...report.answers.keys()].map(Number).sort((a, b) => a - b)).toEqual([...Array(21).keys()]);
+    });
+
+  test('requests in flight finish on the old process and their answers say close', async () => {
+    const { program, port } = await serve('app.mjs');
+    const slow = get({ port, path: '/slow?ms=700', headers: { connection: 'keep-alive' } });
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    await hup(program);
+    expect((await get({ port })).body).toBe('generation 1');
+    const answer = await slow;
+    expect(answer.body).toBe('slow 0');
+    expect(answer.headers.connection).toBe('close');
+    await program.waitForPids(1);
+  });
+});
+
+describe('a restart that fails changes nothing', () => {
+  const faults = {
+    throw: { code: 'ERR_ENDLESS_SUCCESSOR_EXITED', exitCode: 1, stderr: /no database/ },
+    'throw-after-listen': {
+      code: 'ERR_ENDLESS_SUCCESSOR_EXITED',
+      exitCode: 1,
+      stderr: /broke after listening/,
+    },
+    'exit-0': { code: 'ERR_ENDLESS_SUCCESSOR_EXITED', exitCode: 0, stderr: /^$/ },
+    'exit-3': { code: 'ERR_ENDLESS_SUCCESSOR_EXITED', exitCode: 3, stderr: /cannot read the configuration/ },
+    idle: { code: 'ERR_ENDLESS_ADDRESS_UNCLAIMED', exitCode: undefined, stderr: /^$/ },
+    busy: { code: 'ERR_ENDLESS_ADDRESS_UNCLAIMED', exitCode: undefined, stderr: /^$/ },
+    unhealthy: { code: 'ERR_ENDLESS_UNHEALTHY', exitCode: undefined, stderr: undefined },
+  };
+  for (const [name, expected] of Object.entries(faults))
+    test(`when the successor does this: ${name}`, async () => {
+      const { program, port, fault } = await serve('app.mjs', { startTimeout: 2_000, idleGrace: 200 });
+      const load = startLoad({ port, connections: 20, mode: 'keep-alive' });
+      fault(name);
+      const failure = await getJson<Failure>(port, '/restart');
+      expect(failure).toMatchObject({ code: expected.code });
+      expect(failure.exitCode).toBe(expected.exitCode);
+      if (expected.stderr) expect(failure.stderr ?? '').toMatch(expected.stderr);
+      expect(program.pids()).toEqual([program.pid]);
+      expect((await get({ port })).body).toBe('generation 0');
+
+      fault();
+      const success = await getJson<{ pid: number; generation: number }>(port, '/restart');
+      expect(success).toMatchObject({ generation: 1 });
+      expect((await get({ port })).headers['x-pid']).toBe(String(success.pid));
+      const report = await load.stop();
+      expect(report.lost).toEqual([]);
+      await program.waitForPids(1);
+    });
+
+  test('when the command does not exist', async () => {
+    const { program, port } = await serve('app.mjs', { restart: { command: '/no/such/node' } });
+    const load = startLoad({ port, connections: 20, mode: 'keep-alive' });
+    const failure = await getJson<Failure>(port, '/restart');
+    expect(failure.code).toBe('ERR_ENDLESS_SPAWN_FAILED');
+    expect(failure.message).toContain('/no/such/node');
+    expect((await load.stop()).lost).toEqual([]);
+    expect(program.pids()).toEqual([program.pid]);
+    expect((await getJson<{ failedRestarts: number }>(port, '/stats')).failedRestarts).toBe(1);
+  });
+});
+
+describe('several restarts', () => {
+  test('restart() rejects while one is under way, and 50 SIGHUPs make two restarts', async () => {
+    const { program, port } = await serve('app.mjs');
+    const first = getJson(port, '/restart');
+    expect(await getJson(port, '/restart')).toMatchObject({ code: 'ERR_ENDLESS_RESTART_IN_PROGRESS' });
+    expect(await first).toMatchObject({ generation: 1 });
+    await program.waitForPids(1);
+    const pid = newestPid(program);
+    for (let i = 0; i < 50; i += 1) program.signal('SIGHUP', pid);
+    await program.waitFor(/listening \d+ 3/);
+    await program.waitForPids(1);
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    expect((await get({ port })).body).toBe('generation 3');
+    expect(program.stdout).not.toMatch(/listening \d+ 4/);
+  });
+
+  test('a process that is not the newest ignores SIGHUP and names the newest', async () => {
+    const { program, port } = await serve('app.mjs');
+    const slow = get({ port, path: '/slow?ms=800' });
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    const successor = await hup(program);
+    program.signal('SIGHUP', program.pid);
+    await program.waitFor(`pid ${successor} has taken over`);
+    expect((await slow).body).toBe('slow 0');
+    expect((await get({ port })).body).toBe('generation 1');
+  });
+});

@@ -1,0 +1,20 @@
+export { type GetOptions, type GetResponse, get, type RawExchangeOptions, rawExchange } from './http.js';
+export type {
+  Load,
+  LoadOptions,
+  LoadReport,
+  LoadRequest,
+  LoadResponse,
+  Loss,
+  LossReason,
+} from './load-types.js';
+export { type NodeBinary, nodeBinaries } from './node-versions.js';
+export { freePort } from './ports.js';
+export {
+  type Program,
+  type ProgramExit,
+  type ProgramOptions,
+  startProgram,
+  type WaitForOptions,
+} from './processes.js';
+export { startLoad } from './strict-client.js';

@@ -1,0 +1,12 @@
+import { defineConfig } from 'vitest/config';
+
+/** Races that are run many times, and whole-chain runs: `pnpm test:long`. */
+export default defineConfig({
+  test: {
+    include: ['{packages,test}/**/*.long.test.ts'],
+    fileParallelism: false,
+    pool: 'forks',
+    testTimeout: 600_000,
+    hookTimeout: 60_000,
+  },
+});
