@@ -1,4 +1,5 @@
 import { defineConfig } from 'vitest/config';
+import { reporters } from './vitest.config.ts';
 
 /** Races that are run many times, and whole-chain runs: `pnpm test:long`. */
 export default defineConfig({
@@ -7,6 +8,7 @@ export default defineConfig({
     fileParallelism: false,
     pool: 'forks',
     testTimeout: 600_000,
+    reporters,
     hookTimeout: 60_000,
   },
 });

@@ -3,7 +3,7 @@
  * every Node version that is supported; nothing outside this file reads a name that Node does not document.
  */
 import type { ChildProcess } from 'node:child_process';
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { ServerResponse } from 'node:http';
 import { type Server, Socket } from 'node:net';
 
 /** The C++ side of a socket (`TCP` or `Pipe`). */
@@ -15,6 +15,8 @@ export interface RawHandle {
   unref(): void;
   readStart(): number;
   readStop(): number;
+  /** Sets who may connect to a pipe: 1 readable, 2 writable by all. */
+  fchmod?(mode: number): number;
   /** Fills in the local address of a TCP handle; a pipe has none. */
   getsockname?(out: { address?: string; family?: string; port?: number }): number;
 }
@@ -56,12 +58,9 @@ export function currentResponse(socket: Socket): ServerResponse | undefined {
   return message && !message.writableFinished ? message : undefined;
 }
 
-/** The newest request that was read on this connection and is not done with; differs from the one being answered only when the client pipelines. */
-export function newestRequest(socket: Socket): IncomingMessage | undefined {
-  return (
-    (socket as unknown as { parser?: { incoming?: IncomingMessage | null } | null }).parser?.incoming ??
-    undefined
-  );
+/** Whether this is the response that its connection writes now; if not, it waits behind another one. */
+export function isCurrent(socket: Socket, response: ServerResponse): boolean {
+  return (socket as unknown as { _httpMessage?: ServerResponse | null })._httpMessage === response;
 }
 
 /** Whether Node's HTTP/1 parser reads this connection; it lets go of one that was upgraded. */

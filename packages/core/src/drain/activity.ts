@@ -1,6 +1,6 @@
 import type { Server as HttpServer, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import { currentResponse, newestRequest, speaksHttp } from '../node-private.js';
+import { currentResponse, speaksHttp } from '../node-private.js';
 import type { TrackedServer } from './tracked-server.js';
 
 /** What a connection is doing. */
@@ -18,15 +18,10 @@ export type Activity =
   /** HTTP/2, or a plain TCP server. */
   | 'other';
 
-/** The responses that are in flight on a connection and that Node shows: the one being written. */
-export function inFlight(socket: Socket): ServerResponse | undefined {
-  return currentResponse(socket);
-}
-
-/** Whether the client has sent further requests behind the one being answered. */
-export function isPipelined(socket: Socket, response: ServerResponse): boolean {
-  const newest = newestRequest(socket);
-  return newest !== undefined && newest !== response.req;
+/** The responses that are in flight on a connection, in the order in which they will be sent. */
+export function inFlight(tracked: TrackedServer, socket: Socket): ServerResponse[] {
+  const current = currentResponse(socket);
+  return current ? [current, ...tracked.pipeline.behind(socket)] : [];
 }
 
 /**
@@ -44,7 +39,7 @@ export function idleConnections(tracked: TrackedServer): Set<Socket> {
     if (Object.hasOwn(socket, 'destroy')) continue;
     socket.destroy = function (this: Socket) {
       // Node calls a connection idle whose response has ended but waits in the send buffer of a slow reader.
-      if (!inFlight(this)) idle.add(this);
+      if (!currentResponse(this)) idle.add(this);
       return this;
     };
     noted.push(socket);
@@ -64,7 +59,7 @@ export function activities(tracked: TrackedServer): Map<Socket, Activity> {
   const idle = idleConnections(tracked);
   for (const socket of tracked.carriers) {
     if (!tracked.http) result.set(socket, 'other');
-    else if (inFlight(socket)) result.set(socket, 'active');
+    else if (currentResponse(socket)) result.set(socket, 'active');
     else if (idle.has(socket)) result.set(socket, 'idle');
     else if (speaksHttp(socket)) result.set(socket, 'receiving');
     else result.set(socket, tracked.http2 ? 'other' : 'upgraded');

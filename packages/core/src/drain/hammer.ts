@@ -25,8 +25,7 @@ function note(tracked: TrackedServer, { requests, connections }: Hammered): void
     if (by > 0) connections[kind] = (connections[kind] ?? 0) + by;
   };
   for (const [socket, activity] of activities(tracked)) {
-    const request = inFlight(socket)?.req;
-    if (request) requests.push(`${request.method} ${withoutQuery(request.url)}`);
+    for (const { req } of inFlight(tracked, socket)) requests.push(`${req.method} ${withoutQuery(req.url)}`);
     // The sockets below HTTP/2 sessions are counted as sessions.
     if (!(tracked.http2 && activity === 'other')) count(activity, 1);
   }

@@ -1,8 +1,10 @@
-import { Server as HttpServer } from 'node:http';
+import { Server as HttpServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { IncomingHttpHeaders, ServerHttp2Session, ServerHttp2Stream } from 'node:http2';
 import type { Server, Socket } from 'node:net';
 import { Server as TlsServer } from 'node:tls';
 import { type Asked, type Bound, boundOf } from '../listen/address.js';
+import { isCurrent } from '../node-private.js';
+import { Pipeline } from './pipeline.js';
 
 /**
  * A server that endless looks after, and the connections that it holds.
@@ -24,6 +26,8 @@ export class TrackedServer {
   readonly sessions = new Set<ServerHttp2Session>();
   /** The HTTP/2 streams: each is one request. */
   readonly streams = new Map<ServerHttp2Stream, IncomingHttpHeaders>();
+  /** What is in flight behind the response that a connection is writing, where a client pipelines. */
+  readonly pipeline = new Pipeline();
   /** Whether it has had a connection. */
   used = false;
   readonly #onEmpty: () => void;
@@ -37,6 +41,7 @@ export class TrackedServer {
     this.#collect('connection', this.sockets);
     this.#collect('secureConnection', this.secured);
     this.#collect('session', this.sessions);
+    if (this.hearsRequests) this.#watchPipelining();
     this.#listen('stream', (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => {
       this.streams.set(stream, headers);
       stream.once('close', () => this.streams.delete(stream));
@@ -56,6 +61,11 @@ export class TrackedServer {
   /** Whether the server speaks HTTP/2. */
   get http2(): boolean {
     return 'updateSettings' in this.server;
+  }
+
+  /** Whether a listener for its requests changes nothing: the first one on an HTTP/2 server would switch on a layer. */
+  get hearsRequests(): boolean {
+    return this.http && (!this.http2 || this.server.listenerCount('request') > 0);
   }
 
   /** The sockets on which the protocol of the server is spoken. */
@@ -100,6 +110,16 @@ export class TrackedServer {
       into.add(item);
       (item as Socket).once('close', remove as () => void);
     });
+  }
+
+  #watchPipelining(): void {
+    const onRequest = (request: IncomingMessage, response: ServerResponse) => {
+      // This comparison is all that a request costs.
+      if (!isCurrent(request.socket, response) && request.httpVersionMajor < 2)
+        this.pipeline.add(request.socket, response);
+    };
+    this.server.prependListener('request', onRequest);
+    this.#undo.push(() => this.server.off('request', onRequest));
   }
 
   // biome-ignore lint/suspicious/noExplicitAny: a server's events differ in their arguments.

@@ -2,6 +2,7 @@ import { fstatSync } from 'node:fs';
 import type { Server } from 'node:net';
 import { messageOf } from '../errors.js';
 import { type Asked, label, matchOf } from '../listen/address.js';
+import { isFilePath, ownPath } from '../listen/unix-path.js';
 import { listeningHandle, type RawHandle, rawHandle, setListeningHandle } from '../node-private.js';
 import type { HandedSocket } from './protocol.js';
 
@@ -28,7 +29,8 @@ export class Inheritance {
     if (!entry) return false;
     entry.claimed = server;
     entry.backlog = undefined;
-    const { handle } = entry;
+    const { handle, bound } = entry;
+    if ('path' in bound && isFilePath(bound.path)) ownPath(handle, bound.path);
     // The gate: own properties on this one handle. What a listen asks for is remembered until the gate opens.
     handle.listen = (backlog) => {
       entry.backlog = backlog;
@@ -71,9 +73,10 @@ export class Inheritance {
   /** Opens the gate: every claimed socket accepts from now on, every other one is closed. Returns what failed. */
   open(): { server: Server; errno: number }[] {
     const failed: { server: Server; errno: number }[] = [];
-    for (const { handle, claimed, backlog } of this.#entries.splice(0)) {
+    for (const { handle, bound, claimed, backlog } of this.#entries.splice(0)) {
       Reflect.deleteProperty(handle, 'listen');
       Reflect.deleteProperty(handle, 'close');
+      if (claimed && 'path' in bound && isFilePath(bound.path)) ownPath(handle, bound.path);
       if (claimed === undefined || backlog === undefined) {
         handle.close();
         continue;

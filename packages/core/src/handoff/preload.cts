@@ -78,13 +78,12 @@ function takeIpc() {
   ])
     delete internals[name];
   // Node keeps the channel open for a listener of 'message' or 'disconnect': there is no channel to keep any more.
-  const named = (event: string, name: string) =>
-    process
-      .listeners(event as 'exit')
-      .filter((fn) => fn.name === name)
-      .forEach((fn) => process.off(event, fn));
-  named('newListener', 'onNewListener');
-  named('removeListener', 'onRemoveListener');
+  for (const [event, name] of [
+    ['newListener', 'onNewListener'],
+    ['removeListener', 'onRemoveListener'],
+  ] as const)
+    for (const listener of process.listeners(event as 'exit'))
+      if (listener.name === name) process.off(event, listener);
   process.removeAllListeners('internalMessage');
   return taken;
 }

@@ -1,8 +1,10 @@
-import { drainConnections, stopAccepting } from '../drain/drain.js';
+import { type DrainPlan, drainConnections, stopAccepting } from '../drain/drain.js';
 import { connectionsIn, type Hammered, hammerServers, summaryOf } from '../drain/hammer.js';
 import type { Holds } from '../drain/holds.js';
+import type { TrackedServer } from '../drain/tracked-server.js';
 import type { Predecessor } from '../handoff/predecessor.js';
-import { label } from '../listen/address.js';
+import { type Bound, label } from '../listen/address.js';
+import { leavePath } from '../listen/unix-path.js';
 import type { Logger } from '../log.js';
 import type { ResolvedSettings } from '../settings.js';
 import type { HookableSignal } from '../signals/signals.js';
@@ -32,10 +34,16 @@ export interface EndingContext {
   logger(): Logger;
   /** What adapters do once no connection is left, such as `app.close()` in Fastify. */
   closers: readonly (() => unknown)[];
+  /** Whether an adapter answers late requests in its framework's own way. */
+  adapted(): boolean;
+  /** Whether a successor serves an address from now on. */
+  leaves(bound: Bound): boolean;
   /** The ending has begun in earnest: `endless.signal` aborts. */
   onBegun(): void;
 }
 
+/** How often the servers are looked at for whether only upgraded connections are left. */
+const LOOK_EVERY = 25;
 /** Time that post hooks still get once the hammer has fallen. */
 const AFTER_HAMMER = 100;
 
@@ -98,11 +106,14 @@ export class Ending {
     }
     logger.info('Waiting for connections to finish...');
     events.emit('draining', { reason: this.reason, deadlineMs: this.#deadline.left }, logger);
-    const idleGrace = settings.idleGrace ?? (this.#trigger === 'SIGINT' ? 0 : 5_000);
-    const undo = this.#drainServers(idleGrace);
+    const undo = this.#drainServers({
+      idleGrace: settings.idleGrace ?? (this.#trigger === 'SIGINT' ? 0 : 5_000),
+      rejectsLate: settings.lateRequests === 'reject' && !this.#context.adapted(),
+    });
+    if (closers.length > 0) await this.#deadline.bound(this.#quiet());
+    for (const close of closers) await this.#deadline.bound(this.#attempt(close));
     await this.#deadline.bound(this.#drained());
     for (const fn of undo) fn();
-    for (const close of closers) await this.#deadline.bound(this.#attempt(close));
     const drainedAt = world.now();
     // Once the hammer has fallen nothing is awaited for long, but nothing is left out either.
     const post = hooks.run('post', this.#trigger, logger);
@@ -122,15 +133,27 @@ export class Ending {
     this.limit(0);
   }
 
-  #drainServers(idleGrace: number): (() => void)[] {
+  #drainServers(plan: DrainPlan): (() => void)[] {
     const { servers, world } = this.#context;
     const logger = this.#context.logger();
     return servers.all().map((tracked) => {
-      const undo = drainConnections(tracked, idleGrace, world);
-      stopAccepting(tracked);
+      const undo = drainConnections(tracked, plan, world);
+      this.#stopAccepting(tracked);
       logger.info(`${tracked.bound ? label(tracked.bound) : 'unknown'} Listener closed.`);
       return undo;
     });
+  }
+
+  #stopAccepting(tracked: TrackedServer): void {
+    const { bound, server } = tracked;
+    if (bound && 'path' in bound && this.#context.leaves(bound)) leavePath(server);
+    stopAccepting(tracked);
+  }
+
+  /** Resolves when no connection is left but upgraded ones: those are the application's to close. */
+  async #quiet(): Promise<void> {
+    const { servers } = this.#context;
+    while (!servers.quiet && !this.hammered) await this.#pause(LOOK_EVERY);
   }
 
   /** Resolves when no connection and no hold is left. */
@@ -147,7 +170,7 @@ export class Ending {
   #hammer(): void {
     const { servers, events, holds } = this.#context;
     const logger = this.#context.logger();
-    for (const tracked of servers.all()) stopAccepting(tracked);
+    for (const tracked of servers.all()) this.#stopAccepting(tracked);
     this.#forced = hammerServers(servers.all());
     logger.warn(`[STOP - Hammer Time] Forcefully shutting down parent`);
     const held = holds.count > 0 ? `; holds: ${holds.count}` : '';

@@ -2,14 +2,17 @@ import cluster from 'node:cluster';
 import type { Server, Socket } from 'node:net';
 import path from 'node:path';
 import { isMainThread } from 'node:worker_threads';
+import { drainConnections, stopAccepting } from '../drain/drain.js';
 import { Holds, type Release } from '../drain/holds.js';
+import type { TrackedServer } from '../drain/tracked-server.js';
 import { EndlessError, messageOf } from '../errors.js';
 import { Predecessor } from '../handoff/predecessor.js';
 import type { ToPredecessor } from '../handoff/protocol.js';
 import type { Successor } from '../handoff/successor.js';
-import { type Asked, askedOf, label } from '../listen/address.js';
+import { type Asked, askedOf, type Bound, label } from '../listen/address.js';
 import type { ListenOptions } from '../listen/create-server.js';
 import { limit } from '../listen/timeouts.js';
+import { bindBesidePath, isFilePath } from '../listen/unix-path.js';
 import { watchListening } from '../listen/watch.js';
 import { guarded, type Logger, silent, textLogger } from '../log.js';
 import { privateServers } from '../readiness/health.js';
@@ -54,6 +57,8 @@ export class Lifecycle {
   /** Resolves when this process has drained. */
   readonly done: Promise<void>;
   settings: ResolvedSettings = DEFAULTS;
+  /** Whether an adapter answers late requests in its framework's own way. */
+  adapted = false;
 
   #state: State = 'init';
   #generation = Predecessor.generation();
@@ -206,14 +211,18 @@ export class Lifecycle {
     const asked = askedOf(options);
     if (!asked) return;
     this.#asked.set(server, asked);
-    this.#candidate?.claim(server, asked);
+    if (this.#candidate?.claim(server, asked)) return;
+    if ('path' in asked && isFilePath(asked.path)) bindBesidePath(server, asked.path);
   }
 
   #listening(server: Server): void {
     if (privateServers.has(server)) return;
     this.servers.add(server, this.#asked.get(server));
     server.once('close', () => this.#closed(server));
-    if (this.#candidate?.waiting) return this.#candidate.changed();
+    if (this.#candidate?.waiting) {
+      this.#candidate.changed();
+      return;
+    }
     this.#begin(server);
     if (this.#state === 'init') this.#becomeReady();
   }
@@ -223,7 +232,10 @@ export class Lifecycle {
     if (this.#ending || server.listening) return;
     const used = this.servers.get(server)?.used;
     this.servers.remove(server);
-    if (this.#candidate?.waiting) return this.#candidate.changed();
+    if (this.#candidate?.waiting) {
+      this.#candidate.changed();
+      return;
+    }
     if (this.servers.size > 0 || this.#state !== 'running') return;
     this.#state = 'init';
     this.#stopListeningToSignals();
@@ -399,7 +411,7 @@ export class Lifecycle {
           `${ambiguous.join(', ')} cannot be handed over: several servers asked for port 0. Give them ports of their own.`,
         );
       const successor = await restart.run();
-      return this.#handOver(successor, signal, began);
+      return this.#handOver(successor, restart.dropped, signal, began);
     } catch (error) {
       this.#restart = undefined;
       this.#restartFailed(error as EndlessError, signal);
@@ -436,7 +448,7 @@ export class Lifecycle {
     );
   }
 
-  #handOver(successor: Successor, signal: HookableSignal, began: number): RestartResult {
+  #handOver(successor: Successor, dropped: string[], signal: HookableSignal, began: number): RestartResult {
     if (this.#ending) {
       successor.kill();
       throw this.#shuttingDown();
@@ -449,7 +461,7 @@ export class Lifecycle {
     this.#logger.info(`pid ${pid}, generation ${generation}, has taken over.`);
     this.events.emit('handover', { pid, generation, durationMs }, this.#logger);
     this.events.emit('committed', { pid, generation }, this.#logger);
-    const ending = this.#createEnding('restart', signal);
+    const ending = this.#createEnding('restart', signal, (bound) => !dropped.includes(label(bound)));
     void this.#runEnding(ending).then(() => this.#leave());
     return { pid, generation, durationMs };
   }
@@ -496,12 +508,17 @@ export class Lifecycle {
     announce();
     if (this.#candidate?.waiting)
       this.#predecessor?.send({ type: 'unready', message: 'it is shutting down' });
-    const ending = this.#createEnding('shutdown', signal);
+    const ending = this.#createEnding('shutdown', signal, () => false);
     this.#restart?.abort(this.#shuttingDown());
     return this.#runEnding(ending);
   }
 
-  #createEnding(reason: 'restart' | 'shutdown', signal: HookableSignal): Ending {
+  /** `leaves` says whether a successor serves an address from now on. */
+  #createEnding(
+    reason: 'restart' | 'shutdown',
+    signal: HookableSignal,
+    leaves: (bound: Bound) => boolean,
+  ): Ending {
     this.#state = 'shutting-down';
     const ending = new Ending(reason, signal, this.settings.hammerTime, {
       world: this.world,
@@ -513,6 +530,8 @@ export class Lifecycle {
       settings: () => this.settings,
       logger: () => this.#logger,
       closers: this.closers,
+      adapted: () => this.adapted,
+      leaves,
       onBegun: () => this.abort.abort(),
     });
     this.#ending = ending;
@@ -529,6 +548,16 @@ export class Lifecycle {
       return result;
     });
     return this.#shutdown;
+  }
+
+  /** The application closes some of its servers by itself: their connections end the way a shutdown ends them. */
+  drainServers(closes: (tracked: TrackedServer) => boolean): void {
+    if (this.#ending) return;
+    for (const tracked of this.servers.all().filter(closes)) {
+      stopAccepting(tracked);
+      const undo = drainConnections(tracked, { idleGrace: 0, rejectsLate: false }, this.world);
+      tracked.server.once('close', undo);
+    }
   }
 
   /** Ends at once what is still running; only while draining. */

@@ -41,6 +41,8 @@ export class Restart {
   #successor: Successor | undefined;
   #claims: { labels: string[]; waiting: string[] } = { labels: [], waiting: [] };
   #accepting = false;
+  /** Labels of the addresses that the successor does not serve any more. */
+  dropped: string[] = [];
   #fail: (error: EndlessError) => void = () => {};
 
   constructor(context: RestartContext) {
@@ -89,7 +91,10 @@ export class Restart {
   #hear(message: ToPredecessor, resolve: () => void): void {
     const { logger } = this.#context;
     const successor = this.#successor as Successor;
-    if (this.#accepting) return this.#context.onMessage(message);
+    if (this.#accepting) {
+      this.#context.onMessage(message);
+      return;
+    }
     switch (message.type) {
       case 'hello':
         if (message.protocol !== PROTOCOL)
@@ -105,6 +110,7 @@ export class Restart {
         this.#claims = message;
         break;
       case 'ready':
+        this.dropped = message.dropped;
         for (const address of message.dropped)
           logger.warn(`${address} is not served by the new process any more: it closes.`);
         this.#context.onReady(successor);

@@ -1,9 +1,9 @@
 import type { Server, Socket } from 'node:net';
-import { activities, inFlight, isPipelined } from '../drain/activity.js';
+import { activities, inFlight } from '../drain/activity.js';
 import { TrackedServer } from '../drain/tracked-server.js';
 import type { Passenger } from '../handoff/successor.js';
 import { type Asked, boundOf, label } from '../listen/address.js';
-import { listeningHandle } from '../node-private.js';
+import { listeningHandle, speaksHttp } from '../node-private.js';
 
 /** The counts of one server, or of all of them. */
 export interface ServerCounts {
@@ -37,6 +37,16 @@ export class Servers {
   /** Whether no connection is left on any of them. */
   get empty(): boolean {
     return this.all().every((tracked) => tracked.empty);
+  }
+
+  /** Whether no connection is left that speaks HTTP. */
+  get quiet(): boolean {
+    return this.all().every(
+      (tracked) =>
+        tracked.sessions.size === 0 &&
+        (!tracked.secure || tracked.sockets.size === tracked.secured.size) &&
+        ![...tracked.carriers].some(speaksHttp),
+    );
   }
 
   all(): TrackedServer[] {
@@ -110,8 +120,7 @@ function statsOf(tracked: TrackedServer): ServerStats {
   let idleConnections = 0;
   for (const [socket, activity] of activities(tracked)) {
     if (activity === 'idle') idleConnections += 1;
-    const response = inFlight(socket);
-    if (response) activeRequests += isPipelined(socket, response) ? 2 : 1;
+    activeRequests += inFlight(tracked, socket).length;
   }
   return {
     address: tracked.bound ? label(tracked.bound) : 'unknown',

@@ -1,0 +1,12 @@
+export type { Abilities } from './abilities.js';
+export {
+  getJson,
+  hup,
+  newestPid,
+  type Served,
+  type ServeOptions,
+  serve,
+  temporaryFolder,
+  until,
+} from './program.js';
+export { conformance } from './suite.js';

@@ -1,0 +1,79 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { freePort, get, type Program, type ProgramOptions, startProgram } from '@endless/testkit';
+import { expect, onTestFinished } from 'vitest';
+
+/** A program that listens on a port of its own and is ended with the test. */
+export interface Served {
+  program: Program;
+  port: number;
+  /** Makes the successors of this program fail in this way; without a name they no longer do. */
+  fault(name?: string): void;
+  /** A folder that goes with the test. */
+  folder: string;
+}
+
+/** How a program is served. */
+export interface ServeOptions extends ProgramOptions {
+  /** What it prints when it listens. */
+  ready?: RegExp;
+}
+
+/** Starts a program, waits until it listens, and with the test ends every process of it; a process warning fails the test. */
+export async function serve(
+  file: string,
+  settings: object = {},
+  { env, ready = /listening \d+ 0/, ...options }: ServeOptions = {},
+): Promise<Served> {
+  const port = await freePort();
+  const folder = temporaryFolder();
+  const faultFile = path.join(folder, 'fault');
+  const program = startProgram(file, {
+    ...options,
+    env: { PORT: String(port), SETTINGS: JSON.stringify(settings), FAULT_FILE: faultFile, ...env },
+  });
+  onTestFinished(async () => {
+    await program.stop();
+    expect(program.stderr).not.toMatch(/\(node:\d+\).*Warning/);
+  });
+  await program.waitFor(ready);
+  const fault = (name?: string) =>
+    name === undefined ? rmSync(faultFile, { force: true }) : writeFileSync(faultFile, name);
+  return { program, port, fault, folder };
+}
+
+/** A folder that is removed with the test. */
+export function temporaryFolder(): string {
+  const folder = mkdtempSync(path.join(tmpdir(), 'endless-'));
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+/** Restarts the newest process with SIGHUP and resolves with the pid of its successor once that accepts. */
+export async function hup(program: Program, pid: number = newestPid(program)): Promise<number> {
+  const after = program.stderr.length;
+  program.signal('SIGHUP', pid);
+  const [, successor] = await program.waitFor(/pid (\d+), generation \d+, has taken over/, {
+    from: 'stderr',
+    after,
+  });
+  return Number(successor);
+}
+
+/** The pid of the process that said last that it listens. */
+export function newestPid(program: Program): number {
+  return Number([...program.stdout.matchAll(/listening (\d+)/g)].at(-1)?.[1]);
+}
+
+/** Asks for `target` on a fresh connection and resolves with the JSON it gets. */
+export async function getJson<Answer>(port: number, target: string, timeout = 10_000): Promise<Answer> {
+  return JSON.parse((await get({ port, path: target, timeout })).body) as Answer;
+}
+
+/** Waits until something is so, for 5 s if nothing else is said. */
+export async function until(holds: () => boolean | Promise<boolean>, timeout = 5_000): Promise<void> {
+  for (const end = performance.now() + timeout; !(await holds()); await sleep(10))
+    if (performance.now() > end) throw new Error(`still not so after ${timeout} ms: ${holds}`);
+}

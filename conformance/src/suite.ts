@@ -1,0 +1,211 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { get, startLoad } from '@endless/testkit';
+import { describe, expect, test } from 'vitest';
+import type { Abilities } from './abilities.js';
+import { RawClient } from './client.js';
+import { getJson, hup, type Served, serve, until } from './program.js';
+
+/** How the application is made to listen: by the framework's own call, or by `endless.listen`. */
+const LISTENS = ['own', 'endless'] as const;
+
+interface Stats {
+  activeRequests: number;
+  connections: number;
+}
+
+/**
+ * Runs the behaviour that every adapter shares against a program.
+ *
+ * The program is started with PORT, SETTINGS (JSON for `endless.configure`) and LISTEN, prints `listening <pid>
+ * <generation>`, sets `x-generation` on every answer, and has these routes: `/` (the generation), `/slow?ms=`, `/throw`,
+ * `/stream?ms=` (two chunks), `/hijack?ms=` (answers past the framework), `POST /upload` (the length), `/never`
+ * (no answer), `/stats` (`endless.stats()`), `/ready` (`endless.readiness`), `/proxied` (sets `Connection: keep-alive`),
+ * and an error handler of its own that sets `x-error-handler`.
+ */
+export function conformance(name: string, file: string, abilities: Abilities = {}): void {
+  const start = (settings: object = {}, listen: string = 'own') =>
+    serve(file, settings, { env: { LISTEN: listen } });
+
+  describe(`${name}: a restart loses no request`, () => {
+    for (const listen of LISTENS)
+      for (const mode of ['keep-alive', 'new-connection'] as const)
+        test(`under strict ${mode} load, 20 times, with ${listen} listen`, { timeout: 90_000 }, async () => {
+          const { program, port } = await start({ idleGrace: 500 }, listen);
+          const load = startLoad({ port, connections: 20, mode });
+          for (let restart = 0; restart < 20; restart += 1) await hup(program);
+          await until(() => load.answers.has('20'));
+          const report = await load.stop();
+          expect(report.lost).toEqual([]);
+          expect(report.answers.size).toBe(21);
+        });
+
+    test('slow, streamed and uploaded requests finish on the process that began them', async () => {
+      const { program, port } = await start();
+      const slow = get({ port, path: '/slow?ms=600' });
+      const stream = get({ port, path: '/stream?ms=600' });
+      const upload = new RawClient(port).send(
+        'POST /upload HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n01234',
+      );
+      await active(port, 3);
+      await hup(program);
+      upload.send('56789');
+      expect((await slow).body).toBe('slow 0');
+      expect((await stream).body).toBe('first 0 second 0');
+      expect(await upload.receive(/\r\n\r\n10/)).toMatch(/x-generation: 0/i);
+      expect((await get({ port })).body).toBe('generation 1');
+      await program.waitForPids(1);
+    });
+  });
+
+  describe(`${name}: while it drains`, () => {
+    /** A shutdown that a held request keeps from ending, with an old connection to say things on. */
+    async function draining(settings: object = {}): Promise<Served & { client: RawClient }> {
+      const served = await start({ idleGrace: 4_000, ...settings });
+      const client = new RawClient(served.port).get('/');
+      await client.receive(/generation 0/);
+      await keepBusy(served.port);
+      served.program.signal('SIGTERM');
+      await served.program.waitFor('Listener closed.');
+      return { ...served, client };
+    }
+
+    for (const [what, target, status] of [
+      ['an answer', '/', 200],
+      ['a thrown error', '/throw', 500],
+      ['an unknown route', '/no-such-route', 404],
+    ] as const)
+      test(`${what} on an old connection says close, and the connection is closed`, async () => {
+        const { client } = await draining();
+        client.get(target);
+        const answer = await client.closed;
+        expect(answer).toMatch(new RegExp(`^HTTP/1.1 ${status} `));
+        expect(answer).toMatch(/\r\nconnection: close\r\n/i);
+      });
+
+    test('a URL that it refuses says close', async () => {
+      const { client } = await draining();
+      client.get('/%zz');
+      expect(await client.closed).toMatch(/^HTTP\/1.1 4\d\d [\s\S]*\r\nconnection: close\r\n/i);
+    });
+
+    test('new connections are refused', async () => {
+      const { port } = await draining();
+      await expect(get({ port })).rejects.toThrow('ECONNREFUSED');
+    });
+
+    test(`lateRequests 'reject' answers 503 with Connection: close and Retry-After`, async () => {
+      const { client } = await draining({ lateRequests: 'reject' });
+      client.get('/');
+      const answer = await client.closed;
+      expect(answer).toMatch(/^HTTP\/1.1 503 /);
+      expect(answer).toMatch(/\r\nconnection: close\r\n/i);
+      expect(answer).toMatch(/\r\nretry-after: \d+\r\n/i);
+      if (!abilities.errorHandler) expect(answer).toMatch(/\r\nx-error-handler: /i);
+    });
+  });
+
+  describe(`${name}: readiness`, () => {
+    test('is green, stays green over a restart, and is red from the first moment of a shutdown', async () => {
+      const { program, port } = await start({ shutdownDelay: 700 });
+      expect(await ready(port)).toEqual({ status: 200, body: { state: 'running', generation: 0 } });
+      const pid = await hup(program);
+      expect(await ready(port)).toEqual({ status: 200, body: { state: 'running', generation: 1 } });
+      program.signal('SIGTERM', pid);
+      await program.waitFor('Received SIGTERM.');
+      expect(await ready(port)).toEqual({ status: 503, body: { state: 'shutting-down', generation: 1 } });
+      expect((await get({ port })).status).toBe(200);
+      await program.waitForPids(0);
+    });
+  });
+
+  describe(`${name}: active requests`, () => {
+    for (const target of ['/slow?ms=200', '/stream?ms=200', '/throw', '/no-such-route', '/%zz', '/upload'])
+      test(`are none again after ${target}`, async () => {
+        const { port } = await start();
+        await get({ port, path: target, method: target === '/upload' ? 'POST' : 'GET' });
+        await idle(port);
+      });
+
+    if (!abilities.hijack)
+      test('count a hijacked answer until it ends', async () => {
+        const { port } = await start();
+        const client = new RawClient(port).get('/hijack?ms=300');
+        await active(port, 1);
+        await client.receive(/hijacked/);
+        await idle(port);
+      });
+
+    for (const target of ['/slow?ms=400', '/stream?ms=400', '/never'])
+      test(`forget a client that aborts ${target}`, async () => {
+        const { port } = await start();
+        const client = new RawClient(port).get(target);
+        await active(port, 1);
+        client.socket.destroy();
+        await idle(port);
+      });
+
+    test('forget a client that aborts an upload', async () => {
+      const { port } = await start();
+      const client = new RawClient(port).send(
+        'POST /upload HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n01',
+      );
+      await active(port, 1);
+      client.socket.destroy();
+      await idle(port);
+    });
+
+    test('count every pipelined request', async () => {
+      const { port } = await start();
+      const client = new RawClient(port).get('/slow?ms=300', '/slow?ms=300', '/slow?ms=300');
+      await active(port, 3);
+      await client.receive(/slow 0[\s\S]*slow 0[\s\S]*slow 0/);
+      await idle(port);
+    });
+  });
+
+  describe(`${name}: the end`, () => {
+    test('SIGTERM answers what is in flight, exits with 0 and leaves nothing behind', async () => {
+      const { program, port } = await start();
+      const slow = get({ port, path: '/slow?ms=400' });
+      await active(port, 1);
+      program.signal('SIGTERM');
+      expect((await slow).body).toBe('slow 0');
+      expect(await program.exited).toEqual({ code: 0, signal: null });
+      expect(program.stderr).not.toMatch(/error|threw/i);
+    });
+
+    test('the hammer ends a request that never ends, and says which', async () => {
+      const { program, port } = await start({ hammerTime: 500 });
+      new RawClient(port).get('/never?token=secret');
+      await active(port, 1);
+      const began = performance.now();
+      program.signal('SIGTERM');
+      expect(await program.exited).toEqual({ code: 1, signal: null });
+      expect(performance.now() - began).toBeLessThan(500 + 250);
+      expect(program.stderr).toContain('GET /never');
+      expect(program.stderr).not.toContain('secret');
+    });
+  });
+}
+
+/** Keeps a request in flight for as long as the test runs. */
+async function keepBusy(port: number): Promise<void> {
+  new RawClient(port).get('/never');
+  await active(port, 1);
+}
+
+/** Waits until so many requests are in flight beside the one that asks. */
+async function active(port: number, count: number): Promise<void> {
+  await until(async () => (await getJson<Stats>(port, '/stats')).activeRequests === count + 1);
+}
+
+/** Waits until no request is in flight but the one that asks. */
+async function idle(port: number): Promise<void> {
+  await sleep(20);
+  await active(port, 0);
+}
+
+async function ready(port: number): Promise<{ status: number; body: unknown }> {
+  const { status, body } = await get({ port, path: '/ready' });
+  return { status, body: JSON.parse(body) };
+}

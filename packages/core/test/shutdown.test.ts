@@ -1,0 +1,602 @@
+import { once } from 'node:events';
+import { createServer, connect as dial, type Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { freePort, get, type Program } from '@endless/testkit';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { getJson, hup, serve, until } from './program.js';
+
+/** A client that writes what it is told to and keeps what it gets. */
+interface Connection {
+  socket: Socket;
+  text: string;
+  /** When the other side ended it, by FIN or by RST. */
+  ended: number | undefined;
+  error: NodeJS.ErrnoException | undefined;
+}
+
+/** Opens a connection that, unlike most clients, stays open on this side when the other side ends it. */
+async function connect(port: number, bytes = ''): Promise<Connection> {
+  const socket = dial({ port, host: '127.0.0.1', allowHalfOpen: true });
+  onTestFinished(() => void socket.destroy());
+  const connection: Connection = { socket, text: '', ended: undefined, error: undefined };
+  const end = () => {
+    connection.ended ??= performance.now();
+  };
+  socket.setEncoding('latin1').on('data', (text: string) => {
+    connection.text += text;
+  });
+  socket.on('end', end).on('error', (error: NodeJS.ErrnoException) => {
+    connection.error = error;
+    end();
+  });
+  await once(socket, 'connect');
+  if (bytes) socket.write(bytes);
+  return connection;
+}
+
+/** The bytes of a GET on a connection that the client would like to keep. */
+function request(target: string): string {
+  return `GET ${target} HTTP/1.1\r\nHost: test\r\n\r\n`;
+}
+
+/** A connection that has carried one request and is idle again. */
+async function idle(port: number): Promise<Connection> {
+  const connection = await connect(port, request('/idle'));
+  await until(() => connection.text.endsWith('generation 0'));
+  expect(connection.text).toMatch(/^connection: keep-alive\r$/im);
+  connection.text = '';
+  return connection;
+}
+
+/** Whether the other side has closed a connection as a whole: what is written to it then is refused. */
+async function refusesBytes(connection: Connection): Promise<void> {
+  await until(() => {
+    if (!connection.error) connection.socket.write(request('/late'));
+    return connection.error !== undefined;
+  }, 1_000);
+}
+
+/** A request that is in the hands of the application when this resolves. */
+async function ask(program: Program, port: number, path: string) {
+  const after = program.stdout.length;
+  const answer = get({ port, path, headers: { connection: 'keep-alive' }, timeout: 20_000 });
+  // Whether it is lost is for the test to say, not for the runner.
+  answer.catch(() => {});
+  await program.waitFor(`asked ${path.split('?', 1)[0]}`, { from: 'stdout', after });
+  return { answer };
+}
+
+/** Sends a signal and resolves, once the first process is gone, with how it ended and how long that took. */
+async function endBy(program: Program, signal: NodeJS.Signals) {
+  program.signal(signal);
+  const began = performance.now();
+  const exit = await program.exited;
+  return { ...exit, began, ms: performance.now() - began };
+}
+
+/** What a process has told of itself, in order. */
+function story(program: Program, pid = program.pid): string[] {
+  return [...program.stdout.matchAll(/^said (\d+) (.+)$/gm)]
+    .filter(([, sayer]) => Number(sayer) === pid)
+    .map(([, , text]) => text as string);
+}
+
+/** The detail of an event of a process. */
+async function eventOf<Detail>(program: Program, name: string, pid = program.pid): Promise<Detail> {
+  return JSON.parse((await program.waitFor(new RegExp(`event ${name} ${pid} (.*)`)))[1] as string) as Detail;
+}
+
+interface Hammered {
+  requests: string[];
+  connections: Record<string, number>;
+}
+
+describe('SIGTERM', () => {
+  test('lets requests in flight finish with `Connection: close`, refuses new ones, and leaves with status 0', async () => {
+    const { program, port } = await serve('stop.mjs');
+    const { answer } = await ask(program, port, '/slow?ms=800');
+    program.signal('SIGTERM');
+    await program.waitFor('Listener closed.');
+    await expect(get({ port })).rejects.toThrow('ECONNREFUSED');
+    const { status, headers, body } = await answer;
+    expect({ status, body, connection: headers.connection }).toEqual({
+      status: 200,
+      body: 'generation 0',
+      connection: 'close',
+    });
+    expect(await program.exited).toEqual({ code: 0, signal: null });
+    const next = createServer().listen(port);
+    await once(next, 'listening');
+    next.close();
+  });
+
+  test('lets an idle connection send one more request within `idleGrace`, answered with `Connection: close`', async () => {
+    const { program, port } = await serve('stop.mjs', { idleGrace: 2_000 });
+    const connection = await idle(port);
+    program.signal('SIGTERM');
+    await program.waitFor('Listener closed.');
+    connection.socket.write(request('/once-more'));
+    await until(() => connection.ended !== undefined);
+    expect(connection.text).toMatch(/^HTTP\/1\.1 200 OK\r\n/);
+    expect(connection.text).toMatch(/^connection: close\r$/im);
+    expect(connection.text).toMatch(/\r\n\r\ngeneration 0$/);
+    expect(connection.error).toBeUndefined();
+    expect(await program.exited).toEqual({ code: 0, signal: null });
+  });
+
+  test('destroys what is still idle at random moments in the second half of `idleGrace`, never half', async () => {
+    const { program, port } = await serve('stop.mjs', { idleGrace: 1_000 });
+    // One that has never asked is idle, too.
+    const connections = await Promise.all([...Array.from({ length: 19 }, () => idle(port)), connect(port)]);
+    const { answer } = await ask(program, port, '/slow?ms=3000');
+    program.signal('SIGTERM');
+    const began = performance.now();
+    await until(() => connections.every(({ ended }) => ended !== undefined));
+    const moments = connections.map(({ ended }) => (ended as number) - began);
+    expect(Math.min(...moments)).toBeGreaterThan(480);
+    expect(Math.max(...moments)).toBeLessThan(1_250);
+    expect(Math.max(...moments) - Math.min(...moments)).toBeGreaterThan(100);
+    for (const connection of connections) {
+      expect(connection.text).toBe('');
+      await refusesBytes(connection);
+    }
+    expect((await answer).body).toBe('generation 0');
+    await program.waitFor('exit 0');
+    expect(story(program)).not.toContain('asked /late');
+  });
+
+  test('keeps a process that has something else to do for 1 s after the drain, then ends it', async () => {
+    const { program } = await serve('stop.mjs', {}, { env: { BUSY: 'all' } });
+    program.signal('SIGTERM');
+    await program.waitFor('done, terminated');
+    const drained = performance.now();
+    expect(await program.exited).toEqual({ code: 0, signal: null });
+    expect(performance.now() - drained).toBeGreaterThan(900);
+    expect(performance.now() - drained).toBeLessThan(1_300);
+  });
+
+  test('lets a process that has nothing else to do leave by itself at once', async () => {
+    const { program } = await serve('stop.mjs');
+    const { code, ms } = await endBy(program, 'SIGTERM');
+    expect(code).toBe(0);
+    expect(ms).toBeLessThan(500);
+  });
+});
+
+test('SIGINT ends idle connections at once', async () => {
+  const { program, port } = await serve('stop.mjs');
+  const connections = await Promise.all([idle(port), idle(port), connect(port)]);
+  const { code, began, ms } = await endBy(program, 'SIGINT');
+  expect(code).toBe(0);
+  expect(ms).toBeLessThan(500);
+  await until(() => connections.every(({ ended }) => ended !== undefined));
+  for (const { ended, text } of connections) {
+    expect((ended as number) - began).toBeLessThan(300);
+    expect(text).toBe('');
+  }
+});
+
+describe('the hammer', () => {
+  test('ends a stuck request at `hammerTime`, names it without its query, and makes the status 1', async () => {
+    const { program, port } = await serve('stop.mjs', { hammerTime: 500 });
+    const { answer } = await ask(program, port, '/never?token=secret');
+    const { code, signal, ms } = await endBy(program, 'SIGTERM');
+    expect({ code, signal }).toEqual({ code: 1, signal: null });
+    expect(ms).toBeGreaterThan(480);
+    expect(ms).toBeLessThan(750);
+    await expect(answer).rejects.toThrow();
+    await program.waitFor('[STOP - Hammer Time] Forcefully shutting down parent');
+    await program.waitFor('The hammer ended 1 request (GET /never); connections: 1 active');
+    expect(await eventOf<Hammered>(program, 'hammered')).toEqual({
+      requests: ['GET /never'],
+      connections: { active: 1 },
+    });
+    expect(program.output).not.toContain('secret');
+    await program.waitFor('exit 1');
+  });
+
+  const stuck: Record<string, { bytes: string; kind: string; until?: string; halfClosed?: boolean }> = {
+    'a connection that was upgraded': {
+      bytes: 'GET /up HTTP/1.1\r\nHost: test\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n',
+      kind: 'upgraded',
+      until: 'upgraded',
+    },
+    'an upgraded connection whose client has closed its half': {
+      bytes: 'GET /up HTTP/1.1\r\nHost: test\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n',
+      kind: 'upgraded',
+      until: 'upgraded',
+      halfClosed: true,
+    },
+    'half a request head': { bytes: 'GET /half HTTP/1.1\r\nHost: te', kind: 'receiving' },
+    'a connection that has never sent a byte': { bytes: '', kind: 'idle' },
+  };
+  test.each(Object.entries(stuck))(
+    'ends %s at `hammerTime`, with status 0',
+    async (_name, { bytes, kind, ...how }) => {
+      const { program, port } = await serve('stop.mjs', { hammerTime: 500 });
+      const connection = await connect(port, bytes);
+      if (how.until) await program.waitFor(how.until, { from: 'stdout' });
+      else await until(async () => (await connectionsOf(port)) === 1);
+      if (how.halfClosed) connection.socket.end();
+      const { code, signal, began, ms } = await endBy(program, 'SIGTERM');
+      expect({ code, signal }).toEqual({ code: 0, signal: null });
+      expect(ms).toBeGreaterThan(480);
+      expect(ms).toBeLessThan(750);
+      await until(() => connection.ended !== undefined);
+      expect((connection.ended as number) - began).toBeLessThan(750);
+      expect(await eventOf<Hammered>(program, 'hammered')).toEqual({
+        requests: [],
+        connections: { [kind]: 1 },
+      });
+    },
+  );
+
+  test('ends a stuck request whose client has closed its half', async () => {
+    const { program, port } = await serve('stop.mjs', { hammerTime: 500 });
+    const connection = await connect(port, request('/never'));
+    await program.waitFor('asked /never');
+    connection.socket.end();
+    const { code, ms } = await endBy(program, 'SIGTERM');
+    expect(code).toBe(1);
+    expect(ms).toBeGreaterThan(480);
+    expect(ms).toBeLessThan(750);
+    expect(await eventOf<Hammered>(program, 'hammered')).toMatchObject({ requests: ['GET /never'] });
+  });
+
+  test('never falls by itself with -1, but with SIGUSR2', async () => {
+    const { program, port } = await serve('stop.mjs', { hammerTime: -1 });
+    const { answer } = await ask(program, port, '/never');
+    program.signal('SIGTERM');
+    expect(await eventOf(program, 'draining')).toEqual({ reason: 'shutdown', deadlineMs: -1 });
+    await sleep(1_500);
+    expect(program.pids()).toEqual([program.pid]);
+    expect(program.stdout).not.toContain('cut /never');
+    const { code, ms } = await endBy(program, 'SIGUSR2');
+    expect(code).toBe(1);
+    expect(ms).toBeLessThan(250);
+    await expect(answer).rejects.toThrow();
+  });
+
+  test('falls at once with 0', async () => {
+    const { program, port } = await serve('stop.mjs', { hammerTime: 0 });
+    const { answer } = await ask(program, port, '/never');
+    const { code, ms } = await endBy(program, 'SIGTERM');
+    expect(code).toBe(1);
+    expect(ms).toBeLessThan(250);
+    await expect(answer).rejects.toThrow();
+    expect(await eventOf<Hammered>(program, 'hammered')).toMatchObject({ requests: ['GET /never'] });
+  });
+
+  test('does not fall where everything ends in time', async () => {
+    const { program, port } = await serve('stop.mjs', { hammerTime: 600 }, { env: { BUSY: 'all' } });
+    const { answer } = await ask(program, port, '/slow?ms=300');
+    // The process lives on for a second after the drain, past the deadline.
+    expect(await endBy(program, 'SIGTERM')).toMatchObject({ code: 0 });
+    expect((await answer).body).toBe('generation 0');
+    await program.waitFor('exit 0');
+    expect(program.output).not.toMatch(/hammer/i);
+  });
+});
+
+describe('`shutdown()`', () => {
+  test('resolves with what it came to and leaves the process, and its signals, to the caller', async () => {
+    const { program, port } = await serve('stop.mjs', {}, { env: { BUSY: 'all' } });
+    const { answer } = await ask(program, port, '/slow?ms=500');
+    program.signal('SIGUSR1');
+    expect((await answer).body).toBe('generation 0');
+    const [, ms] = await program.waitFor(/shutdown\(\) {"requests":0,"connections":0} after (\d+) ms/);
+    expect(Number(ms)).toBeGreaterThan(350);
+    expect(Number(ms)).toBeLessThan(750);
+    await expect(get({ port })).rejects.toThrow('ECONNREFUSED');
+    await sleep(1_500);
+    expect(program.pids()).toEqual([program.pid]);
+    expect(await endBy(program, 'SIGTERM')).toMatchObject({ code: null, signal: 'SIGTERM' });
+  });
+
+  test('counts what the hammer ended', async () => {
+    const { program, port } = await serve('stop.mjs', { hammerTime: 300 }, { env: { BUSY: 'all' } });
+    await ask(program, port, '/never');
+    await connect(port, 'GET /half HTTP/1.1\r\nHost: te');
+    await until(async () => (await connectionsOf(port)) === 2);
+    program.signal('SIGUSR1');
+    const [, ms] = await program.waitFor(/shutdown\(\) {"requests":1,"connections":2} after (\d+) ms/);
+    expect(Number(ms)).toBeGreaterThan(290);
+    expect(Number(ms)).toBeLessThan(550);
+    await sleep(500);
+    expect(program.pids()).toEqual([program.pid]);
+  });
+
+  test('that is under way does not keep a SIGTERM from ending the process once it has drained', async () => {
+    const { program, port } = await serve('stop.mjs', {}, { env: { BUSY: 'all' } });
+    const { answer } = await ask(program, port, '/slow?ms=800');
+    program.signal('SIGUSR1');
+    await program.waitFor('event draining');
+    program.signal('SIGTERM');
+    expect((await answer).body).toBe('generation 0');
+    await program.waitFor('shutdown() {"requests":0,"connections":0}');
+    await program.waitForPids(0, 2_000);
+    expect(await program.exited).toEqual({ code: 0, signal: null });
+  });
+});
+
+describe('with `exit: false` the process', () => {
+  test('stays after the drain if something keeps it alive, and can be ended by a signal', async () => {
+    const { program, port } = await serve(
+      'stop.mjs',
+      { exit: false, hammerTime: 300 },
+      { env: { BUSY: 'all' } },
+    );
+    await ask(program, port, '/never');
+    program.signal('SIGTERM');
+    await program.waitFor('done, terminated');
+    await sleep(1_500);
+    expect(program.pids()).toEqual([program.pid]);
+    expect(await endBy(program, 'SIGTERM')).toMatchObject({ code: null, signal: 'SIGTERM' });
+  });
+
+  test('leaves by itself if nothing does', async () => {
+    const { program } = await serve('stop.mjs', { exit: false });
+    expect(await endBy(program, 'SIGTERM')).toMatchObject({ code: 0, signal: null });
+  });
+});
+
+describe('`state`, `signal` and `done`', () => {
+  test('go with a shutdown: init, running, shutting-down, terminated', async () => {
+    const { program, port } = await serve('stop.mjs');
+    await program.waitFor('at last');
+    await ask(program, port, '/slow?ms=300');
+    await endBy(program, 'SIGTERM');
+    await program.waitFor('exit 0');
+    expect(story(program)).toEqual([
+      'at first init, not aborted',
+      'before begin init',
+      'at last running, not aborted',
+      'asked /slow',
+      'abort shutting-down, aborted',
+      'answered /slow',
+      'done, terminated',
+      'exit 0',
+    ]);
+  });
+
+  test('go the same way in an old process, while the new one goes from init to running', async () => {
+    const { program, port } = await serve('stop.mjs');
+    await ask(program, port, '/slow?ms=1500');
+    const successor = await hup(program);
+    await until(async () => (await getJson<{ state: string }>(port, '/ready')).state === 'running');
+    await program.exited;
+    await program.waitFor('exit 0');
+    expect(story(program).slice(3)).toEqual([
+      'asked /slow',
+      'abort shutting-down, aborted',
+      'answered /slow',
+      'done, terminated',
+      'exit 0',
+    ]);
+    expect(story(program, successor).filter((part) => /init|running|abort/.test(part))).toEqual([
+      'at first init, not aborted',
+      'before begin init',
+      expect.stringMatching(/^at last (init|running), not aborted$/),
+    ]);
+  });
+});
+
+describe('`hold()`', () => {
+  test('delays the end until the last is released, and a second release of one is none of another', async () => {
+    const { program, port } = await serve('stop.mjs');
+    await get({ port, path: '/hold?ms=1000' });
+    expect(await endBy(program, 'SIGTERM')).toMatchObject({ code: 0, signal: null });
+    await program.waitFor('exit 0');
+    expect(story(program).slice(-5)).toEqual([
+      'holds 1',
+      'released',
+      'holds 0',
+      'done, terminated',
+      'exit 0',
+    ]);
+  });
+
+  test('keeps an old process after a restart', async () => {
+    const { program, port } = await serve('stop.mjs');
+    await get({ port, path: '/hold?ms=1500' });
+    await hup(program);
+    expect(await program.exited).toEqual({ code: 0, signal: null });
+    await program.waitFor('exit 0');
+    expect(story(program).slice(-5)).toEqual([
+      'holds 1',
+      'released',
+      'holds 0',
+      'done, terminated',
+      'exit 0',
+    ]);
+  });
+
+  test('gives way to the hammer, which counts it in its log line', async () => {
+    const { program, port } = await serve('stop.mjs', { hammerTime: 500 });
+    await get({ port, path: '/hold?ms=60000' });
+    const { code, ms } = await endBy(program, 'SIGTERM');
+    expect(code).toBe(0);
+    expect(ms).toBeGreaterThan(480);
+    expect(ms).toBeLessThan(750);
+    await program.waitFor('The hammer ended no request; connections: none; holds: 2');
+  });
+});
+
+describe('`shutdownDelay`', () => {
+  test('keeps accepting after a SIGTERM while readiness is 503, then drains', async () => {
+    const { program, port } = await serve('stop.mjs', { shutdownDelay: 1_000 });
+    expect((await get({ port, path: '/ready' })).status).toBe(200);
+    program.signal('SIGTERM');
+    const began = performance.now();
+    await program.waitFor('Received SIGTERM.');
+    const ready = await get({ port, path: '/ready' });
+    expect(ready.status).toBe(503);
+    expect(JSON.parse(ready.body)).toEqual({ state: 'shutting-down', generation: 0 });
+    for (let asked = 0; performance.now() - began < 800; asked += 1) {
+      expect((await get({ port, path: `/during-${asked}` })).body).toBe('generation 0');
+      await sleep(20);
+    }
+    expect(program.output).not.toContain('Listener closed.');
+    await program.waitFor('Listener closed.');
+    expect(performance.now() - began).toBeGreaterThan(980);
+    expect(performance.now() - began).toBeLessThan(1_250);
+    await expect(get({ port })).rejects.toThrow('ECONNREFUSED');
+    expect(await program.exited).toEqual({ code: 0, signal: null });
+  });
+
+  test('ends with the hammer, whose clock began with the signal', async () => {
+    const { program, port } = await serve('stop.mjs', { shutdownDelay: 60_000, hammerTime: 500 });
+    await ask(program, port, '/never');
+    const { code, ms } = await endBy(program, 'SIGTERM');
+    expect(code).toBe(1);
+    expect(ms).toBeGreaterThan(480);
+    expect(ms).toBeLessThan(750);
+  });
+
+  test('does not hold up a SIGINT', async () => {
+    const { program } = await serve('stop.mjs', { shutdownDelay: 60_000 });
+    const { code, ms } = await endBy(program, 'SIGINT');
+    expect(code).toBe(0);
+    expect(ms).toBeLessThan(500);
+  });
+});
+
+describe('readiness', () => {
+  test('is 200 all through a restart, also on an old connection to the old process', async () => {
+    const { program, port } = await serve('gated.mjs');
+    const old = await idle(port);
+    program.signal('SIGHUP');
+    const [, candidate] = await program.waitFor(/listening (\d+) 1/);
+    const starting = await get({ port, path: '/ready' });
+    expect(starting.status).toBe(200);
+    expect(JSON.parse(starting.body)).toEqual({ state: 'running', generation: 0 });
+    program.signal('SIGUSR1', Number(candidate));
+    await program.waitFor('event draining');
+    const fresh = await get({ port, path: '/ready' });
+    expect(fresh.status).toBe(200);
+    expect(JSON.parse(fresh.body)).toEqual({ state: 'running', generation: 1 });
+    old.socket.write(request('/ready'));
+    await until(() => old.text.includes('}'));
+    expect(old.text).toMatch(/^HTTP\/1\.1 200 OK\r\n/);
+  });
+});
+
+describe('a stop of the newest while an older generation drains', () => {
+  const exits = (program: Program) =>
+    [...program.stdout.matchAll(/said (\d+) exit \d/g)].map(([, pid]) => Number(pid));
+
+  test('makes its deadline that of the older one, and the newest leaves last', async () => {
+    const { program, port } = await serve(
+      'stop.mjs',
+      { hammerTime: 60_000 },
+      { env: { SUCCESSOR_SETTINGS: '{"hammerTime":600}' } },
+    );
+    const { answer } = await ask(program, port, '/never');
+    const successor = await hup(program);
+    expect(await eventOf(program, 'draining')).toMatchObject({ deadlineMs: expect.closeTo(60_000, -3) });
+    program.signal('SIGTERM', successor);
+    const began = performance.now();
+    expect(await program.waitForPids(0)).toEqual([]);
+    expect(performance.now() - began).toBeGreaterThan(580);
+    expect(performance.now() - began).toBeLessThan(1_100);
+    await expect(answer).rejects.toThrow();
+    expect(await eventOf<Hammered>(program, 'hammered')).toMatchObject({ requests: ['GET /never'] });
+    expect(exits(program)).toEqual([program.pid, successor]);
+  });
+
+  test('leaves the older one its own deadline where that is earlier', async () => {
+    const { program, port } = await serve(
+      'stop.mjs',
+      { hammerTime: 1_000 },
+      { env: { SUCCESSOR_SETTINGS: '{"hammerTime":60000}' } },
+    );
+    const { answer } = await ask(program, port, '/never');
+    const successor = await hup(program);
+    const began = performance.now();
+    program.signal('SIGTERM', successor);
+    await program.exited;
+    expect(performance.now() - began).toBeLessThan(1_250);
+    await expect(answer).rejects.toThrow();
+    await program.waitForPids(0);
+    expect(exits(program)).toEqual([program.pid, successor]);
+  });
+
+  test('cuts nothing that ends in time, through a chain of three', async () => {
+    const { program, port } = await serve('stop.mjs');
+    const first = await ask(program, port, '/slow?ms=2500');
+    const second = await hup(program);
+    const third = await hup(program, second);
+    program.signal('SIGTERM', third);
+    await expect(get({ port })).rejects.toThrow('ECONNREFUSED');
+    expect((await first.answer).body).toBe('generation 0');
+    await program.waitForPids(0);
+    expect(exits(program)).toEqual([program.pid, second, third]);
+    expect(program.output).not.toMatch(/hammer/i);
+  });
+
+  test('reaches the oldest of three', async () => {
+    const { program, port } = await serve(
+      'stop.mjs',
+      { hammerTime: 60_000 },
+      { env: { SUCCESSOR_SETTINGS: '{"hammerTime":2000}' } },
+    );
+    const oldest = await ask(program, port, '/never');
+    const second = await hup(program);
+    const third = await hup(program, second);
+    program.signal('SIGTERM', third);
+    program.signal('SIGUSR2', third);
+    const began = performance.now();
+    await program.waitForPids(0);
+    expect(performance.now() - began).toBeLessThan(500);
+    await expect(oldest.answer).rejects.toThrow();
+    expect(exits(program)).toEqual([program.pid, second, third]);
+  });
+
+  test('makes the newest leave last also where something keeps the older one alive', async () => {
+    const { program, port } = await serve('stop.mjs', {}, { env: { BUSY: '0' } });
+    await ask(program, port, '/slow?ms=1000');
+    const successor = await hup(program);
+    program.signal('SIGTERM', successor);
+    await program.waitForPids(0);
+    expect(exits(program)).toEqual([program.pid, successor]);
+  });
+});
+
+test('a restart of the newest takes nothing from the deadline of an older generation', async () => {
+  const { program, port } = await serve(
+    'stop.mjs',
+    { hammerTime: 60_000 },
+    { env: { SUCCESSOR_SETTINGS: '{"hammerTime":300}' } },
+  );
+  const { answer } = await ask(program, port, '/slow?ms=2500');
+  const second = await hup(program);
+  await hup(program, second);
+  expect((await answer).body).toBe('generation 0');
+});
+
+test('SIGHUP is refused while the process shuts down, and starts nothing', async () => {
+  const { program, port } = await serve('stop.mjs');
+  const { answer } = await ask(program, port, '/slow?ms=800');
+  program.signal('SIGTERM');
+  await program.waitFor('event draining');
+  program.signal('SIGHUP');
+  await program.waitFor('This process is shutting down and does not restart.');
+  expect((await answer).body).toBe('generation 0');
+  expect(await program.exited).toEqual({ code: 0, signal: null });
+  expect(program.output).not.toMatch(/spawned|forking/);
+});
+
+test('SIGTERM and SIGHUP at once leave no process behind', async () => {
+  const port = await freePort();
+  const { program } = await serve('stop.mjs', {}, { env: { PORT: String(port) } });
+  program.signal('SIGHUP');
+  program.signal('SIGTERM');
+  expect(await program.exited).toEqual({ code: 0, signal: null });
+  await program.waitForPids(0);
+  await expect(get({ port })).rejects.toThrow('ECONNREFUSED');
+});
+
+/** How many connections the server has apart from the one that asks. */
+async function connectionsOf(port: number): Promise<number> {
+  return (await getJson<{ connections: number }>(port, '/stats')).connections - 1;
+}

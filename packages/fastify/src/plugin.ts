@@ -1,0 +1,83 @@
+import type { RequestListener } from 'node:http';
+import type { Server } from 'node:net';
+import {
+  type Address,
+  endless as core,
+  type Endless,
+  type ListenOptions,
+  type Settings,
+} from '@endless/core';
+import {
+  adopt,
+  drainAddresses,
+  expect,
+  extend,
+  install,
+  LATE,
+  onDrained,
+  readiness,
+  rejectsLate,
+} from '@endless/core/adapter';
+import type { FastifyInstance, FastifyPluginCallback, FastifyReply, FastifyRequest } from 'fastify';
+import fastifyPlugin from 'fastify-plugin';
+
+/** The one lifecycle of this process. */
+export interface EndlessFastify extends Omit<Endless, 'readiness' | 'listen'> {
+  /** As in core, and takes the Fastify app itself. */
+  listen(
+    app: FastifyInstance | RequestListener | Server,
+    address: Address,
+    options?: ListenOptions,
+  ): Promise<Server>;
+  /** A route for readiness checks: `app.get('/ready', endless.readiness)`. */
+  readiness(request: FastifyRequest, reply: FastifyReply): void;
+}
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    /** The one lifecycle of this process. */
+    endless: EndlessFastify;
+  }
+}
+
+/** The one lifecycle of this process. */
+export const endless: EndlessFastify = extend({
+  async listen(app: FastifyInstance | RequestListener | Server, address: Address, options?: ListenOptions) {
+    if (!('addresses' in app)) return core.listen(app, address, options);
+    // Without a host Fastify would take localhost, and every other `endless.listen` all interfaces.
+    await app.listen({ host: '::', ...expect(app.server, address, options) });
+    return app.server;
+  },
+  readiness(_request: FastifyRequest, reply: FastifyReply) {
+    const { status, body } = readiness();
+    reply.code(status).header('cache-control', 'no-store').send(body);
+  },
+});
+
+/** Apps whose end is already tied to ours. */
+const tied = new WeakSet<Server>();
+
+const plugin: FastifyPluginCallback<Settings> = (app, options, done) => {
+  // Fastify's own register options are not settings.
+  const { prefix, logLevel, logSerializers, ...settings } = options as Settings & Record<string, unknown>;
+  install(settings);
+  if (!app.hasDecorator('endless')) app.decorate('endless', endless);
+  app.addHook('onRequest', (request, reply, next) => {
+    adopt(request.raw);
+    const retryAfter = rejectsLate();
+    if (retryAfter === undefined) return next();
+    reply.header('retry-after', retryAfter);
+    next(Object.assign(new Error(LATE), { statusCode: 503 }));
+  });
+  if (!tied.has(app.server)) {
+    tied.add(app.server);
+    const untie = onDrained(() => app.close());
+    // Somebody else closes the app: its clients are told, or Fastify would wait 72 s for those that stay.
+    app.addHook('preClose', (next) => next(void drainAddresses(app.addresses())));
+    app.addHook('onClose', (_app, next) => next(void untie()));
+  }
+  done();
+};
+
+/** The plugin: `app.register(endlessPlugin)` with the app's own `app.listen({ port: 9090 })` is enough. The options are those of `endless.configure`. */
+export const endlessPlugin = fastifyPlugin(plugin, { name: '@endless/fastify', fastify: '5.x' });

@@ -1,0 +1,2 @@
+export * from '@endless/core';
+export { type EndlessKoa, endless } from './middleware.js';

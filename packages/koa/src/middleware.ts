@@ -1,0 +1,51 @@
+import type { RequestListener } from 'node:http';
+import type { Server } from 'node:net';
+import {
+  type Address,
+  endless as core,
+  type Endless,
+  type ListenOptions,
+  type Settings,
+} from '@endless/core';
+import { adopt, extend, install, LATE, readiness, rejectsLate } from '@endless/core/adapter';
+import type Koa from 'koa';
+
+/** The one lifecycle of this process, which called as a function makes the middleware. */
+export interface EndlessKoa extends Omit<Endless, 'readiness' | 'listen'> {
+  /**
+   * The middleware: `app.use(endless())`, first of all, with the app's own `app.listen(9090)`, is enough. The settings are
+   * those of `endless.configure`. A request that comes late under `lateRequests: 'reject'` is thrown with `ctx.throw(503)`.
+   */
+  (settings?: Settings): Koa.Middleware;
+  /** As in core, and takes the Koa app itself. */
+  listen(app: Koa | RequestListener | Server, address: Address, options?: ListenOptions): Promise<Server>;
+  /** A middleware for readiness checks: `router.get('/ready', endless.readiness)`. */
+  readiness: Koa.Middleware;
+}
+
+/** The one lifecycle of this process; `endless()` makes the Koa middleware. */
+export const endless: EndlessKoa = extend(
+  Object.assign(
+    function endless(settings?: Settings): Koa.Middleware {
+      install(settings);
+      return async function endless(ctx, next) {
+        adopt(ctx.req);
+        const retryAfter = rejectsLate();
+        if (retryAfter !== undefined)
+          ctx.throw(503, LATE, { expose: true, headers: { 'Retry-After': String(retryAfter) } });
+        return next();
+      };
+    },
+    {
+      listen(app: Koa | RequestListener | Server, address: Address, options?: ListenOptions) {
+        return core.listen('callback' in app ? app.callback() : app, address, options);
+      },
+      readiness(ctx: Koa.Context) {
+        const { status, body } = readiness();
+        ctx.status = status;
+        ctx.set('Cache-Control', 'no-store');
+        ctx.body = body;
+      },
+    },
+  ),
+);
