@@ -73,6 +73,7 @@ export function conformance(name: string, file: string, abilities: Abilities = {
       ['an answer', '/', 200],
       ['a thrown error', '/throw', 500],
       ['an unknown route', '/no-such-route', 404],
+      ['an answer that a proxy gave Connection: keep-alive', '/proxied', 200],
     ] as const)
       test(`${what} on an old connection says close, and the connection is closed`, async () => {
         const { client } = await draining();

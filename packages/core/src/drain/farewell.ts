@@ -21,6 +21,7 @@ export function sayFarewell(tracked: TrackedServer): () => void {
     // Once the head is out the client was promised keep-alive: its next response, or the idle grace, ends it.
     if (response.headersSent || !response.shouldKeepAlive) return;
     response.shouldKeepAlive = false;
+    insist(response);
     marked.set(socket, response);
   };
 
@@ -40,4 +41,36 @@ export function sayFarewell(tracked: TrackedServer): () => void {
   return () => {
     for (const event of events) server.off(event, onRequest);
   };
+}
+
+type Headers = Record<string, unknown> | unknown[];
+
+/** A `Connection: keep-alive` that a proxy copies from its upstream would win over the mark: it is replaced in the head. */
+function insist(response: ServerResponse): void {
+  const writeHead = response.writeHead as (...args: unknown[]) => ServerResponse;
+  response.writeHead = ((status: number, ...rest: unknown[]) => {
+    if (!response.shouldKeepAlive) {
+      const at = rest.findIndex((arg) => typeof arg === 'object' && arg !== null);
+      const given = rest[at] as Headers | undefined;
+      if (given && namesConnection(given)) rest[at] = withoutConnection(given);
+      if (response.hasHeader('connection') || (given && namesConnection(given)))
+        response.setHeader('Connection', 'close');
+    }
+    return writeHead.call(response, status, ...rest);
+  }) as typeof response.writeHead;
+}
+
+const isConnection = (name: unknown) => typeof name === 'string' && name.toLowerCase() === 'connection';
+
+function namesConnection(headers: Headers): boolean {
+  if (!Array.isArray(headers)) return Object.keys(headers).some(isConnection);
+  return headers.some((entry) => isConnection(Array.isArray(entry) ? entry[0] : entry));
+}
+
+/** Headers come as an object, as pairs, or flat: name, value, name, value. */
+function withoutConnection(headers: Headers): Headers {
+  if (!Array.isArray(headers))
+    return Object.fromEntries(Object.entries(headers).filter(([name]) => !isConnection(name)));
+  if (Array.isArray(headers[0])) return headers.filter((pair) => !isConnection((pair as unknown[])[0]));
+  return headers.filter((_, at) => !isConnection(headers[at - (at % 2)]));
 }
