@@ -32,7 +32,7 @@ export function drainConnections(
 ): () => void {
   const undo: (() => void)[] = [];
   if (rejectsLate && tracked.hearsRequests) undo.push(rejectLate(tracked));
-  if (tracked.http) undo.push(sayFarewell(tracked), endIdle(tracked, idleGrace, world));
+  if (tracked.http) undo.push(sayFarewell(tracked, world), endIdle(tracked, idleGrace, world));
   if (tracked.http2) undo.push(endSessions(tracked, world));
   return () => {
     for (const fn of undo.reverse()) fn();

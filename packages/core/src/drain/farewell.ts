@@ -1,6 +1,8 @@
 import type { Server as HttpServer, IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import type { World } from '../world.js';
 import { inFlight } from './activity.js';
+import { lingerOverBody } from './linger.js';
 import type { TrackedServer } from './tracked-server.js';
 
 /**
@@ -11,7 +13,7 @@ import type { TrackedServer } from './tracked-server.js';
  * property `shouldKeepAlive` and not a header, because Koa's error path strips headers, and it goes on the last response
  * of a connection only, because whatever is behind a closing one is dropped.
  */
-export function sayFarewell(tracked: TrackedServer): () => void {
+export function sayFarewell(tracked: TrackedServer, world: World): () => void {
   const marked = new WeakMap<Socket, ServerResponse>();
 
   const mark = (socket: Socket, response: ServerResponse) => {
@@ -22,11 +24,14 @@ export function sayFarewell(tracked: TrackedServer): () => void {
     if (response.headersSent || !response.shouldKeepAlive) return;
     response.shouldKeepAlive = false;
     insist(response);
+    lingerOverBody(socket, response, world);
     marked.set(socket, response);
   };
 
   const onRequest = (request: IncomingMessage, response: ServerResponse) => {
-    if (request.httpVersionMajor < 2) mark(request.socket, response);
+    if (request.httpVersionMajor >= 2) return;
+    tracked.arrivals.set(response, world.now());
+    mark(request.socket, response);
   };
 
   const server = tracked.server as HttpServer;

@@ -1,56 +1,70 @@
 import { activities, inFlight } from './activity.js';
 import type { TrackedServer } from './tracked-server.js';
 
+/** A request that the hammer ended. */
+export interface HammeredRequest {
+  method: string;
+  /** Its path without the query, which may hold what must not stand in a log. */
+  path: string;
+  /** Milliseconds that it had been in flight, or at least: what came before the drain is counted from the drain. */
+  ageMs: number;
+}
+
 /** What the hammer ended. */
 export interface Hammered {
-  /** The requests that were in flight, each as its method and its path without the query. */
-  requests: string[];
+  /** The requests that were in flight. */
+  requests: HammeredRequest[];
   /** The connections that were open, counted by what they were doing. */
   connections: Record<string, number>;
 }
 
 /** Destroys every connection of these servers, upgraded and half-open ones too, and says what they were doing. */
-export function hammerServers(servers: Iterable<TrackedServer>): Hammered {
+export function hammerServers(servers: Iterable<TrackedServer>, ageOf: (answer: object) => number): Hammered {
   const report: Hammered = { requests: [], connections: {} };
   for (const tracked of servers) {
-    note(tracked, report);
+    note(tracked, report, ageOf);
     for (const session of [...tracked.sessions]) session.destroy();
     for (const socket of [...tracked.secured, ...tracked.sockets]) socket.destroy();
   }
   return report;
 }
 
-function note(tracked: TrackedServer, { requests, connections }: Hammered): void {
+function note(
+  tracked: TrackedServer,
+  { requests, connections }: Hammered,
+  ageOf: (answer: object) => number,
+): void {
   const count = (kind: string, by: number) => {
     if (by > 0) connections[kind] = (connections[kind] ?? 0) + by;
   };
+  const add = (method: unknown, url: unknown, answer: object) =>
+    requests.push({
+      method: String(method),
+      path: String(url).split('?', 1)[0] as string,
+      ageMs: Math.round(ageOf(answer)),
+    });
   for (const [socket, activity] of activities(tracked)) {
-    for (const { req } of inFlight(tracked, socket)) requests.push(`${req.method} ${withoutQuery(req.url)}`);
+    for (const response of inFlight(tracked, socket)) add(response.req.method, response.req.url, response);
     // The sockets below HTTP/2 sessions are counted as sessions.
     if (!(tracked.http2 && activity === 'other')) count(activity, 1);
   }
-  for (const headers of tracked.streams.values())
-    requests.push(`${headers[':method']} ${withoutQuery(headers[':path'])}`);
+  for (const [stream, headers] of tracked.streams) add(headers[':method'], headers[':path'], stream);
   count('http2', tracked.sessions.size);
   if (tracked.secure) count('handshake', tracked.sockets.size - tracked.secured.size);
-}
-
-/** A query may hold what must not stand in a log. */
-function withoutQuery(url: unknown): string {
-  return String(url).split('?', 1)[0] as string;
 }
 
 /** The report in one line, for the log. */
 export function summaryOf({ requests, connections }: Hammered): string {
   const kinds = Object.entries(connections).map(([kind, count]) => `${count} ${kind}`);
-  const shown = requests.slice(0, 10).join(', ');
-  const more = requests.length > 10 ? `, and ${requests.length - 10} more` : '';
-  const ended =
-    requests.length === 0
-      ? 'no request'
-      : `${requests.length} request${requests.length === 1 ? '' : 's'} (${shown}${more})`;
-  return `${ended}; connections: ${kinds.join(', ') || 'none'}`;
+  const shown = requests
+    .slice(0, MOST_SHOWN)
+    .map(({ method, path, ageMs }) => `${method} ${path} after ${ageMs} ms`);
+  if (requests.length > MOST_SHOWN) shown.push(`and ${requests.length - MOST_SHOWN} more`);
+  const ended = `${requests.length} request${requests.length === 1 ? '' : 's'}`;
+  return `${ended}${shown.length > 0 ? ` (${shown.join(', ')})` : ''}; connections: ${kinds.join(', ') || 'none'}`;
 }
+
+const MOST_SHOWN = 10;
 
 /** How many connections the report counts. */
 export function connectionsIn({ connections }: Hammered): number {

@@ -1,4 +1,4 @@
-import type { ServerHttp2Session } from 'node:http2';
+import type { ServerHttp2Session, ServerHttp2Stream } from 'node:http2';
 import type { World } from '../world.js';
 import type { TrackedServer } from './tracked-server.js';
 
@@ -31,7 +31,12 @@ export function endSessions(tracked: TrackedServer, world: World): () => void {
     }
   };
   const { server } = tracked;
+  const note = (stream: ServerHttp2Stream) => void tracked.arrivals.set(stream, world.now());
   for (const session of tracked.sessions) end(session);
   server.on('session', end);
-  return () => server.off('session', end);
+  server.on('stream', note);
+  return () => {
+    server.off('session', end);
+    server.off('stream', note);
+  };
 }

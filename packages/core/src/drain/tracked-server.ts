@@ -28,6 +28,8 @@ export class TrackedServer {
   readonly streams = new Map<ServerHttp2Stream, IncomingHttpHeaders>();
   /** What is in flight behind the response that a connection is writing, where a client pipelines. */
   readonly pipeline = new Pipeline();
+  /** When the requests that came during a drain came; of those before nobody has taken the time. */
+  readonly arrivals = new WeakMap<object, number>();
   /** Whether it has had a connection. */
   used = false;
   readonly #onEmpty: () => void;

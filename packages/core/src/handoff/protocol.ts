@@ -28,8 +28,11 @@ export interface HandedSocket {
 
 /** What the old process says to its successor. */
 export type ToSuccessor =
-  /** Accept now. `again`: a restart was asked for meanwhile, so restart once more. */
-  | { type: 'go'; again: boolean }
+  /**
+   * Accept now. `again`: a restart was asked for meanwhile, so restart once more. `tickets`: TLS session ticket keys in
+   * base64, by the label of the address; they travel here only, since an environment can be read by others.
+   */
+  | { type: 'go'; again: boolean; tickets: Record<string, string> }
   /** The start time is up: become ready with the addresses that are claimed. */
   | { type: 'settle' };
 

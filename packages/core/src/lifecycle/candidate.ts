@@ -2,6 +2,7 @@ import type { Server } from 'node:net';
 import { Inheritance } from '../handoff/inheritance.js';
 import { Predecessor } from '../handoff/predecessor.js';
 import { PROTOCOL, type ToSuccessor } from '../handoff/protocol.js';
+import { useTicketKeys } from '../handoff/tickets.js';
 import type { Asked } from '../listen/address.js';
 import type { Logger } from '../log.js';
 import { askHealth } from '../readiness/health.js';
@@ -82,7 +83,7 @@ export class Candidate {
   #hear(message: ToSuccessor): void {
     if (this.#over) return;
     if (message.type === 'settle') this.complete();
-    else if (message.type === 'go') this.#go(message.again);
+    else if (message.type === 'go') this.#go(message.again, message.tickets);
   }
 
   #isComplete(): boolean {
@@ -104,8 +105,9 @@ export class Candidate {
     else this.predecessor.send({ type: 'ready', dropped: this.#inheritance.unclaimed() });
   }
 
-  #go(again: boolean): void {
+  #go(again: boolean, tickets: Record<string, string>): void {
     this.#over = true;
+    useTicketKeys(this.#context.servers(), tickets);
     this.#context.beforeOpening();
     for (const { server, errno } of this.#inheritance.open())
       server.emit('error', new Error(`listen failed on an inherited socket (errno ${errno})`));
@@ -126,6 +128,6 @@ export class Candidate {
 
   #takeOver(): void {
     this.#context.logger().warn('The old process ended before it handed over: this one takes its place.');
-    this.#go(false);
+    this.#go(false, {});
   }
 }

@@ -171,7 +171,7 @@ export class Ending {
     const { servers, events, holds } = this.#context;
     const logger = this.#context.logger();
     for (const tracked of servers.all()) this.#stopAccepting(tracked);
-    this.#forced = hammerServers(servers.all());
+    this.#forced = hammerServers(servers.all(), this.#context.world.now(), this.#began);
     logger.warn(`[STOP - Hammer Time] Forcefully shutting down parent`);
     const held = holds.count > 0 ? `; holds: ${holds.count}` : '';
     logger.warn(`The hammer ended ${summaryOf(this.#forced)}${held}`);

@@ -9,6 +9,7 @@ import { EndlessError, messageOf } from '../errors.js';
 import { Predecessor } from '../handoff/predecessor.js';
 import type { ToPredecessor } from '../handoff/protocol.js';
 import type { Successor } from '../handoff/successor.js';
+import { ticketKeysOf } from '../handoff/tickets.js';
 import { type Asked, askedOf, type Bound, label } from '../listen/address.js';
 import type { ListenOptions } from '../listen/create-server.js';
 import { limit } from '../listen/timeouts.js';
@@ -394,6 +395,7 @@ export class Lifecycle {
       generation: this.#generation,
       passengers,
       again: () => this.#again,
+      tickets: () => (this.settings.tlsTickets ? ticketKeysOf(this.servers.all()) : {}),
       onSpawned: ({ pid, generation }) => this.events.emit('spawned', { pid, generation }, this.#logger),
       onReady: ({ pid, generation }) => this.events.emit('ready', { pid, generation }, this.#logger),
       onMessage: (message) => this.#hearSuccessor(message),

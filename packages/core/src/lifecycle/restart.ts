@@ -28,6 +28,8 @@ export interface RestartContext {
   onReady(successor: Successor): void;
   /** Whether another restart was asked for meanwhile. */
   again(): boolean;
+  /** TLS session ticket keys in base64, by the label of their address. */
+  tickets(): Record<string, string>;
   /** Words that a successor says after it accepts. */
   onMessage(message: ToPredecessor): void;
 }
@@ -114,7 +116,7 @@ export class Restart {
         for (const address of message.dropped)
           logger.warn(`${address} is not served by the new process any more: it closes.`);
         this.#context.onReady(successor);
-        successor.send({ type: 'go', again: this.#context.again() });
+        successor.send({ type: 'go', again: this.#context.again(), tickets: this.#context.tickets() });
         break;
       case 'unready':
         this.#fail(
