@@ -19,10 +19,10 @@ export interface Hammered {
 }
 
 /** Destroys every connection of these servers, upgraded and half-open ones too, and says what they were doing. */
-export function hammerServers(servers: Iterable<TrackedServer>, ageOf: (answer: object) => number): Hammered {
+export function hammerServers(servers: Iterable<TrackedServer>, now: number, drainBegan: number): Hammered {
   const report: Hammered = { requests: [], connections: {} };
   for (const tracked of servers) {
-    note(tracked, report, ageOf);
+    note(tracked, report, (answer) => now - (tracked.arrivals.get(answer) ?? drainBegan));
     for (const session of [...tracked.sessions]) session.destroy();
     for (const socket of [...tracked.secured, ...tracked.sockets]) socket.destroy();
   }
