@@ -51,9 +51,10 @@ export function readiness(): Readiness {
   return readinessOf(lifecycle);
 }
 
-/** Seconds until a client may expect better, where a request must be rejected because this process drains; else undefined. */
-export function rejectsLate(): number | undefined {
-  return lifecycle.draining && lifecycle.settings.lateRequests === 'reject' ? RETRY_AFTER : undefined;
+/** Seconds until a client may try again, where a request must be rejected because this process drains; else undefined. */
+export function rejectsLate({ socket }: { socket: Socket }): number | undefined {
+  if (lifecycle.settings.lateRequests !== 'reject') return undefined;
+  return lifecycle.isLate((socket as Socket & { server?: Server }).server) ? RETRY_AFTER : undefined;
 }
 
 /** Runs `fn` once no connection is left, before the post hooks; returns the undo. */

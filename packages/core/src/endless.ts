@@ -23,7 +23,7 @@ export interface Stats extends ServerCounts {
   restarts: number;
   /** Restarts that this process tried in vain. */
   failedRestarts: number;
-  /** Connections that came from the old process alive. */
+  /** Connections that came from the old process alive, or that left for the new one. */
   migrated: number;
   /** Holds that are taken. */
   holds: number;
@@ -155,7 +155,7 @@ function statsOf(lifecycle: Lifecycle): Stats {
     activeRequests: sum('activeRequests'),
     connections: sum('connections'),
     idleConnections: sum('idleConnections'),
-    migrated: 0,
+    migrated: lifecycle.migrated,
     restarts: lifecycle.generation,
     failedRestarts: lifecycle.failedRestarts,
     holds: lifecycle.holds.count,

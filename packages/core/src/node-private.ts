@@ -72,9 +72,13 @@ export function speaksHttp(socket: Socket): boolean {
 export interface IpcEnd {
   pipe: RawPipe;
   /** Node's own way of writing a message, with a handle if there is one. */
-  send(message: unknown, handle?: unknown, callback?: (error: Error | null) => void): void;
-  /** Tells Node's writer that the other side has taken the handle that was under way. */
-  acknowledged(): void;
+  send(message: unknown, handle?: RawHandle): void;
+}
+
+/** What Node keeps on whatever owns an IPC channel. */
+interface IpcOwner {
+  _handleQueue: unknown;
+  _send(message: unknown, handle: unknown, options: { swallowErrors: boolean }): void;
 }
 
 const kChannelHandle = 'kChannelHandle';
@@ -82,43 +86,31 @@ const kChannelHandle = 'kChannelHandle';
 /** The old process's end of the channel to a child it spawned with an `'ipc'` stdio entry. */
 export function ipcEndOf(child: ChildProcess): IpcEnd {
   const key = Object.getOwnPropertySymbols(child).find((symbol) => symbol.description === kChannelHandle);
-  const internals = child as unknown as Record<symbol, RawPipe> & {
-    _send(message: unknown, handle: unknown, options: object, callback?: (error: Error | null) => void): void;
-  };
-  return {
-    pipe: internals[key as symbol] as RawPipe,
-    send: (message, handle, callback) => internals._send(message, handle, { swallowErrors: true }, callback),
-    acknowledged: () => void child.emit('internalMessage', { cmd: 'NODE_HANDLE_ACK' }),
-  };
+  const owner = child as unknown as IpcOwner & Record<symbol, RawPipe>;
+  return { pipe: owner[key as symbol] as RawPipe, send: sender(owner) };
 }
 
 /** What the preload took from `process` in a successor; see `handoff/preload.cts`. */
 export interface TakenIpc {
   pipe: RawPipe;
-  _send(message: unknown, handle: unknown, options: object, callback?: (error: Error | null) => void): void;
+  _send: IpcOwner['_send'];
   /** Stands in for `process` as the `this` of Node's writer. */
-  owner: { connected: boolean; channel: object; _handleQueue: QueuedSend[] | null };
-}
-
-interface QueuedSend {
-  message: unknown;
-  handle: unknown;
-  options: object;
-  callback?: (error: Error | null) => void;
+  owner: Pick<IpcOwner, '_handleQueue'>;
 }
 
 /** The successor's end of the channel, made from what the preload took from `process`. */
-export function ipcEndFrom(taken: TakenIpc): IpcEnd {
-  const send: IpcEnd['send'] = (message, handle, callback) =>
-    Reflect.apply(taken._send, taken.owner, [message, handle, { swallowErrors: true }, callback]);
-  return {
-    pipe: taken.pipe,
-    send,
-    acknowledged() {
-      const queue = taken.owner._handleQueue ?? [];
-      taken.owner._handleQueue = null;
-      for (const { message, handle, callback } of queue) send(message, handle, callback);
-    },
+export function ipcEndFrom({ pipe, _send, owner }: TakenIpc): IpcEnd {
+  return { pipe, send: sender(Object.assign(owner, { _send })) };
+}
+
+/**
+ * Node sends one handle at a time and queues everything else until the other side has acknowledged it. Both ends are ours
+ * and acknowledge by themselves, so nothing has to wait: the queue is taken away after each write.
+ */
+function sender(owner: IpcOwner): IpcEnd['send'] {
+  return (message, handle) => {
+    owner._send(message, handle, { swallowErrors: true });
+    owner._handleQueue = null;
   };
 }
 
@@ -126,8 +118,45 @@ export function ipcEndFrom(taken: TakenIpc): IpcEnd {
 export function channelStream(pipe: RawPipe): Socket {
   // Node is reading already; a second start would answer EALREADY.
   pipe.readStop();
-  pipe.ref();
   return new Socket({ handle: pipe, readable: true, writable: true } as ConstructorParameters<
     typeof Socket
   >[0]);
 }
+
+/**
+ * Takes the raw handle off a connection whose reading has been stopped; the socket that remains is destroyed, so that its
+ * server, its parser and its listeners see it end.
+ */
+export function detachHandle(socket: Socket): RawHandle {
+  const internals = socket as unknown as { _handle: RawHandle | null };
+  const handle = internals._handle as RawHandle;
+  internals._handle = null;
+  socket.destroy();
+  return handle;
+}
+
+/** Stops reading: what arrives from now on stays in the kernel, for whoever reads next. Returns whether it was possible. */
+export function stopReading(socket: Socket): boolean {
+  const handle = (socket as unknown as { _handle: (RawHandle & { writeQueueSize?: number }) | null })._handle;
+  if (!handle || handle.writeQueueSize) return false;
+  return handle.readStop() === 0;
+}
+
+/** Gives a server a connection as if it had accepted it just now, with its own socket options and its own count. */
+export function deliver(server: Server, connection: RawHandle): void {
+  const handle = listeningHandle(server) as (RawHandle & { onconnection?: AcceptCallback }) | undefined;
+  if (handle?.onconnection) handle.onconnection(0, connection);
+  // A server that does not listen any more still serves what it is given.
+  else
+    server.emit(
+      'connection',
+      new Socket({
+        handle: connection,
+        allowHalfOpen: true,
+        readable: true,
+        writable: true,
+      } as ConstructorParameters<typeof Socket>[0]),
+    );
+}
+
+type AcceptCallback = (this: RawHandle, errno: number, connection: RawHandle) => void;

@@ -22,17 +22,20 @@ describe('a restart loses no request', () => {
       expect([...report.answers.keys()].map(Number).sort((a, b) => a - b)).toEqual([...Array(21).keys()]);
     });
 
-  test('requests in flight finish on the old process and their answers say close', async () => {
-    const { program, port } = await serve('app.mjs');
-    const slow = get({ port, path: '/slow?ms=700', headers: { connection: 'keep-alive' } });
-    await new Promise((resolve) => setTimeout(resolve, 100));
-    await hup(program);
-    expect((await get({ port })).body).toBe('generation 1');
-    const answer = await slow;
-    expect(answer.body).toBe('slow 0');
-    expect(answer.headers.connection).toBe('close');
-    await program.waitForPids(1);
-  });
+  for (const migrate of [true, false])
+    test(`requests in flight finish on the old process, with migrate: ${migrate}`, async () => {
+      const { program, port } = await serve('app.mjs', { migrate });
+      const slow = get({ port, path: '/slow?ms=700', headers: { connection: 'keep-alive' } });
+      await until(
+        async () => (await getJson<{ activeRequests: number }>(port, '/stats')).activeRequests === 2,
+      );
+      await hup(program);
+      expect((await get({ port })).body).toBe('generation 1');
+      const answer = await slow;
+      expect(answer.body).toBe('slow 0');
+      expect(answer.headers.connection).toBe(migrate ? 'keep-alive' : 'close');
+      await program.waitForPids(1);
+    });
 });
 
 describe('a restart that fails changes nothing', () => {

@@ -21,7 +21,7 @@ export const endless: EndlessExpress = extend(
       install(settings);
       return function endless(request: Request, response: Response, next: NextFunction) {
         adopt(request);
-        const retryAfter = rejectsLate();
+        const retryAfter = rejectsLate(request);
         if (retryAfter === undefined) return next();
         response.set('Retry-After', String(retryAfter));
         next(Object.assign(new Error(LATE), { status: 503, expose: true }));

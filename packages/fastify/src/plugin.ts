@@ -64,7 +64,7 @@ const plugin: FastifyPluginCallback<Settings> = (app, options, done) => {
   if (!app.hasDecorator('endless')) app.decorate('endless', endless);
   app.addHook('onRequest', (request, reply, next) => {
     adopt(request.raw);
-    const retryAfter = rejectsLate();
+    const retryAfter = rejectsLate(request.raw);
     if (retryAfter === undefined) return next();
     reply.header('retry-after', retryAfter);
     next(Object.assign(new Error(LATE), { statusCode: 503 }));

@@ -30,7 +30,7 @@ export const endless: EndlessKoa = extend(
       install(settings);
       return async function endless(ctx, next) {
         adopt(ctx.req);
-        const retryAfter = rejectsLate();
+        const retryAfter = rejectsLate(ctx.req);
         if (retryAfter !== undefined)
           ctx.throw(503, LATE, { expose: true, headers: { 'Retry-After': String(retryAfter) } });
         return next();

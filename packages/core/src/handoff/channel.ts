@@ -6,6 +6,8 @@ import { isWord } from './protocol.js';
 /** Receives the words of the other side; a handle that was sent along comes as the second argument. */
 export type Listener<In> = (message: In, handle?: RawHandle) => void;
 
+const A_DAY = 86_400_000;
+
 /** Longest line that is kept while its end is awaited: a peer that never ends one must not fill our memory. */
 const LONGEST_LINE = 16 * 1024 * 1024;
 
@@ -20,6 +22,7 @@ export class Channel<In, Out> {
   readonly #stream: Socket;
   readonly #listener: Listener<In>;
   readonly #decoder = new StringDecoder('utf8');
+  #alive: NodeJS.Timeout | undefined;
   #text = '';
   #handle: RawHandle | null = null;
   /** Resolves when the other side is gone or the channel was closed here. */
@@ -29,9 +32,13 @@ export class Channel<In, Out> {
     this.#end = end;
     this.#listener = listener;
     this.#stream = channelStream(end.pipe);
+    this.#stream.unref();
     this.#stream.on('data', (bytes) => this.#read(bytes));
     this.closed = new Promise((resolve) => {
-      this.#stream.once('close', () => resolve());
+      this.#stream.once('close', () => {
+        clearInterval(this.#alive);
+        resolve();
+      });
       // An error ends the stream; that it ended is all there is to know.
       this.#stream.on('error', () => {});
     });
@@ -47,11 +54,13 @@ export class Channel<In, Out> {
     }
   }
 
-  /** Whether the channel keeps this process alive. */
+  /**
+   * Whether this process waits for the other side. A timer holds it and not the pipe: Node's writer takes and drops its
+   * own reference of the pipe with every write that does not finish at once.
+   */
   hold(alive: boolean): void {
-    if (this.#stream.destroyed) return;
-    if (alive) this.#stream.ref();
-    else this.#stream.unref();
+    clearInterval(this.#alive);
+    if (alive && !this.#stream.destroyed) this.#alive = setInterval(() => {}, A_DAY);
   }
 
   /** Closes this end. */
@@ -80,14 +89,10 @@ export class Channel<In, Out> {
     }
     const { cmd, msg } = (message ?? {}) as { cmd?: unknown; msg?: unknown };
     if (cmd === 'NODE_HANDLE') {
-      const handle = this.#handle;
+      const handle = this.#handle ?? undefined;
       this.#handle = null;
-      // A handle that the kernel dropped on the way is asked for again.
-      this.#end.send({ cmd: handle ? 'NODE_HANDLE_ACK' : 'NODE_HANDLE_NACK' });
-      if (!handle) return;
       if (isWord(msg)) this.#listener(msg as In, handle);
-      else handle.close();
-    } else if (cmd === 'NODE_HANDLE_ACK') this.#end.acknowledged();
-    else if (isWord(message)) this.#listener(message as In);
+      else handle?.close();
+    } else if (isWord(message)) this.#listener(message as In);
   }
 }

@@ -1,6 +1,6 @@
 import { createRequire } from 'node:module';
 import { ipcEndFrom, type TakenIpc } from '../node-private.js';
-import { Channel } from './channel.js';
+import { Channel, type Listener } from './channel.js';
 import { HANDOFF_VARIABLE, type Handoff, type ToPredecessor, type ToSuccessor } from './protocol.js';
 
 /** What the preload leaves for the first copy of endless that asks. */
@@ -23,19 +23,15 @@ export class Predecessor {
   readonly #arrival: Arrival;
   readonly #channel: Channel<ToSuccessor, ToPredecessor>;
 
-  private constructor(arrival: Arrival, listener: (message: ToSuccessor) => void) {
+  private constructor(arrival: Arrival, listener: Listener<ToSuccessor>) {
     this.handoff = JSON.parse(arrival.text);
     this.#arrival = arrival;
-    this.#channel = new Channel<ToSuccessor, ToPredecessor>(ipcEndFrom(arrival.ipc), (message, handle) => {
-      handle?.close();
-      listener(message);
-    });
-    this.#channel.hold(false);
+    this.#channel = new Channel<ToSuccessor, ToPredecessor>(ipcEndFrom(arrival.ipc), listener);
     this.closed = this.#channel.closed;
   }
 
   /** The process that started this one as its successor, or undefined in generation 0. */
-  static find(listener: (message: ToSuccessor) => void): Predecessor | undefined {
+  static find(listener: Listener<ToSuccessor>): Predecessor | undefined {
     // Started by a command that endless could not put its preload into: what that does is done now.
     if (process.env[HANDOFF_VARIABLE] !== undefined) createRequire(import.meta.url)('./preload.cjs');
     const arrival = Reflect.get(globalThis, ARRIVAL) as Arrival | undefined;

@@ -33,6 +33,8 @@ export type ToSuccessor =
    * base64, by the label of the address; they travel here only, since an environment can be read by others.
    */
   | { type: 'go'; again: boolean; tickets: Record<string, string> }
+  /** A live connection of the server at this address, with its handle; to be answered with `taken`. */
+  | { type: 'connection'; id: number; address: string }
   /** The start time is up: become ready with the addresses that are claimed. */
   | { type: 'settle' };
 
@@ -48,6 +50,8 @@ export type ToPredecessor =
   | { type: 'unready'; message: string }
   /** The gates are open. */
   | { type: 'accepting' }
+  /** The connections with these ids have arrived and are served; `lost` came without their handle. */
+  | { type: 'taken'; ids: number[]; lost: number[] }
   /** The newest process stops: what still drains has this many milliseconds (-1: no limit). */
   | { type: 'stop'; deadline: number }
   /** So many generations may go on draining requests; those beyond end now. Goes along the chain. */

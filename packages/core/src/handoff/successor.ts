@@ -107,9 +107,9 @@ export class Successor {
     return this.#stderr;
   }
 
-  /** Says a word to it. */
-  send(message: ToSuccessor): void {
-    this.#channel.send(message);
+  /** Says a word to it, with a handle if there is one. */
+  send(message: ToSuccessor, handle?: RawHandle): void {
+    this.#channel.send(message, handle);
   }
 
   /** Ends it at once. */
@@ -117,10 +117,19 @@ export class Successor {
     if (!this.#gone) this.#child.kill('SIGKILL');
   }
 
+  /** Resolves when nobody is there any more to hear a word. */
+  get gone(): Promise<void> {
+    return this.#channel.closed;
+  }
+
+  /** Whether this process waits for it. */
+  hold(alive: boolean): void {
+    this.#channel.hold(alive);
+  }
+
   /** Lets this process leave although the successor lives on. */
   release(): void {
     this.#child.unref();
-    this.#channel.hold(false);
   }
 
   /** Closes the channel: to the successor, this process is gone. */

@@ -5,6 +5,7 @@ import { PROTOCOL, type ToSuccessor } from '../handoff/protocol.js';
 import { useTicketKeys } from '../handoff/tickets.js';
 import type { Asked } from '../listen/address.js';
 import type { Logger } from '../log.js';
+import type { RawHandle } from '../node-private.js';
 import { askHealth } from '../readiness/health.js';
 import type { ResolvedSettings } from '../settings.js';
 
@@ -19,6 +20,8 @@ export interface CandidateContext {
   beforeOpening(): void;
   /** The gates are open: this is the newest process now. */
   onGo(again: boolean): void;
+  /** A live connection of the old process arrives. */
+  onConnection(message: { id: number; address: string }, handle: RawHandle | undefined): void;
   /** The old process is gone, and this one cannot take its place. */
   onOrphaned(): void;
 }
@@ -35,7 +38,7 @@ export class Candidate {
 
   private constructor(context: CandidateContext) {
     this.#context = context;
-    this.predecessor = Predecessor.find((message) => this.#hear(message)) as Predecessor;
+    this.predecessor = Predecessor.find((message, handle) => this.#hear(message, handle)) as Predecessor;
     this.#inheritance = new Inheritance(this.predecessor?.handoff.sockets ?? []);
   }
 
@@ -80,7 +83,9 @@ export class Candidate {
     this.#maybeReady();
   }
 
-  #hear(message: ToSuccessor): void {
+  #hear(message: ToSuccessor, handle: RawHandle | undefined): void {
+    if (message.type === 'connection') this.#context.onConnection(message, handle);
+    else handle?.close();
     if (this.#over) return;
     if (message.type === 'settle') this.complete();
     else if (message.type === 'go') this.#go(message.again, message.tickets);

@@ -6,6 +6,7 @@ import type { Predecessor } from '../handoff/predecessor.js';
 import { type Bound, label } from '../listen/address.js';
 import { leavePath } from '../listen/unix-path.js';
 import type { Logger } from '../log.js';
+import { type Destination, Mover } from '../migrate/mover.js';
 import type { ResolvedSettings } from '../settings.js';
 import type { HookableSignal } from '../signals/signals.js';
 import type { World } from '../world.js';
@@ -34,6 +35,10 @@ export interface EndingContext {
   logger(): Logger;
   /** What adapters do once no connection is left, such as `app.close()` in Fastify. */
   closers: readonly (() => unknown)[];
+  /** Where live connections go on a restart. */
+  destination: Destination | undefined;
+  /** A connection has arrived there. */
+  onMoved(address: string): void;
   /** Whether an adapter answers late requests in its framework's own way. */
   adapted(): boolean;
   /** Whether a successor serves an address from now on. */
@@ -56,6 +61,7 @@ export class Ending {
   readonly #began: number;
   #forced: Hammered = { requests: [], connections: {} };
   #checkDrained: () => void = () => {};
+  #mover: Mover | undefined;
 
   /** `hammerTime` counts from `began`; the trigger names the hooks that run. */
   constructor(
@@ -81,6 +87,11 @@ export class Ending {
   /** Whether the hammer had to end a request. */
   get cutRequests(): boolean {
     return this.#forced.requests.length > 0;
+  }
+
+  /** The successor says which of the connections that were sent to it have arrived. */
+  taken(ids: readonly number[], lost: readonly number[]): void {
+    this.#mover?.taken(ids, lost);
   }
 
   /** Brings the hammer nearer: it falls within `ms` (-1: as before), here and in every older generation. */
@@ -136,12 +147,50 @@ export class Ending {
   #drainServers(plan: DrainPlan): (() => void)[] {
     const { servers, world } = this.#context;
     const logger = this.#context.logger();
-    return servers.all().map((tracked) => {
-      const undo = drainConnections(tracked, plan, world);
+    const undo: (() => void)[] = [];
+    const drain = (tracked: TrackedServer) => void undo.push(drainConnections(tracked, plan, world));
+    const mover = this.#createMover((stayed) => stayed.forEach(drain));
+    undo.push(() => mover?.stop());
+    for (const tracked of servers.all()) {
       this.#stopAccepting(tracked);
       logger.info(`${tracked.bound ? label(tracked.bound) : 'unknown'} Listener closed.`);
-      return undo;
-    });
+      if (mover && this.moves(tracked)) mover.move(tracked);
+      else drain(tracked);
+    }
+    return undo;
+  }
+
+  /** Whether the connections of this server go to the successor alive. */
+  moves({ bound, secure, http, http2 }: TrackedServer): boolean {
+    return (
+      this.#mover !== undefined &&
+      http &&
+      !http2 &&
+      !secure &&
+      bound !== undefined &&
+      this.#context.leaves(bound)
+    );
+  }
+
+  #createMover(onGivenUp: (stayed: TrackedServer[]) => void): Mover | undefined {
+    const { destination, world, onMoved } = this.#context;
+    if (!destination || !this.#context.settings().migrate) return undefined;
+    this.#mover = new Mover(
+      destination,
+      world,
+      (address) => {
+        onMoved(address);
+        this.check();
+      },
+      (stayed) => {
+        this.#mover = undefined;
+        this.#context
+          .logger()
+          .warn('The successor takes no more connections: those that are left are told to close.');
+        onGivenUp(stayed);
+      },
+    );
+    return this.#mover;
   }
 
   #stopAccepting(tracked: TrackedServer): void {
@@ -161,7 +210,7 @@ export class Ending {
     const { servers, holds } = this.#context;
     return new Promise((resolve) => {
       this.#checkDrained = () => {
-        if (servers.empty && holds.count === 0) resolve();
+        if (servers.empty && holds.count === 0 && !this.#mover?.busy) resolve();
       };
       this.#checkDrained();
     });

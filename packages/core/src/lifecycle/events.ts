@@ -13,6 +13,8 @@ export interface EndlessEvents {
   handover: { pid: number; generation: number; durationMs: number };
   /** The restart can no longer be taken back. */
   committed: { pid: number; generation: number };
+  /** A live connection has come from the old process, or has arrived at the new one. */
+  migrated: { address: string };
   /** The connections of this process are being brought to their end. */
   draining: { reason: 'restart' | 'shutdown'; deadlineMs: number };
   /** What was still running was ended by force. */
@@ -30,6 +32,7 @@ export const EVENT_NAMES: readonly (keyof EndlessEvents)[] = [
   'handover',
   'committed',
   'draining',
+  'migrated',
   'hammered',
   'drained',
   'failed',

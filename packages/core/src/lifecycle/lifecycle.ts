@@ -16,6 +16,8 @@ import { limit } from '../listen/timeouts.js';
 import { bindBesidePath, isFilePath } from '../listen/unix-path.js';
 import { watchListening } from '../listen/watch.js';
 import { guarded, type Logger, silent, textLogger } from '../log.js';
+import { Receiver } from '../migrate/receiver.js';
+import type { RawHandle } from '../node-private.js';
 import { privateServers } from '../readiness/health.js';
 import { DEFAULTS, mergeSettings, type ResolvedSettings, type Settings } from '../settings.js';
 import { HOOKABLE_SIGNALS, type HookableSignal } from '../signals/signals.js';
@@ -64,11 +66,15 @@ export class Lifecycle {
   #state: State = 'init';
   #generation = Predecessor.generation();
   #failedRestarts = 0;
+  #migrated = 0;
+  #receiver: Receiver | undefined;
   #installed = false;
   /** With `register` every server of the program is meant, also one that comes after the last was closed. */
   #watchForGood = false;
   #stopWatching: (() => void) | undefined;
-  #stopListening: (() => void)[] | undefined;
+  /** Whether the watching ended because the application closed its last server: one that comes now is no oversight. */
+  #retired = false;
+  #listeningTo: Map<HookableSignal, () => void> | undefined;
   #candidate: Candidate | undefined;
   #predecessor: Predecessor | undefined;
   #successor: Successor | undefined;
@@ -106,6 +112,11 @@ export class Lifecycle {
     return this.#failedRestarts;
   }
 
+  /** Connections that came from the old process alive, or left for the new one. */
+  get migrated(): number {
+    return this.#migrated;
+  }
+
   get logger(): Logger {
     return this.#logger;
   }
@@ -115,16 +126,17 @@ export class Lifecycle {
     return this.#ending?.reason === 'shutdown';
   }
 
-  /** Whether new requests on old connections are late: this process drains. */
-  get draining(): boolean {
-    return this.#ending !== undefined;
+  /** Whether a request on an old connection of this server is late: this process drains, and the connection stays here. */
+  isLate(server: Server | undefined): boolean {
+    const tracked = server && this.servers.get(server);
+    return this.#ending !== undefined && !(tracked && this.#ending.moves(tracked));
   }
 
   configure(given: Settings): void {
     this.settings = mergeSettings(this.settings, given);
     const { logger } = given;
     if (logger !== undefined) this.#logger = logger === false ? silent : guarded(logger);
-    if (given.signals && this.#stopListening) this.#listenToSignals();
+    if (given.signals) this.listenToWanted();
   }
 
   // --- coming in ---
@@ -141,8 +153,9 @@ export class Lifecycle {
         settings: () => this.settings,
         logger: () => this.#logger,
         servers: () => this.servers.all().map(({ server }) => server),
-        beforeOpening: () => this.#beginAll(),
+        beforeOpening: () => this.#aboutToAccept(),
         onGo: (again) => this.#becomeNewest(again),
+        onConnection: (message, handle) => this.#receive(message, handle),
         onOrphaned: () => this.world.exit(1),
       });
       if (this.#candidate) {
@@ -168,9 +181,10 @@ export class Lifecycle {
     if (!isMainThread || !server.listening) return;
     if (!this.servers.get(server)) {
       this.install();
-      this.#logger.warn(
-        'endless came after the server: connections opened before its first request are not looked after, and a successor cannot inherit its address. Call endless() before listen().',
-      );
+      if (!this.#retired)
+        this.#logger.warn(
+          'endless came after the server: connections opened before its first request are not looked after, and a successor cannot inherit its address. Call endless() before listen().',
+        );
       this.#listening(server);
     }
     this.servers.adopt(server, socket);
@@ -180,7 +194,10 @@ export class Lifecycle {
   ready(): void {
     this.install();
     if (this.#candidate?.waiting) this.#candidate.complete();
-    else if (this.#state === 'init' && isMainThread) this.#becomeReady();
+    else if (this.#state === 'init' && isMainThread) {
+      this.#writePidFile();
+      this.#becomeReady();
+    }
   }
 
   hold(): Release {
@@ -225,7 +242,9 @@ export class Lifecycle {
       return;
     }
     this.#begin(server);
-    if (this.#state === 'init') this.#becomeReady();
+    if (this.#state !== 'init') return;
+    this.#writePidFile();
+    this.#becomeReady();
   }
 
   /** The application has closed a server; a drain has its own way of noticing. */
@@ -244,11 +263,14 @@ export class Lifecycle {
     if (this.#watchForGood || !(used || this.#given.has(server))) return;
     this.#stopWatching?.();
     this.#stopWatching = undefined;
+    this.#retired = true;
     // The same server may be made to listen again.
     server.once('listening', () => this.install());
   }
 
-  #beginAll(): void {
+  /** Before the old process hears that this one accepts: it would remove a pid file that still names it. */
+  #aboutToAccept(): void {
+    this.#writePidFile();
     for (const { server } of this.servers.all()) this.#begin(server);
   }
 
@@ -275,7 +297,6 @@ export class Lifecycle {
   #becomeReady(): void {
     this.#state = 'running';
     this.#listenToSignals();
-    this.#writePidFile();
     this.events.emit('ready', { pid: this.world.pid, generation: this.#generation }, this.#logger);
   }
 
@@ -306,19 +327,31 @@ export class Lifecycle {
 
   /** Listens to the signals that do something; again after a hook or a setting has changed which do. */
   listenToWanted(): void {
-    if (this.#stopListening) this.#listenToSignals();
+    if (this.#listeningTo) this.#listenToSignals();
   }
 
+  /** What is listened to already is left alone: a signal that arrives between an `off` and an `on` would be lost. */
   #listenToSignals(): void {
-    this.#stopListeningToSignals();
-    this.#stopListening = HOOKABLE_SIGNALS.filter(
-      (signal) => this.settings.signals[signal] !== false || this.hooks.wants(signal),
-    ).map((signal) => this.world.onSignal(signal, () => void this.#onSignal(signal)));
+    const listeningTo = this.#listeningTo ?? new Map<HookableSignal, () => void>();
+    this.#listeningTo = listeningTo;
+    for (const signal of HOOKABLE_SIGNALS) {
+      const wanted = this.settings.signals[signal] !== false || this.hooks.wants(signal);
+      const stop = listeningTo.get(signal);
+      if (wanted && !stop)
+        listeningTo.set(
+          signal,
+          this.world.onSignal(signal, () => void this.#onSignal(signal)),
+        );
+      if (!wanted && stop) {
+        stop();
+        listeningTo.delete(signal);
+      }
+    }
   }
 
   #stopListeningToSignals(): void {
-    for (const stop of this.#stopListening ?? []) stop();
-    this.#stopListening = undefined;
+    for (const stop of this.#listeningTo?.values() ?? []) stop();
+    this.#listeningTo = undefined;
   }
 
   async #onSignal(signal: HookableSignal): Promise<void> {
@@ -463,7 +496,12 @@ export class Lifecycle {
     this.#logger.info(`pid ${pid}, generation ${generation}, has taken over.`);
     this.events.emit('handover', { pid, generation, durationMs }, this.#logger);
     this.events.emit('committed', { pid, generation }, this.#logger);
-    const ending = this.#createEnding('restart', signal, (bound) => !dropped.includes(label(bound)));
+    const ending = this.#createEnding(
+      'restart',
+      signal,
+      (bound) => !dropped.includes(label(bound)),
+      successor,
+    );
     void this.#runEnding(ending).then(() => this.#leave());
     return { pid, generation, durationMs };
   }
@@ -478,7 +516,21 @@ export class Lifecycle {
     setImmediate(() => void this.#restartBySignal(signal));
   }
 
+  #receive(message: { id: number; address: string }, handle: RawHandle | undefined): void {
+    this.#receiver ??= new Receiver(
+      () => this.servers.all(),
+      (ids, lost) => this.#predecessor?.send({ type: 'taken', ids, lost }),
+    );
+    if (this.#receiver.receive(message, handle)) this.#moved(message.address);
+  }
+
+  #moved(address: string): void {
+    this.#migrated += 1;
+    this.events.emit('migrated', { address }, this.#logger);
+  }
+
   #hearSuccessor(message: ToPredecessor): void {
+    if (message.type === 'taken') this.#ending?.taken(message.ids, message.lost);
     if (message.type === 'stop') this.#ending?.limit(message.deadline);
     if (message.type === 'prune') this.#prune(message.left);
   }
@@ -520,6 +572,7 @@ export class Lifecycle {
     reason: 'restart' | 'shutdown',
     signal: HookableSignal,
     leaves: (bound: Bound) => boolean,
+    destination?: Successor,
   ): Ending {
     this.#state = 'shutting-down';
     const ending = new Ending(reason, signal, this.settings.hammerTime, {
@@ -532,6 +585,8 @@ export class Lifecycle {
       settings: () => this.settings,
       logger: () => this.#logger,
       closers: this.closers,
+      destination,
+      onMoved: (address) => this.#moved(address),
       adapted: () => this.adapted,
       leaves,
       onBegun: () => this.abort.abort(),

@@ -1,0 +1,171 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+import { idleConnections } from '../drain/activity.js';
+import type { TrackedServer } from '../drain/tracked-server.js';
+import { label } from '../listen/address.js';
+import { currentResponse, deliver, detachHandle, type RawHandle, stopReading } from '../node-private.js';
+import type { World } from '../world.js';
+
+/** How many connections may be on their way at once: enough to keep the channel busy, and few enough that none waits long. */
+const WINDOW = 64;
+/** How many are sent in one turn of the event loop: between two turns both processes answer requests. */
+const PER_TURN = 32;
+/** A look takes at most one part in so many of the time. */
+const BETWEEN_LOOKS = 4;
+/** How often connections are looked for that became free without a response having ended. */
+const LOOK_EVERY = 50;
+
+/** Where moved connections go. */
+export interface Destination {
+  /** Sends one; it is answered with {@link Mover.taken}. */
+  send(message: { type: 'connection'; id: number; address: string }, handle: RawHandle): void;
+  /** Whether this process waits for the answers. */
+  hold(alive: boolean): void;
+  /** Resolves when nobody is there any more. */
+  readonly gone: Promise<unknown>;
+}
+
+/**
+ * Moves the live HTTP/1.1 connections of plaintext servers to the successor, each at a moment when it is idle.
+ *
+ * A connection has one owner at any time. It is found idle and its reading stopped in one turn, so that no byte can come
+ * between: what the client sends from then on waits in the kernel. Our copy of the handle is closed only when the
+ * successor says that it serves the connection; if it dies before that, the connection is served here again.
+ */
+export class Mover {
+  readonly #destination: Destination;
+  readonly #world: World;
+  readonly #servers = new Set<TrackedServer>();
+  /** Connections that may be idle, with the bytes that they had read when they were found so. */
+  readonly #ready = new Map<Socket, { tracked: TrackedServer; bytesRead: number }>();
+  readonly #onTheWay = new Map<number, { tracked: TrackedServer; handle: RawHandle }>();
+  readonly #undo: (() => void)[] = [];
+  readonly #onMoved: (address: string) => void;
+  readonly #onGivenUp: (servers: TrackedServer[]) => void;
+  #nextId = 0;
+  #scheduled = false;
+  #dirty = false;
+  #nextLook = 0;
+  #stopped = false;
+
+  /**
+   * `onMoved` is told of every connection that has arrived, `onGivenUp` of the servers whose connections stay because the
+   * successor is gone or cannot take them.
+   */
+  constructor(
+    destination: Destination,
+    world: World,
+    onMoved: (address: string) => void,
+    onGivenUp: (servers: TrackedServer[]) => void,
+  ) {
+    this.#destination = destination;
+    this.#world = world;
+    this.#onMoved = onMoved;
+    this.#onGivenUp = onGivenUp;
+    void destination.gone.then(() => this.#giveUp([...this.#onTheWay.keys()]));
+  }
+
+  /** Begins to move the connections of a server. */
+  move(tracked: TrackedServer): void {
+    this.#servers.add(tracked);
+    const onRequest = (_request: IncomingMessage, response: ServerResponse) => this.#lookAfter(response);
+    tracked.server.prependListener('request', onRequest);
+    this.#undo.push(() => tracked.server.off('request', onRequest));
+    for (const socket of tracked.sockets) {
+      const response = currentResponse(socket);
+      if (response) this.#lookAfter(response);
+    }
+    if (this.#servers.size === 1) this.#undo.push(this.#world.every(LOOK_EVERY, () => this.#schedule(true)));
+    this.#look();
+  }
+
+  /** The successor serves these connections. */
+  taken(ids: readonly number[], lost: readonly number[]): void {
+    for (const id of ids) {
+      const moved = this.#onTheWay.get(id);
+      if (!moved) continue;
+      this.#onTheWay.delete(id);
+      moved.handle.close();
+      if (moved.tracked.bound) this.#onMoved(label(moved.tracked.bound));
+    }
+    if (!this.busy) this.#destination.hold(false);
+    if (lost.length > 0) this.#giveUp(lost);
+    else this.#schedule();
+  }
+
+  /** Whether a connection is between two owners. */
+  get busy(): boolean {
+    return this.#onTheWay.size > 0;
+  }
+
+  /** Sends nothing more; what is on its way arrives. */
+  stop(): void {
+    this.#stopped = true;
+    for (const fn of this.#undo.splice(0)) fn();
+    this.#ready.clear();
+  }
+
+  /** These come back, and nothing more is sent. */
+  #giveUp(ids: readonly number[]): void {
+    const first = !this.#stopped;
+    this.stop();
+    for (const id of ids) {
+      const kept = this.#onTheWay.get(id);
+      this.#onTheWay.delete(id);
+      if (kept) deliver(kept.tracked.server, kept.handle);
+    }
+    if (first) this.#onGivenUp([...this.#servers]);
+  }
+
+  #lookAfter(response: ServerResponse): void {
+    response.once('close', () => this.#schedule(true));
+  }
+
+  /** Goes on in the next turn, after a look at what is idle now if something has changed. */
+  #schedule(look = false): void {
+    this.#dirty ||= look;
+    if (this.#scheduled || this.#stopped) return;
+    this.#scheduled = true;
+    setImmediate(() => {
+      this.#scheduled = false;
+      if (this.#dirty && this.#world.now() >= this.#nextLook) this.#look();
+      else this.#pump();
+    });
+  }
+
+  /** Finds the connections that are idle now; with many of them that takes a while, and others want to be served too. */
+  #look(): void {
+    if (this.#stopped) return;
+    this.#dirty = false;
+    const began = this.#world.now();
+    for (const tracked of this.#servers)
+      for (const socket of idleConnections(tracked))
+        this.#ready.set(socket, { tracked, bytesRead: socket.bytesRead });
+    const ended = this.#world.now();
+    this.#nextLook = ended + (ended - began) * BETWEEN_LOOKS;
+    this.#pump();
+  }
+
+  #pump(): void {
+    if (this.#stopped) return;
+    let sent = 0;
+    for (const [socket, { tracked, bytesRead }] of this.#ready) {
+      if (this.#onTheWay.size >= WINDOW) return;
+      if (sent === PER_TURN) {
+        this.#schedule();
+        return;
+      }
+      this.#ready.delete(socket);
+      // Idle when it was found, and nothing read since: idle still. Otherwise it is found again after its answer.
+      if (socket.destroyed || socket.bytesRead !== bytesRead || socket.writableLength > 0) continue;
+      if (!tracked.bound || !stopReading(socket)) continue;
+      const handle = detachHandle(socket);
+      const id = this.#nextId++;
+      // Without its connections nothing else may keep this process alive until the successor has answered.
+      if (this.#onTheWay.size === 0) this.#destination.hold(true);
+      this.#onTheWay.set(id, { tracked, handle });
+      this.#destination.send({ type: 'connection', id, address: label(tracked.bound) }, handle);
+      sent += 1;
+    }
+  }
+}

@@ -1,0 +1,64 @@
+import { connect, type Socket } from 'node:net';
+import { nodeBinaries, startLoad } from '@endless/testkit';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { getJson, hup, newestPid, serve, until } from './program.js';
+
+interface Stats {
+  migrated: number;
+  connections: number;
+}
+
+describe('a restart closes no plaintext connection', () => {
+  for (const { version, path: node } of nodeBinaries())
+    test(`50 busy kept-alive connections over 20 restarts, Node ${version}`, {
+      timeout: 90_000,
+    }, async () => {
+      const { program, port } = await serve('app.mjs', {}, { node });
+      const load = startLoad({ port, connections: 50, mode: 'keep-alive' });
+      for (let restart = 0; restart < 20; restart += 1) await hup(program);
+      await until(() => load.answers.has('20'));
+      const report = await load.stop();
+      expect(report.lost).toEqual([]);
+      expect(report.opened).toBe(50);
+    });
+
+  test('500 connections with random think time over 10 restarts', { timeout: 90_000 }, async () => {
+    const { program, port } = await serve('app.mjs');
+    const thinkTime = () => Math.random() * 200;
+    const load = startLoad({ port, connections: 500, mode: 'keep-alive', thinkTime });
+    await until(() => load.answered > 1_000);
+    for (let restart = 0; restart < 10; restart += 1) await hup(program);
+    await until(() => load.answers.has('10'));
+    const report = await load.stop();
+    expect(report.lost).toEqual([]);
+    expect(report.opened).toBe(500);
+  });
+
+  test('idle and silent connections move at once, keep their addresses, and the old process leaves', async () => {
+    const { program, port } = await serve('app.mjs');
+    const sockets = await Promise.all(Array.from({ length: 100 }, () => open(port)));
+    await Promise.all(sockets.slice(0, 50).map((socket) => ask(socket)));
+    await hup(program);
+    await program.waitForPids(1);
+    expect((await getJson<Stats>(port, '/stats')).migrated).toBe(100);
+    for (const socket of sockets) expect(await ask(socket)).toMatch(/x-generation: 1/i);
+    expect(newestPid(program)).not.toBe(program.pid);
+  });
+});
+
+/** A connection that is open and silent. */
+function open(port: number): Promise<Socket> {
+  return new Promise((resolve, reject) => {
+    const socket = connect(port, '127.0.0.1', () => resolve(socket)).once('error', reject);
+    onTestFinished(() => void socket.destroy());
+  });
+}
+
+/** One request on an open connection. */
+function ask(socket: Socket): Promise<string> {
+  return new Promise((resolve, reject) => {
+    socket.once('data', (bytes) => resolve(bytes.toString()));
+    socket.once('close', () => reject(new Error('the connection was closed')));
+    socket.write('GET / HTTP/1.1\r\nHost: localhost\r\n\r\n');
+  });
+}
