@@ -1,0 +1,201 @@
+import { existsSync, readdirSync, statSync } from 'node:fs';
+import { createServer, maxHeaderSize } from 'node:http';
+import path from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { endless } from '../packages/core/dist/index.js';
+import { EVENT_NAMES } from '../packages/core/dist/lifecycle/events.js';
+import { DEFAULTS } from '../packages/core/dist/settings.js';
+import { DEFAULT_ACTIONS } from '../packages/core/dist/signals/signals.js';
+import { VERSION } from '../packages/core/dist/version.js';
+import { anchorsOf, blocksOf, code, ROOT, read, rowsOf } from './markdown.js';
+import { play, sessionsOf } from './session.js';
+
+const ADAPTERS = ['express', 'koa', 'fastify'];
+const READMES = ['README.md', ...['core', ...ADAPTERS].map((name) => `packages/${name}/README.md`)];
+const DECISIONS = readdirSync(path.join(ROOT, 'docs/decisions')).map((file) => `docs/decisions/${file}`);
+const DOCS = ['architecture', 'errors', 'guarantees'].map((name) => `docs/${name}.md`);
+const PAGES = [...READMES, 'CONTRIBUTING.md', ...DOCS, ...DECISIONS];
+
+const readme = read('README.md');
+const core = read('packages/core/README.md');
+const architecture = read('docs/architecture.md');
+const scripts = Object.keys(JSON.parse(read('package.json')).scripts);
+
+/** The source files of core, without their tests. */
+const SOURCES = (readdirSync(path.join(ROOT, 'packages/core/src'), { recursive: true }) as string[]).filter(
+  (file) => /\.c?ts$/.test(file) && !file.endsWith('.test.ts'),
+);
+const source = (file: string) => read(`packages/core/src/${file}`);
+
+/** The members of an interface in a source file, each with its comment. */
+function membersOf(file: string, name: string): Map<string, string> {
+  const body =
+    new RegExp(`^export interface ${name} \\{\\n([\\s\\S]*?)^\\}`, 'm').exec(source(file))?.[1] ?? '';
+  const members = body.matchAll(/\/\*\*([\s\S]*?)\*\/\s*(?:readonly )?(\w+)\??[:(]/g);
+  return new Map([...members].map(([, text = '', member = '']) => [member, text.replaceAll(/[\s*]+/g, ' ')]));
+}
+
+describe('the programs of', () => {
+  for (const page of READMES)
+    for (const session of sessionsOf(read(page)))
+      test(`${page}, line ${session.line}: start, ask, restart, ask, stop`, () => play(session));
+});
+
+describe('README.md', () => {
+  test('has the two set-up commands, and the lines that are used by', () => {
+    const lines = blocksOf(readme).flatMap(({ text }) => text.split('\n'));
+    for (const line of ['npx -y pnpm@12 demo', 'npx -y pnpm@12 test']) expect(lines).toContain(line);
+    for (const line of [
+      'app.register(endlessPlugin);',
+      'app.use(endless());',
+      'await endless.listen(app, 9090);',
+      'node --import @endless/core/register server.js &',
+    ])
+      expect(lines).toContain(line);
+  });
+
+  test('says that connections do not move for as long as they do not', () => {
+    const moves = existsSync(path.join(ROOT, 'packages/core/src/migrate'));
+    expect(/promise 2\) is not in this version yet/.test(readme)).toBe(!moves);
+  });
+});
+
+test('the adapters have the same sections in the same order', () => {
+  const [first, ...others] = ADAPTERS.map((name) => anchorsOf(read(`packages/${name}/README.md`)).slice(1));
+  for (const other of others) expect(other).toEqual(first);
+});
+
+describe("core's README names every", () => {
+  test('public name', () => {
+    const names = rowsOf(core, 'Name').map(([name]) => /^endless\.(\w+)/.exec(code(name))?.[1]);
+    expect(names.sort()).toEqual(Object.keys(endless).sort());
+  });
+
+  test('count', () => {
+    const row = rowsOf(core, 'Name')
+      .find(([name]) => code(name) === 'endless.stats()')
+      ?.join();
+    for (const count of Object.keys(endless.stats())) expect(row).toContain(`\`${count}\``);
+  });
+
+  test('setting, with its default', () => {
+    const rows = new Map(rowsOf(core, 'Setting').map(([name, cell]) => [code(name), cell as string]));
+    const settings = membersOf('settings.ts', 'Settings');
+    expect([...rows.keys()].sort()).toEqual([...settings.keys()].sort());
+    for (const [name, cell] of rows) {
+      const value = DEFAULTS[name as keyof typeof DEFAULTS];
+      if (name === 'signals') continue;
+      if (value === undefined || typeof value === 'object') expect(settings.get(name)).toContain(cell);
+      else expect(cell).toBe(`\`${typeof value === 'string' ? `'${value}'` : value}\``);
+    }
+    expect(rows.get('readTimeout')).toContain(createServer().requestTimeout);
+    expect(rows.get('maxHeaderBytes')).toContain(maxHeaderSize);
+  });
+
+  test('setting that does nothing as reserved, and no other', () => {
+    const text = SOURCES.filter((file) => file !== 'settings.ts')
+      .map((file) => source(file).replaceAll(/\/\*[\s\S]*?\*\/|\/\/.*$/gm, ''))
+      .join('\n');
+    for (const [name, , , meaning] of rowsOf(core, 'Setting')) {
+      const used = new RegExp(`\\b${code(name)}\\b`).test(text);
+      expect([code(name), meaning === 'reserved: does nothing yet']).toEqual([code(name), !used]);
+    }
+  });
+
+  test('listen option', () => {
+    const options = rowsOf(core, 'Option').map(([name]) => code(name));
+    expect(options.sort()).toEqual([...membersOf('listen/create-server.ts', 'ListenOptions').keys()].sort());
+  });
+
+  test('signal, with what it does by default', () => {
+    const signals = rowsOf(core, 'Signal').map(([name, action]) => [code(name), code(action)]);
+    const actions = Object.entries(DEFAULT_ACTIONS);
+    expect(signals).toEqual(
+      actions.map(([name, action]) => [name, action === false ? 'false' : `'${action}'`]),
+    );
+  });
+
+  test('event', () => {
+    expect(rowsOf(core, 'Event').map(([name]) => code(name))).toEqual(EVENT_NAMES);
+  });
+
+  test('log line as it is written', () => {
+    const written = SOURCES.map(source).join('\n').replaceAll('\\`', '`');
+    for (const [, cell = ''] of rowsOf(core, 'Level'))
+      for (const [, , line = ''] of cell.matchAll(/(`+)(.+?)\1/g))
+        for (const piece of line.split(/<[^>]*>|SIG(?:HUP|TERM)(?=\.)/))
+          if (piece.trim() !== '' && line !== 'EndlessError') expect(written).toContain(piece);
+  });
+});
+
+describe('the error codes are those of the source', () => {
+  const codes = [...source('errors.ts').matchAll(/^ {2}\| '(ERR_ENDLESS_\w+)'/gm)].map(([, name]) => name);
+
+  for (const page of ['docs/errors.md', 'packages/core/README.md'])
+    test(`in ${page}`, () => {
+      expect(codes.length).toBeGreaterThan(0);
+      expect(rowsOf(read(page), 'Code').map(([name]) => code(name))).toEqual(codes);
+    });
+
+  test('wherever else one is named', () => {
+    for (const page of PAGES)
+      for (const [name] of read(page).matchAll(/ERR_ENDLESS_\w+/g)) expect(codes).toContain(name);
+  });
+});
+
+describe('docs/architecture.md', () => {
+  const named = [...architecture.matchAll(/`([\w.@-]+(?:\/[\w.@-]+)*\/?)`/g)]
+    .map(([, name]) => name as string)
+    .filter((name) => name.includes('/') || /\.c?ts$/.test(name));
+
+  test('names every source file of core', () => {
+    expect(SOURCES.filter((file) => !named.includes(file))).toEqual([]);
+  });
+
+  test('names nothing that is not there', () => {
+    const missing = named.filter((name) => !SOURCES.includes(name) && !isThere(name));
+    expect(missing).toEqual([]);
+  });
+
+  test('names every folder of the workspace', () => {
+    const members = [...read('pnpm-workspace.yaml').matchAll(/^ {2}- ([\w/*-]+)$/gm)].flatMap(([, member]) =>
+      member === 'packages/*' ? ADAPTERS.map((name) => `packages/${name}`) : [member?.replace('/*', '')],
+    );
+    expect(members.length).toBeGreaterThan(3);
+    for (const member of members) expect(named).toContain(`${member}/`);
+  });
+
+  test('shows every word of the protocol', () => {
+    const words = [...source('handoff/protocol.ts').matchAll(/\| \{ type: '(\w+)'/g)].map(([, word]) => word);
+    expect(words.length).toBeGreaterThan(0);
+    for (const word of words) expect(architecture).toMatch(new RegExp(`\\b${word}\\b`));
+  });
+
+  function isThere(name: string): boolean {
+    for (const base of ['', 'packages/core/src']) {
+      const file = path.join(ROOT, base, name);
+      if (existsSync(file)) return statSync(file).isDirectory() === name.endsWith('/');
+    }
+    return false;
+  }
+});
+
+describe('every page', () => {
+  test.each(PAGES)('%s links to what is there', (page) => {
+    for (const [, target = ''] of read(page).matchAll(/\]\((?!https?:)([^)]+)\)/g)) {
+      const [file, anchor] = target.split('#');
+      const linked = file ? path.join(path.dirname(page), file) : page;
+      expect(existsSync(path.join(ROOT, linked)), target).toBe(true);
+      if (anchor) expect(anchorsOf(read(linked)), target).toContain(anchor);
+    }
+  });
+
+  test.each(PAGES)('%s names only commands that there are', (page) => {
+    for (const [, name] of read(page).matchAll(/(?:`|^)(?:npx -y )?pnpm(?:@12)? ([\w:]+)/gm))
+      if (name !== 'exec') expect(scripts).toContain(name);
+  });
+});
+
+test('VERSION is the version of the package', () => {
+  expect(VERSION).toBe(JSON.parse(read('packages/core/package.json')).version);
+});

@@ -1,0 +1,104 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { expect, onTestFinished } from 'vitest';
+import { until } from '../conformance/dist/index.js';
+import { freePort, get, type Program, startProgram } from '../testkit/dist/index.js';
+import type { Block } from './markdown.js';
+import { blocksOf, ROOT } from './markdown.js';
+
+/** A program of a page, and what the page says to type. */
+export interface Session {
+  line: number;
+  source: string;
+  commands: string[];
+}
+
+const DEFAULT_COMMANDS = ['node server.js &', 'kill -HUP $!'];
+/** Commands for the repository itself. */
+const REPOSITORY_COMMAND = /^npx -y pnpm@12 [\w:]+$/;
+
+/** The programs of a page: each js block, with the sh block that follows it. Throws for a block that nobody would run. */
+export function sessionsOf(page: string): Session[] {
+  const sessions: Session[] = [];
+  let before: Block | undefined;
+  for (const block of blocksOf(page)) {
+    const { language, text, line } = block;
+    const commands = text.trim().split('\n');
+    if (language === 'js') sessions.push({ line, source: text, commands: DEFAULT_COMMANDS });
+    else if (language !== 'sh') throw new Error(`line ${line}: a block is js or sh, this is ${language}`);
+    else if (!commands.every((command) => REPOSITORY_COMMAND.test(command))) {
+      if (before?.language !== 'js') throw new Error(`line ${line}: no program goes with these commands`);
+      (sessions.at(-1) as Session).commands = commands;
+    }
+    before = block;
+  }
+  return sessions;
+}
+
+/** Where the packages that a program imports are found. */
+function memberOf(source: string): string {
+  return /from '@?(?:endless\/)?(express|koa|fastify)'/.exec(source)?.[1] ?? 'core';
+}
+
+/**
+ * Does what the page says: starts the program, restarts and stops it, and asks it after each step. Only the port is
+ * another one. A command that is not known fails.
+ */
+export async function play({ source, commands }: Session): Promise<void> {
+  const port = await freePort();
+  const folder = mkdtempSync(path.join(ROOT, 'packages', memberOf(source), '.work-'));
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+  writeFileSync(path.join(folder, 'server.js'), source.replaceAll('9090', String(port)));
+  const shell = startProgram('-s', {
+    node: 'sh',
+    stdin: 'pipe',
+    cwd: folder,
+    env: { PATH: `${path.dirname(process.execPath)}:${process.env.PATH}` },
+  });
+  onTestFinished(() => shell.stop());
+
+  let pid = 0;
+  let generation = -1;
+  const type = (command: string) => shell.child.stdin?.write(`${command}\n`);
+  const restart = async (command: string, accepts: RegExp) => {
+    const after = shell.stderr.length;
+    type(command);
+    pid = Number((await shell.waitFor(accepts, { from: 'stderr', after }))[1]);
+    generation += 1;
+    expect(await ask(port, '/')).toContain(`process ${pid}`);
+    if (source.includes("'/ready'"))
+      expect(JSON.parse(await ask(port, '/ready'))).toEqual({ state: 'running', generation });
+  };
+
+  for (const line of commands) {
+    const [command = '', answer] = line.split(/\s+# /);
+    if (command.startsWith('node ')) await restart(command, /endless (\d+) serving on/);
+    else if (command.startsWith('kill -HUP '))
+      await restart(command, /pid (\d+), generation \d+, has taken over/);
+    else if (command === 'curl localhost:9090')
+      expect(await ask(port, '/')).toBe(`${answer?.replace(/process \d+/, `process ${pid}`)}\n`);
+    else if (command.startsWith('kill ')) {
+      type(command);
+      await goneFrom(shell, pid);
+    } else throw new Error(`Nobody knows how to run \`${line}\`.`);
+  }
+  expect(generation).toBeGreaterThan(0);
+  if (shell.pids().includes(pid)) shell.signal('SIGTERM', pid);
+  await until(() => shell.pids().length === 1, 10_000);
+  shell.child.stdin?.end();
+  await shell.exited;
+  expect(shell.output).not.toMatch(/warning|error|threw|no such/i);
+}
+
+async function ask(port: number, target: string): Promise<string> {
+  // As a browser does: `localhost` may be either loopback address.
+  const { status, body } = await get({ host: 'localhost', port, path: target });
+  expect(status).toBe(200);
+  return body;
+}
+
+function goneFrom(program: Program, pid: number): Promise<void> {
+  return until(() => !program.pids().includes(pid), 10_000).catch((error) => {
+    throw new Error(`${error.message}\n${program.output}`);
+  });
+}
