@@ -9,4 +9,4 @@ export {
   temporaryFolder,
   until,
 } from './program.js';
-export { conformance } from './suite.js';
+export { conformance, conformanceOnEveryNode } from './suite.js';

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { get, startLoad } from '@endless/testkit';
+import { get, nodeBinaries, startLoad } from '@endless/testkit';
 import { describe, expect, test } from 'vitest';
 import type { Abilities } from './abilities.js';
 import { RawClient } from './client.js';
@@ -20,11 +20,11 @@ interface Stats {
  * <generation>`, sets `x-generation` on every answer, and has these routes: `/` (the generation), `/slow?ms=`, `/throw`,
  * `/stream?ms=` (two chunks), `/hijack?ms=` (answers past the framework), `POST /upload` (the length), `/never`
  * (no answer), `/stats` (`endless.stats()`), `/ready` (`endless.readiness`), `/proxied` (sets `Connection: keep-alive`),
- * and an error handler of its own that sets `x-error-handler`.
+ * and an error handler of its own that sets `x-error-handler`. It runs on this Node.js, or on the given binary.
  */
-export function conformance(name: string, file: string, abilities: Abilities = {}): void {
+export function conformance(name: string, file: string, abilities: Abilities = {}, node?: string): void {
   const start = (settings: object = {}, listen: string = 'own') =>
-    serve(file, settings, { env: { LISTEN: listen } });
+    serve(file, settings, { env: { LISTEN: listen }, ...(node && { node }) });
 
   describe(`${name}: a restart loses no request`, () => {
     for (const listen of LISTENS)
@@ -209,4 +209,10 @@ async function idle(port: number): Promise<void> {
 async function ready(port: number): Promise<{ status: number; body: unknown }> {
   const { status, body } = await get({ port, path: '/ready' });
   return { status, body: JSON.parse(body) };
+}
+
+/** Runs the suite on every other Node.js version that is installed beside this one. */
+export function conformanceOnEveryNode(name: string, file: string, abilities: Abilities = {}): void {
+  const others = nodeBinaries().filter(({ major }) => major !== Number(process.versions.node.split('.')[0]));
+  for (const { version, path } of others) conformance(`${name} on Node ${version}`, file, abilities, path);
 }

@@ -1,0 +1,7 @@
+import { fileURLToPath } from 'node:url';
+import { conformanceOnEveryNode } from '@endless/conformance';
+
+conformanceOnEveryNode('node:http', fileURLToPath(new URL('./fixtures/conformance.mjs', import.meta.url)), {
+  errorHandler: 'no: plain node:http has none, so endless itself answers',
+  hijack: 'no: there is no framework to take the response from',
+});

@@ -1,0 +1,4 @@
+import { fileURLToPath } from 'node:url';
+import { conformanceOnEveryNode } from '@endless/conformance';
+
+conformanceOnEveryNode('fastify', fileURLToPath(new URL('./fixtures/conformance.mjs', import.meta.url)));
