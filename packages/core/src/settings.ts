@@ -118,9 +118,14 @@ export function mergeSettings(current: ResolvedSettings, given: Settings): Resol
     if (!check) throw unknownOption(name, Object.keys(CHECKS));
     if (value === undefined) continue;
     check(name, value);
-    Object.assign(merged, { [name]: name === 'signals' ? { ...current.signals, ...value } : value });
+    Object.assign(merged, { [name]: name === 'signals' ? { ...current.signals, ...defined(value) } : value });
   }
   return merged;
+}
+
+/** What was given as undefined was not given. */
+function defined(values: object): object {
+  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined));
 }
 
 /** Refuses a setting that does not exist, and names the ones that do. */

@@ -12,6 +12,8 @@ export interface World {
   after(ms: number, fn: () => void): () => void;
   /** Runs `fn` every `ms`, without keeping the process alive; returns the undo. */
   every(ms: number, fn: () => void): () => void;
+  /** Keeps the process alive until the returned undo is called. */
+  stayAlive(): () => void;
   spawn(command: string, args: readonly string[], options: SpawnOptions): ChildProcess;
   exit(status: number): void;
   setExitCode(status: number): void;
@@ -36,6 +38,10 @@ export const realWorld: World = {
   },
   every(ms, fn) {
     const timer = setInterval(fn, ms).unref();
+    return () => clearInterval(timer);
+  },
+  stayAlive() {
+    const timer = setInterval(() => {}, LONGEST_TIMER);
     return () => clearInterval(timer);
   },
   spawn,

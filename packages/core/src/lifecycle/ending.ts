@@ -76,12 +76,20 @@ export class Ending {
     this.#context = context;
     this.#began = began;
     this.#deadline = new Deadline(context.world, () => this.#hammer());
-    this.limit(hammerTime < 0 ? -1 : Math.max(0, hammerTime - (context.world.now() - began)));
+    const left = hammerTime < 0 ? -1 : Math.max(0, hammerTime - (context.world.now() - began));
+    // A restart takes nothing from those that drain already; a stop of the newest is a stop of them all.
+    if (reason === 'shutdown') this.limit(left);
+    else this.#deadline.within(left);
   }
 
   /** Whether the hammer has fallen. */
   get hammered(): boolean {
     return this.#deadline.expired;
+  }
+
+  /** Resolves when the hammer has fallen. */
+  get fallen(): Promise<void> {
+    return this.#deadline.passed;
   }
 
   /** Whether the hammer had to end a request. */
@@ -107,6 +115,16 @@ export class Ending {
 
   /** Runs the whole ending and resolves when this process has drained. */
   async run(): Promise<ShutdownResult> {
+    // A hold, a hook or a half-closed connection keeps no event loop alive, and is waited for all the same.
+    const letGo = this.#context.world.stayAlive();
+    try {
+      return await this.#run();
+    } finally {
+      letGo();
+    }
+  }
+
+  async #run(): Promise<ShutdownResult> {
     const { world, hooks, closers, events, onBegun } = this.#context;
     const settings = this.#context.settings();
     const logger = this.#context.logger();
@@ -139,9 +157,10 @@ export class Ending {
     };
   }
 
-  /** Ends at once whatever is still running. */
+  /** Ends at once whatever is still running, and in a stop whatever still runs in older generations. */
   hammer(): void {
-    this.limit(0);
+    if (this.reason === 'shutdown') this.limit(0);
+    else this.#deadline.within(0);
   }
 
   #drainServers(plan: DrainPlan): (() => void)[] {

@@ -83,6 +83,8 @@ export class Lifecycle {
   #ending: Ending | undefined;
   #shutdown: Promise<ShutdownResult> | undefined;
   #stoppedAt: number | undefined;
+  #leaving = false;
+  #left = false;
   #hadTerminal = false;
   #logger: Logger;
   #pidFile: string | undefined;
@@ -407,6 +409,9 @@ export class Lifecycle {
     this.#stoppedAt = now;
     if (this.#ending) {
       this.#logger.info(`Received ${signal}. Draining already; once more hammers.`);
+      // The caller of `shutdown()` wanted to go on; whoever sent the signal wants an end.
+      await this.#shutdown;
+      await this.#leave();
       return;
     }
     await this.#beginShutdown(signal, () => this.#logger.info(`Received ${signal}.`));
@@ -619,26 +624,38 @@ export class Lifecycle {
 
   /** Ends at once what is still running; only while draining. */
   hammer(): void {
-    if (this.#ending && this.#state === 'shutting-down') this.#ending.hammer();
+    // A process that has drained itself may still wait for older ones.
+    if (this.#ending && !this.#left) this.#ending.hammer();
     else this.#logger.info('Nothing is shutting down: the hammer is ignored.');
   }
 
   /** This process has drained: it waits for older generations, so that the newest ends last, and goes. */
   async #leave(): Promise<void> {
     const ending = this.#ending as Ending;
-    if (this.#predecessor) {
-      this.#predecessor.hold(true);
-      const waits = [this.#predecessor.closed];
-      if (ending.hammered) waits.push(new Promise((resolve) => this.world.after(CHAIN_TIME, resolve)));
-      await Promise.race(waits);
-    }
+    if (this.#leaving) return;
+    this.#leaving = true;
+    await this.#olderOnesGone(ending);
+    this.#left = true;
     this.#stopListeningToSignals();
-    this.#successor?.close();
-    if (!this.settings.exit) return;
+    if (!this.settings.exit) {
+      this.#successor?.close();
+      return;
+    }
+    // The channel to the successor ends with this process: until then it is not gone.
     const status = ending.reason === 'shutdown' && ending.cutRequests ? 1 : Number(process.exitCode ?? 0);
     this.world.setExitCode(status);
     // What the application does once `done` has resolved comes first.
     if (ending.hammered) setImmediate(() => this.world.exit(status));
     else this.world.after(LEAVE_TIME, () => this.world.exit(status));
+  }
+
+  async #olderOnesGone(ending: Ending): Promise<void> {
+    if (!this.#predecessor) return;
+    const letGo = this.world.stayAlive();
+    const hammered = ending.fallen.then(
+      () => new Promise<void>((resolve) => this.world.after(CHAIN_TIME, resolve)),
+    );
+    await Promise.race([this.#predecessor.closed, hammered]);
+    letGo();
   }
 }

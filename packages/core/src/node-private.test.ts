@@ -1,0 +1,81 @@
+import { execFile } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+// biome-ignore lint/style/noRestrictedImports: the rule is for what core ships, and a test is not shipped.
+import { nodeBinaries } from '@endless/testkit';
+import { describe, expect, onTestFinished, test } from 'vitest';
+
+interface Probe {
+  version: string;
+  exported: string[];
+  seen: Record<string, unknown>;
+}
+
+const PROBE = fileURLToPath(new URL('../test/fixtures/private-names.mjs', import.meta.url));
+
+/** Runs the built file on a Node.js version and tells what each export did there. */
+async function probe(node: string): Promise<Probe> {
+  const folder = mkdtempSync(path.join(tmpdir(), 'endless-'));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  const env = { ...process.env, SOCKET_PATH: path.join(folder, 'probe.sock') };
+  const { stdout, stderr } = await promisify(execFile)(node, [PROBE], { env, timeout: 20_000 });
+  // No private name may be one that Node warns of.
+  expect(stderr).toBe('');
+  return JSON.parse(stdout) as Probe;
+}
+
+const own = {
+  major: process.version.slice(1).split('.')[0],
+  version: process.version.slice(1),
+  path: process.execPath,
+};
+const binaries = nodeBinaries();
+
+describe('every private name does what endless relies on, on', () => {
+  for (const { major, version, path: node } of binaries.length > 0 ? binaries : [own])
+    test(`Node ${major}`, async () => {
+      const { version: ran, exported, seen } = await probe(node);
+      expect(ran).toBe(`v${version}`);
+      expect(seen).toEqual({
+        listeningHandle: {
+          before: true,
+          fd: true,
+          errno: 0,
+          port: true,
+          host: '127.0.0.1',
+          pipeFd: true,
+          pipeName: 'undefined',
+          fchmod: 'function',
+          after: true,
+        },
+        setListeningHandle: { empty: true, backlog: 7, port: true, errno: 0, accepted: 1 },
+        rawHandle: { answers: [true, true] },
+        // The first response, the one behind it, and none.
+        currentResponse: { current: [0, 1, -1] },
+        isCurrent: {
+          isCurrent: [
+            [true, false],
+            [false, true],
+            [false, false],
+          ],
+        },
+        speaksHttp: { beforeRequests: [true, true, true], idle: true, upgraded: false },
+        ipcEndOf: {
+          heard: [{ take: 0 }, { take: 1 }, { last: true }],
+          handles: 2,
+          served: true,
+          heardByProgram: [],
+        },
+        ipcEndFrom: { back: [0, 1], fds: [true, true], heardByProgram: [] },
+        channelStream: { hello: { hello: true }, exitCode: 0 },
+        stopReading: { stopped: true, unread: true, busy: false, ofNothing: false },
+        detachHandle: { fd: true, destroyed: true, ended: false },
+        deliver: { bodies: ['first /1;', 'second /2;', 'second /3;'], connections: 1, accepted: 3 },
+      });
+      // A name that is new needs a check here.
+      expect(Object.keys(seen).sort()).toEqual(exported);
+    });
+});
