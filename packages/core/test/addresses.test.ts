@@ -1,4 +1,3 @@
-import { once } from 'node:events';
 import { existsSync, readdirSync, readFileSync, readlinkSync, statSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
@@ -28,12 +27,15 @@ async function plan(steps: Step[], settings: object = {}): Promise<Planned> {
   const planFile = path.join(temporaryFolder(), 'plan.json');
   const change = (...next: Step[]) => writeFileSync(planFile, JSON.stringify(next));
   change(...steps);
-  const served = await serve('plan.mjs', { idleGrace: 300, ...settings }, { env: { PLAN_FILE: planFile } });
+  const served = await serve('plan.mjs', settings, { env: { PLAN_FILE: planFile } });
   return { ...served, change };
 }
 
-/** A little load whose answers must all come from the server of this name. */
-function littleLoad(name: string, where: { port?: number; host?: string; path?: string }): Load {
+/** A little load, under way when this resolves, whose answers must all come from the server of this name. */
+async function littleLoad(
+  name: string,
+  where: { port?: number; host?: string; path?: string },
+): Promise<Load> {
   const load = startLoad({
     ...where,
     connections: 4,
@@ -42,6 +44,7 @@ function littleLoad(name: string, where: { port?: number; host?: string; path?: 
     check: ({ headers }) => (headers['x-name'] === name ? undefined : `answered by ${headers['x-name']}`),
   });
   onTestFinished(() => void load.stop());
+  await until(() => load.answered > 0);
   return load;
 }
 
@@ -74,7 +77,7 @@ describe('several servers in one program', () => {
     const listenOne = { listen: { name: 'one', port: one, host: HOST } };
     const listenTwo = { listen: { name: 'two', port: two, host: HOST } };
     const { program, change } = await plan([listenOne, listenTwo]);
-    const loads = [littleLoad('one', { port: one }), littleLoad('two', { port: two })];
+    const loads = [await littleLoad('one', { port: one }), await littleLoad('two', { port: two })];
     change(listenTwo, listenOne);
     const second = await hup(program);
     change(listenOne, listenTwo);
@@ -88,7 +91,7 @@ describe('several servers in one program', () => {
     const listenOne = { listen: { name: 'one', port: one } };
     const listenTwo = { listen: { name: 'two', port: two } };
     const { program, change } = await plan([listenOne, listenTwo]);
-    const loads = [littleLoad('one', { port: one }), littleLoad('two', { port: two })];
+    const loads = [await littleLoad('one', { port: one }), await littleLoad('two', { port: two })];
     change(listenOne, { say: 'connecting to the database' }, { wait: 1_500 }, listenTwo);
     const restarted = restart(one);
     await program.waitFor('connecting to the database');
@@ -107,7 +110,7 @@ describe('several servers in one program', () => {
     const six = { listen: { name: 'six', port, host: '::', ipv6Only: true } };
     const four = { listen: { name: 'four', port, host: '0.0.0.0' } };
     const { program, change } = await plan([six, four]);
-    const loads = [littleLoad('four', { port }), littleLoad('six', { port, host: '::1' })];
+    const loads = [await littleLoad('four', { port }), await littleLoad('six', { port, host: '::1' })];
     change(four, six);
     await hup(program);
     for (const load of loads) await expectNothingLost(load, 0, 1);
@@ -120,7 +123,7 @@ describe('new code that listens elsewhere', () => {
     const goFile = path.join(temporaryFolder(), 'go');
     const listenOld = { listen: { name: 'old', port: old } };
     const { program, change } = await plan([listenOld]);
-    const load = littleLoad('old', { port: old });
+    const load = await littleLoad('old', { port: old });
     change(
       { beforeBegin: true },
       { listen: { name: 'added', port: added } },
@@ -130,16 +133,18 @@ describe('new code that listens elsewhere', () => {
     );
     const restarted = restart(old);
     await program.waitFor('waiting for');
-    // Who knocks too early is not let in, and has not been promised anything.
-    const early = net.connect({ port: added, host: HOST }).on('error', () => {});
-    onTestFinished(() => void early.destroy());
-    await once(early, 'ready').catch(() => {});
+    const early = await get({ port: added, timeout: 500 }).then(
+      ({ body }) => body,
+      () => 'no answer',
+    );
     expect((await get({ port: old })).body).toBe('old 0');
     writeFileSync(goFile, '');
     expect((await restarted).generation).toBe(1);
     expect((await get({ port: added })).body).toBe('added 1');
     await expectNothingLost(load, 0, 1);
     expect(program.stdout).toContain(`before begin ":${added}"`);
+    // Who asks before `go` is not let in.
+    expect(early).toBe('no answer');
     expect(program.stdout).not.toContain('early connection');
   });
 
@@ -149,7 +154,7 @@ describe('new code that listens elsewhere', () => {
     const { program, change } = await plan([listenKept, { listen: { name: 'dropped', port: dropped } }], {
       startTimeout: 1_000,
     });
-    const load = littleLoad('kept', { port: kept });
+    const load = await littleLoad('kept', { port: kept });
     change(listenKept);
     const { generation, durationMs } = await restart(kept);
     expect(generation).toBe(1);
@@ -168,7 +173,7 @@ describe('new code that listens elsewhere', () => {
     const [kept, dropped] = [await freePort(), await freePort()];
     const listenKept = { listen: { name: 'kept', port: kept } };
     const { program, change } = await plan([listenKept, { listen: { name: 'dropped', port: dropped } }]);
-    const load = littleLoad('kept', { port: kept });
+    const load = await littleLoad('kept', { port: kept });
     change(listenKept, { ready: true });
     const { generation, durationMs } = await restart(kept);
     expect(generation).toBe(1);
@@ -184,7 +189,7 @@ describe('new code that listens elsewhere', () => {
     const [old, other] = [await freePort(), await freePort()];
     const listenOld = { listen: { name: 'app', port: old } };
     const { program, change } = await plan([listenOld], { startTimeout: 1_000 });
-    const load = littleLoad('app', { port: old });
+    const load = await littleLoad('app', { port: old });
     change({ listen: { name: 'app', port: other } });
     const { code, message } = await restart(old);
     expect(code).toBe('ERR_ENDLESS_ADDRESS_UNCLAIMED');
@@ -209,7 +214,7 @@ describe('port 0', () => {
     ];
     const { program } = await plan(steps);
     const [port] = portsOf(program);
-    const load = littleLoad('any', { port: Number(port) });
+    const load = await littleLoad('any', { port: Number(port) });
     const second = await hup(program);
     await hup(program, second);
     await expectNothingLost(load, 0, 1, 2);
@@ -222,7 +227,7 @@ describe('port 0', () => {
     const { program } = await plan([any, any, { listen: { name: 'fixed', port: fixed, host: HOST } }]);
     const before = portsOf(program).filter((port) => port !== fixed);
     expect(before).toHaveLength(2);
-    const load = littleLoad('fixed', { port: fixed });
+    const load = await littleLoad('fixed', { port: fixed });
     const mark = program.stderr.length;
     await hup(program);
     await expectNothingLost(load, 0, 1);
@@ -245,22 +250,51 @@ const portsOf = (program: Program, after = 0) => [
 ];
 
 describe('what the program asks for is what it gets', () => {
-  test('a port check that opens and closes the address before', async () => {
+  const CHECKED = {
+    'a port': async () => ({ port: await freePort(), host: HOST }),
+    'a unix socket': async () => ({ path: path.join(temporaryFolder(), 'app.sock') }),
+  };
+  for (const [name, make] of Object.entries(CHECKED))
+    test(`${name} that a check has opened and closed before`, async () => {
+      const where = await make();
+      const { program } = await plan([
+        { check: where },
+        { check: where },
+        { listen: { name: 'app', ...where } },
+      ]);
+      const load = await littleLoad('app', where);
+      const second = await hup(program);
+      await until(() => load.answers.has('1'));
+      await hup(program, second);
+      await expectNothingLost(load, 0, 1, 2);
+      expect(program.stdout).not.toContain('early connection');
+    });
+
+  test('a host whose name is still being looked up when it calls `endless.ready()`', async () => {
     const port = await freePort();
-    const check = { check: { port, host: HOST } };
-    const steps = [check, check, { listen: { name: 'app', port, host: HOST } }];
-    const { program } = await plan(steps);
-    const load = littleLoad('app', { port });
-    const second = await hup(program);
-    await hup(program, second);
-    await expectNothingLost(load, 0, 1, 2);
-    expect(program.stdout).not.toContain('early connection');
+    const { program } = await plan([
+      { listenSoon: { name: 'app', port, host: 'localhost' } },
+      { ready: true },
+    ]);
+    await program.waitFor('serving on');
+    const load = await littleLoad('app', { port, host: 'localhost' });
+    await hup(program);
+    await expectNothingLost(load, 0, 1);
+    expect(warnings(program)).toEqual([]);
+  });
+
+  test('a host whose name could not be looked up at the first try', async () => {
+    const { program, port } = await serve('retrying.mjs');
+    const load = await littleLoad('app', { port, host: 'localhost' });
+    expect((await restart(port, 'localhost')).generation).toBe(1);
+    await program.waitFor('error EAI_AGAIN');
+    await expectNothingLost(load, 0, 1);
   });
 
   test('frozen listen options', async () => {
     const port = await freePort();
     const { program } = await plan([{ listen: { name: 'app', port, host: HOST, frozen: true } }]);
-    const load = littleLoad('app', { port });
+    const load = await littleLoad('app', { port });
     await hup(program);
     await expectNothingLost(load, 0, 1);
   });
@@ -269,7 +303,7 @@ describe('what the program asks for is what it gets', () => {
     const port = await freePort();
     const listenApp = { listen: { name: 'app', port, host: HOST } };
     const { program, change } = await plan([listenApp], { ready: 'manual' });
-    const load = littleLoad('app', { port });
+    const load = await littleLoad('app', { port });
     change(listenApp, { listen: { name: 'twin', port, host: HOST } }, { ready: true });
     const { code, message } = await restart(port);
     expect(code).toBe('ERR_ENDLESS_SUCCESSOR_EXITED');
@@ -326,7 +360,7 @@ describe('what the program asks for is what it gets', () => {
       const tellAddress = () => get({ port, host, path: '/address' }).then(({ body }) => JSON.parse(body));
       const before = await tellAddress();
       expect(before).toEqual(bound);
-      const load = littleLoad('app', { port, host });
+      const load = await littleLoad('app', { port, host });
       await hup(program);
       await expectNothingLost(load, 0, 1);
       expect(await tellAddress()).toEqual(before);
@@ -338,7 +372,7 @@ describe('what the program asks for is what it gets', () => {
       const file = path.join(temporaryFolder(), 'app.sock');
       const address = form.startsWith('{') ? { path: file } : `unix:${file}`;
       const { program } = await plan([{ endlessListen: { name: 'app', address } }]);
-      const load = littleLoad('app', { path: file });
+      const load = await littleLoad('app', { path: file });
       const second = await hup(program);
       await until(() => load.answers.has('1'));
       await hup(program, second);
@@ -385,7 +419,8 @@ async function queued(port: number): Promise<number> {
     const socket = net.connect({ port, host: HOST });
     sockets.push(socket);
     const connected = await new Promise<boolean>((resolve) => {
-      const timer = setTimeout(resolve, 500, false);
+      // Looks once more at what has come in, should this process have been the slow one.
+      const timer = setTimeout(() => setImmediate(resolve, false), 500);
       socket.once('connect', () => {
         clearTimeout(timer);
         resolve(true);
@@ -404,6 +439,7 @@ describe('before `go`', () => {
     const listenApp = { listen: { name: 'app', port } };
     const { program, change } = await plan([listenApp], { ready: 'manual' });
     const load = startLoad({ port, connections: 10, mode: 'new-connection' });
+    await until(() => load.answered > 0);
     change(listenApp, { say: 'all is up in' }, { waitForFile: goFile }, { ready: true });
     const restarted = restart(port);
     await program.waitFor('all is up in');
@@ -420,6 +456,7 @@ describe('before `go`', () => {
     const goFile = path.join(temporaryFolder(), 'go');
     const { program, port } = await serve('health.mjs', {}, { env: { GO_FILE: goFile } });
     const load = startLoad({ port, connections: 10, mode: 'new-connection' });
+    await until(() => load.answered > 0);
     const restarted = restart(port);
     const [, pid, answer] = await program.waitFor(/health (\d+) (.*)/, { from: 'stdout' });
     expect(answer).toBe('app 1');
@@ -448,6 +485,7 @@ describe('programs of every kind', () => {
       label: ({ headers }) => headers['x-pid'] ?? '',
     });
     const pids = [program.pid];
+    await until(() => load.answered > 0);
     for (let generation = 1; generation <= 2; generation += 1) {
       program.signal('SIGHUP', pids.at(-1));
       const [, pid] = await program.waitFor(

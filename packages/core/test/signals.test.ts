@@ -17,12 +17,14 @@ function parts(program: Program, pid: number, pattern: RegExp): string[] {
   return story(program, pid).filter((part) => pattern.test(part));
 }
 
-/** Sends a signal and resolves, once the first process is gone, with how it ended and how long that took. */
+/** Sends a signal and resolves, once the first process is gone, with how it ended and between what times. */
 async function endBy(program: Program, signal: NodeJS.Signals) {
+  const before = performance.now();
   program.signal(signal);
   const began = performance.now();
   const exit = await program.exited;
-  return { ...exit, ms: performance.now() - began };
+  const ended = performance.now();
+  return { ...exit, atLeast: ended - began, atMost: ended - before };
 }
 
 /** A request that is in the hands of the application when this resolves. */
@@ -84,7 +86,7 @@ describe('hooks run in order of registration, each awaited,', () => {
 
   test('before the successor of a SIGHUP is started, and after it at the end of the old process only', async () => {
     const { program, port } = await serve('hooks.mjs');
-    const { answer } = await ask(program, port, '/slow?ms=1500');
+    const { answer } = await ask(program, port, '/slow?ms=2000');
     const successor = await hup(program);
     expect(parts(program, program.pid, /^post/)).toEqual([]);
     expect((await answer).body).toBe('generation 0');
@@ -180,18 +182,18 @@ describe('a hook that never ends is bounded:', () => {
 
   test.each(['pre', 'post'])('%s SIGTERM by `hammerTime`', async (phase) => {
     const { program } = await hang(phase, 'SIGTERM', { hammerTime: 500 });
-    const { code, ms } = await endBy(program, 'SIGTERM');
+    const { code, atLeast, atMost } = await endBy(program, 'SIGTERM');
     expect(code).toBe(0);
-    expect(ms).toBeGreaterThan(450);
-    expect(ms).toBeLessThan(750);
+    expect(atMost).toBeGreaterThan(495);
+    expect(atLeast).toBeLessThan(1_000);
   });
 
   test('pre SIGHUP by `startTimeout`, then the restart goes on', async () => {
     const { program, port } = await hang('pre', 'SIGHUP', { startTimeout: 2_000, idleGrace: 100 });
-    program.signal('SIGHUP');
     const began = performance.now();
+    program.signal('SIGHUP');
     await program.waitFor('event spawned', { from: 'stdout' });
-    expect(performance.now() - began).toBeGreaterThan(1_950);
+    expect(performance.now() - began).toBeGreaterThan(1_995);
     expect(performance.now() - began).toBeLessThan(2_250);
     await program.waitFor('event handover', { from: 'stdout' });
     expect((await get({ port })).body).toBe('generation 1');
@@ -199,11 +201,12 @@ describe('a hook that never ends is bounded:', () => {
 
   test('post SIGHUP by `hammerTime` from the handover', async () => {
     const { program, port } = await hang('post', 'SIGHUP', { hammerTime: 500 });
+    const asked = performance.now();
     await hup(program);
     const began = performance.now();
     expect(await program.exited).toEqual({ code: 0, signal: null });
-    expect(performance.now() - began).toBeGreaterThan(350);
-    expect(performance.now() - began).toBeLessThan(750);
+    expect(performance.now() - asked).toBeGreaterThan(495);
+    expect(performance.now() - began).toBeLessThan(1_000);
     expect((await get({ port })).body).toBe('generation 1');
   });
 });
@@ -354,9 +357,9 @@ describe('a second SIGTERM or SIGINT', () => {
     program.signal(first);
     await program.waitFor(`Received ${first}.`);
     await sleep(1_050);
-    const { code, ms } = await endBy(program, second);
+    const { code, atLeast } = await endBy(program, second);
     expect(code).toBe(1);
-    expect(ms).toBeLessThan(250);
+    expect(atLeast).toBeLessThan(500);
     await expect(answer).rejects.toThrow();
     await program.waitFor('[STOP - Hammer Time] Forcefully shutting down parent');
   });
@@ -368,8 +371,8 @@ describe('a second SIGTERM or SIGINT', () => {
     program.signal('SIGTERM');
     await program.waitFor('Draining already; once more hammers.');
     await sleep(1_050);
-    const { ms } = await endBy(program, 'SIGTERM');
-    expect(ms).toBeLessThan(250);
+    const { atLeast } = await endBy(program, 'SIGTERM');
+    expect(atLeast).toBeLessThan(500);
     await expect(answer).rejects.toThrow();
     expect((await get({ port })).body).toBe('generation 1');
     expect(program.pids()).toEqual([successor]);
@@ -393,9 +396,9 @@ describe('SIGUSR2', () => {
     const { answer } = await ask(program, port, '/never');
     program.signal('SIGTERM');
     await program.waitFor('event draining');
-    const { code, ms } = await endBy(program, 'SIGUSR2');
+    const { code, atLeast } = await endBy(program, 'SIGUSR2');
     expect(code).toBe(1);
-    expect(ms).toBeLessThan(250);
+    expect(atLeast).toBeLessThan(500);
     await expect(answer).rejects.toThrow();
   });
 
@@ -403,11 +406,35 @@ describe('SIGUSR2', () => {
     const { program, port } = await serve('stop.mjs');
     const { answer } = await ask(program, port, '/never');
     const successor = await hup(program);
-    const { ms } = await endBy(program, 'SIGUSR2');
-    expect(ms).toBeLessThan(250);
+    const { atLeast } = await endBy(program, 'SIGUSR2');
+    expect(atLeast).toBeLessThan(500);
     await expect(answer).rejects.toThrow();
     expect((await get({ port })).body).toBe('generation 1');
     expect(program.pids()).toEqual([successor]);
+  });
+});
+
+describe('no signal is lost', () => {
+  test('that comes in the moment in which a process becomes the newest', async () => {
+    const { program, port } = await serve('stop.mjs', { idleGrace: 100 });
+    let pid = program.pid;
+    for (let restart = 1; restart <= 12; restart += 1) {
+      // Without the look into /proc that `hup` takes: here a millisecond matters.
+      process.kill(pid, 'SIGHUP');
+      const [, next] = await program.waitFor(new RegExp(`event handover ${pid} .*?"pid":(\\d+)`), {
+        timeout: 5_000,
+      });
+      pid = Number(next);
+    }
+    expect((await get({ port })).body).toBe('generation 12');
+  });
+
+  test('that comes while a hook is added and taken back', async () => {
+    const { program, port } = await serve('control.mjs');
+    await get({ port, path: '/raise-and-hook?signal=SIGUSR2' });
+    await program.waitFor('Received SIGUSR2.', { timeout: 2_000 });
+    await get({ port, path: '/raise-and-hook?signal=SIGTERM' });
+    expect(await Promise.race([program.exited, sleep(3_000)])).toEqual({ code: 0, signal: null });
   });
 });
 
@@ -435,7 +462,7 @@ describe('a candidate', () => {
 
       const next = program.stdout.length;
       program.signal('SIGHUP');
-      const [, second] = await program.waitFor(/listening (\d+) 1/, { after: next });
+      const [, second] = await program.waitFor(/listening (\d+) 1/, { from: 'stdout', after: next });
       program.signal('SIGUSR1', Number(second));
       await program.waitFor('event handover');
       expect((await get({ port })).body).toBe('generation 1');
@@ -485,9 +512,10 @@ describe('a candidate', () => {
     const { answer } = await ask(program, port, '/slow?ms=3000');
     const candidate = await candidateOf(program);
     program.signal('SIGTERM');
+    await program.waitFor('Listener closed.');
     await until(() => !program.pids().includes(candidate));
     expect(program.pids()).toEqual([program.pid]);
-    await expect(get({ port })).rejects.toThrow('ECONNREFUSED');
+    await refusesConnections(port);
     expect((await answer).body).toBe('generation 0');
     expect(await program.exited).toEqual({ code: 0, signal: null });
     await program.waitFor('exit 0');
@@ -540,4 +568,16 @@ describe('endless leaves the process alone', () => {
 function catches(pid: number, signal: 'SIGHUP'): boolean {
   const caught = /^SigCgt:\s*([0-9a-f]+)$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? '0';
   return Boolean((BigInt(`0x${caught}`) >> BigInt(constants.signals[signal] - 1)) & 1n);
+}
+
+/** Waits until nobody listens any more; a process that is being killed holds its sockets a moment longer than its name. */
+async function refusesConnections(port: number): Promise<void> {
+  await until(async () => {
+    const outcome = await get({ port }).then(
+      ({ body }) => body,
+      ({ code }: NodeJS.ErrnoException) => code,
+    );
+    expect(outcome).toMatch(/^ECONN/);
+    return outcome === 'ECONNREFUSED';
+  }, 1_000);
 }

@@ -105,7 +105,8 @@ export class Ending {
   /** Brings the hammer nearer: it falls within `ms` (-1: as before), here and in every older generation. */
   limit(ms: number): void {
     this.#deadline.within(ms);
-    this.#context.predecessor?.send({ type: 'stop', deadline: this.#deadline.left });
+    // Each takes the earlier of its own moment and this one; what is left of ours is nobody else's.
+    this.#context.predecessor?.send({ type: 'stop', deadline: ms });
   }
 
   /** Something has ended: looks whether anything is left. */
