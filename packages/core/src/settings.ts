@@ -61,7 +61,10 @@ export interface Settings {
   signals?: Partial<Record<HookableSignal, SignalAction>>;
   /** The successor's command. Default: the same command again. */
   restart?: RestartCommand;
-  /** Restart even where the exit of this process would end its container. Default false. */
+  /**
+   * Restart although the exit of this process would end its container: it is pid 1, or the child of an init or a shell
+   * that is pid 1 and waits for it. Default false: refused with `ERR_ENDLESS_PID_1`.
+   */
   allowOrphaning?: boolean;
   /** File that holds the pid of the newest process; written whole, removed only by its owner. Default: none. */
   pidFile?: string;

@@ -22,6 +22,7 @@ import { privateServers } from '../readiness/health.js';
 import { DEFAULTS, mergeSettings, type ResolvedSettings, type Settings } from '../settings.js';
 import { HOOKABLE_SIGNALS, type HookableSignal } from '../signals/signals.js';
 import { hasTerminal } from '../signals/terminal.js';
+import { containerEndsWith } from '../supervisor/container.js';
 import { removePidFile, writePidFile } from '../supervisor/pid-file.js';
 import type { World } from '../world.js';
 import { Candidate } from './candidate.js';
@@ -86,6 +87,7 @@ export class Lifecycle {
   #leaving = false;
   #left = false;
   #hadTerminal = false;
+  #endsContainer: string | undefined;
   #logger: Logger;
   #pidFile: string | undefined;
   #resolveDone: () => void = () => {};
@@ -150,6 +152,8 @@ export class Lifecycle {
     if (!this.#installed) {
       this.#installed = true;
       this.#hadTerminal = hasTerminal();
+      // Whoever waits, waits for the process that it started: asked at its start, and of no successor.
+      if (this.#generation === 0) this.#endsContainer = containerEndsWith(this.world);
       this.#candidate = Candidate.find({
         version: this.version,
         settings: () => this.settings,
@@ -466,6 +470,12 @@ export class Lifecycle {
         'A restart needs the main thread of a process of its own on a POSIX system; in a worker thread, a cluster worker or on Windows only shutdown works.',
       );
     if (this.#ending || this.#state === 'terminated') return this.#shuttingDown();
+    const ends = this.#endsContainer;
+    if (ends && !this.settings.allowOrphaning)
+      return new EndlessError(
+        'ERR_ENDLESS_PID_1',
+        `A restart would end this process, and ${ends}. Restart the container instead, run this process below a supervisor that stays, or set \`allowOrphaning\` if that is meant.`,
+      );
     if (this.#candidate?.waiting || this.#state === 'init')
       return new EndlessError(
         'ERR_ENDLESS_NOT_READY',
