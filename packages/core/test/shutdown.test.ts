@@ -497,8 +497,12 @@ describe('readiness', () => {
 });
 
 describe('a stop of the newest while an older generation drains', () => {
-  const exits = (program: Program) =>
-    [...program.stdout.matchAll(/said (\d+) exit \d/g)].map(([, pid]) => Number(pid));
+  /** The processes that have said goodbye, in order, once there are so many of them. */
+  async function exits(program: Program, count: number): Promise<number[]> {
+    const said = () => [...program.stdout.matchAll(/said (\d+) exit \d/g)].map(([, pid]) => Number(pid));
+    await until(() => said().length >= count);
+    return said();
+  }
 
   test('makes its deadline that of the older one, and the newest leaves last', async () => {
     const { program, port } = await serve(
@@ -518,7 +522,7 @@ describe('a stop of the newest while an older generation drains', () => {
     expect(await eventOf<Hammered>(program, 'hammered')).toMatchObject({
       requests: [{ method: 'GET', path: '/never' }],
     });
-    expect(exits(program)).toEqual([program.pid, successor]);
+    expect(await exits(program, 2)).toEqual([program.pid, successor]);
   });
 
   test('leaves the older one its own deadline where that is earlier', async () => {
@@ -535,7 +539,7 @@ describe('a stop of the newest while an older generation drains', () => {
     expect(performance.now() - began).toBeLessThan(1_500);
     await expect(answer).rejects.toThrow();
     await program.waitForPids(0);
-    expect(exits(program)).toEqual([program.pid, successor]);
+    expect(await exits(program, 2)).toEqual([program.pid, successor]);
   });
 
   test('cuts nothing that ends in time, through a chain of three', async () => {
@@ -548,7 +552,7 @@ describe('a stop of the newest while an older generation drains', () => {
     await refusesConnections(port);
     expect((await first.answer).body).toBe('generation 0');
     await program.waitForPids(0);
-    expect(exits(program)).toEqual([program.pid, second, third]);
+    expect(await exits(program, 3)).toEqual([program.pid, second, third]);
     expect(program.output).not.toMatch(/hammer/i);
   });
 
@@ -570,7 +574,7 @@ describe('a stop of the newest while an older generation drains', () => {
     expect(performance.now() - began).toBeGreaterThan(795);
     expect(performance.now() - began).toBeLessThan(1_300);
     await expect(answer).rejects.toThrow();
-    expect(exits(program)).toEqual([program.pid, second, third]);
+    expect(await exits(program, 3)).toEqual([program.pid, second, third]);
   });
 
   test.each([
@@ -590,7 +594,7 @@ describe('a stop of the newest while an older generation drains', () => {
       await program.waitForPids(0, 3_000);
       expect(performance.now() - began).toBeLessThan(500);
       await expect(answer).rejects.toThrow();
-      expect(exits(program)).toEqual([program.pid, successor]);
+      expect(await exits(program, 2)).toEqual([program.pid, successor]);
     },
   );
 
@@ -600,7 +604,7 @@ describe('a stop of the newest while an older generation drains', () => {
     const successor = await hup(program);
     program.signal('SIGTERM', successor);
     await program.waitForPids(0);
-    expect(exits(program)).toEqual([program.pid, successor]);
+    expect(await exits(program, 2)).toEqual([program.pid, successor]);
   });
 });
 

@@ -62,6 +62,7 @@ export class Ending {
   #forced: Hammered = { requests: [], connections: {} };
   #checkDrained: () => void = () => {};
   #mover: Mover | undefined;
+  #moving = false;
 
   /** `hammerTime` counts from `began`; the trigger names the hooks that run. */
   constructor(
@@ -182,14 +183,7 @@ export class Ending {
 
   /** Whether the connections of this server go to the successor alive. */
   moves({ bound, secure, http, http2 }: TrackedServer): boolean {
-    return (
-      this.#mover !== undefined &&
-      http &&
-      !http2 &&
-      !secure &&
-      bound !== undefined &&
-      this.#context.leaves(bound)
-    );
+    return this.#moving && http && !http2 && !secure && bound !== undefined && this.#context.leaves(bound);
   }
 
   #createMover(onGivenUp: (stayed: TrackedServer[]) => void): Mover | undefined {
@@ -203,13 +197,14 @@ export class Ending {
         this.check();
       },
       (stayed) => {
-        this.#mover = undefined;
+        this.#moving = false;
         this.#context
           .logger()
           .warn('The successor takes no more connections: those that are left are told to close.');
         onGivenUp(stayed);
       },
     );
+    this.#moving = true;
     return this.#mover;
   }
 
