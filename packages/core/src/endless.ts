@@ -90,14 +90,22 @@ export function createEndless(lifecycle: Lifecycle): Endless {
       lifecycle.expect(server, address, options);
       await new Promise<void>((resolve, reject) => {
         server.once('error', reject);
-        server.listen(target, () => {
+        try {
+          server.listen(target, () => {
+            server.off('error', reject);
+            resolve();
+          });
+        } catch (error) {
           server.off('error', reject);
-          resolve();
-        });
+          throw error;
+        }
       });
       return server;
     },
-    configure: (settings) => lifecycle.configure(settings),
+    configure(settings) {
+      lifecycle.configure(settings);
+      lifecycle.install();
+    },
     hook(phase, signal, fn) {
       const undo = hooks.add(phase, signal, fn);
       lifecycle.install();

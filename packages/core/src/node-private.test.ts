@@ -52,6 +52,7 @@ describe('every private name does what endless relies on, on', () => {
           after: true,
         },
         setListeningHandle: { empty: true, backlog: 7, port: true, errno: 0, accepted: 1 },
+        onListeningHandle: { bound: { errno: 0, port: true }, taken: true, code: 'EADDRINUSE' },
         rawHandle: { answers: [true, true] },
         // The first response, the one behind it, and none.
         currentResponse: { current: [0, 1, -1] },

@@ -41,6 +41,24 @@ export function setListeningHandle(server: Server, handle: RawHandle | null): vo
   (server as unknown as { _handle: RawHandle | null })._handle = handle;
 }
 
+/** Calls `fn` with the handle that Node makes for a server, between `bind` and `listen`. */
+export function onListeningHandle(server: Server, fn: (handle: RawHandle) => void): void {
+  Object.defineProperty(server, '_handle', {
+    configurable: true,
+    enumerable: true,
+    get: () => null,
+    set(value: RawHandle | null) {
+      Object.defineProperty(server, '_handle', {
+        value,
+        writable: true,
+        configurable: true,
+        enumerable: true,
+      });
+      if (value) fn(value);
+    },
+  });
+}
+
 /** The raw handle of an inherited descriptor; making it neither reads nor accepts anything. */
 export function rawHandle(fd: number): RawHandle {
   const carrier = new Socket({ fd, readable: false, writable: false }) as unknown as {
@@ -131,6 +149,8 @@ export function detachHandle(socket: Socket): RawHandle {
   const internals = socket as unknown as { _handle: RawHandle | null };
   const handle = internals._handle as RawHandle;
   internals._handle = null;
+  // Node's marks of who reads it: with them a socket made of it again, should it come back, would never read.
+  Object.assign(handle, { reading: false, _consumed: false });
   socket.destroy();
   return handle;
 }

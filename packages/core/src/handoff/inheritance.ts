@@ -1,14 +1,23 @@
+import { errorMonitor } from 'node:events';
 import { fstatSync } from 'node:fs';
 import type { Server } from 'node:net';
 import { messageOf } from '../errors.js';
 import { type Asked, label, matchOf } from '../listen/address.js';
 import { isFilePath, ownPath } from '../listen/unix-path.js';
-import { listeningHandle, type RawHandle, rawHandle, setListeningHandle } from '../node-private.js';
+import {
+  listeningHandle,
+  onListeningHandle,
+  type RawHandle,
+  rawHandle,
+  setListeningHandle,
+} from '../node-private.js';
 import type { HandedSocket } from './protocol.js';
 
 /** The sockets that a successor was given: which are claimed by a server, which are not, and the gate before them all. */
 export class Inheritance {
   readonly #entries: Entry[] = [];
+  /** Servers on addresses that nobody served before, and what makes each of them listen. */
+  readonly #added = new Map<Server, () => number>();
   /** Descriptors that were not what the handoff said, each with the reason. */
   readonly refused: string[] = [];
 
@@ -42,8 +51,30 @@ export class Inheritance {
       entry.backlog = undefined;
       if (callback) process.nextTick(callback);
     };
+    // A port check that was `unref`ed has left the handle so.
+    handle.ref();
     setListeningHandle(server, handle);
+    // A name that could not be looked up: the same server may try again.
+    server.once(errorMonitor as unknown as 'error', () => this.release(server));
     return true;
+  }
+
+  /** Lets a server bind an address that is new, and listen on it only when the gates open. */
+  holdBack(server: Server): void {
+    onListeningHandle(server, (handle) => {
+      const { listen } = handle;
+      handle.listen = (backlog) => {
+        // libuv keeps a bind error for the next call.
+        const errno = handle.getsockname?.({}) ?? 0;
+        if (errno !== 0) return errno;
+        this.#added.set(server, () => {
+          handle.listen = listen;
+          return handle.listen(backlog);
+        });
+        server.once('close', () => this.#added.delete(server));
+        return 0;
+      };
+    });
   }
 
   /** Takes a claim back that never came to listening. */
@@ -65,6 +96,11 @@ export class Inheritance {
     return this.#entries.filter((entry) => entry.backlog === undefined).map((entry) => label(entry.bound));
   }
 
+  /** Whether a server has asked for an address and does not listen yet: its name is being looked up. */
+  get pending(): boolean {
+    return this.#entries.some((entry) => entry.claimed && entry.backlog === undefined);
+  }
+
   /** The address under which the old program knew the socket that this server claimed. */
   askedFor(server: Server): Asked | undefined {
     return this.#entries.find((entry) => entry.claimed === server)?.asked;
@@ -83,6 +119,10 @@ export class Inheritance {
       }
       const errno = handle.listen(backlog);
       if (errno !== 0) failed.push({ server: claimed, errno });
+    }
+    for (const [server, listen] of this.#added) {
+      const errno = listen();
+      if (errno !== 0) failed.push({ server, errno });
     }
     return failed;
   }

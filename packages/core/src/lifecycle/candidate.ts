@@ -61,7 +61,10 @@ export class Candidate {
 
   /** Lets a server that is about to listen use its inherited socket, if there is one. */
   claim(server: Server, asked: Asked): boolean {
-    return !this.#over && this.#inheritance.claim(server, asked);
+    if (this.#over) return false;
+    if (this.#inheritance.claim(server, asked)) return true;
+    if ('port' in asked) this.#inheritance.holdBack(server);
+    return false;
   }
 
   /** A server listens or has closed: tells the old process and looks whether this one is ready. */
@@ -73,7 +76,7 @@ export class Candidate {
       waiting: this.#inheritance.unclaimed(),
     });
     // Behind the gate nothing else keeps this process alive.
-    this.predecessor.hold(this.#inheritance.claimed().length > 0);
+    this.predecessor.hold(this.#context.servers().length > 0);
     this.#maybeReady();
   }
 
@@ -92,6 +95,7 @@ export class Candidate {
   }
 
   #isComplete(): boolean {
+    if (this.#inheritance.pending) return false;
     if (this.#complete) return true;
     if (this.#context.settings().ready === 'manual') return false;
     return this.#context.servers().length > 0 && this.#inheritance.unclaimed().length === 0;

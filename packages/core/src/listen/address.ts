@@ -32,7 +32,11 @@ export function parseAddress(address: Address): ListenTarget {
   if (socketPath !== undefined) {
     if (typeof socketPath !== 'string' || socketPath === '') throw invalidAddress(address);
     if (port !== undefined) throw invalidAddress(address, 'it has both a port and a path');
-  } else checkedPort(port, address);
+    // Node would take the port: it looks only whether there is one.
+    const { port: _none, ...rest } = address;
+    return rest;
+  }
+  checkedPort(port, address);
   return address;
 }
 
@@ -44,7 +48,7 @@ function parseText(text: string): ListenTarget {
   }
   if (text.startsWith('/') || text.startsWith('./')) return { path: text };
   if (/^\d+$/.test(text)) return { port: checkedPort(Number(text), text) };
-  const match = /^(?:\[(?<v6>[^\]]+)\]|(?<host>[^:/\s]*)):(?<port>\d+)$/.exec(text)?.groups;
+  const match = /^(?:\[(?<v6>[^\]]+)\]|(?<host>[^:/\s[\]]*)):(?<port>\d+)$/.exec(text)?.groups;
   if (!match) throw invalidAddress(text);
   if (match.v6 !== undefined && !isIPv6(match.v6))
     throw invalidAddress(text, `${show(match.v6)} is no IPv6 address`);
@@ -91,7 +95,9 @@ function withHost(port: number, host: unknown): Asked {
 /** One spelling for each IP address: `::0` and `::` are the same host. */
 function canonicalHost(host: string): string {
   if (!isIPv6(host)) return host.toLowerCase();
-  return new SocketAddress({ address: host, family: 'ipv6' }).address;
+  const [address = host, zone] = host.split('%', 2);
+  const canonical = new SocketAddress({ address, family: 'ipv6' }).address;
+  return zone === undefined ? canonical : `${canonical}%${zone}`;
 }
 
 /** Where a listening server is bound, or undefined where the kernel does not say. */
