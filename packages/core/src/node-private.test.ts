@@ -53,6 +53,8 @@ describe('every private name does what endless relies on, on', () => {
         },
         setListeningHandle: { empty: true, backlog: 7, port: true, errno: 0, accepted: 1 },
         onListeningHandle: { bound: { errno: 0, port: true }, taken: true, code: 'EADDRINUSE' },
+        limitHead: { long: '431' },
+        checkTimeoutsEvery: { late: '408' },
         rawHandle: { answers: [true, true] },
         // The first response, the one behind it, and none.
         currentResponse: { current: [0, 1, -1] },

@@ -3,7 +3,7 @@
  * every Node version that is supported; nothing outside this file reads a name that Node does not document.
  */
 import type { ChildProcess } from 'node:child_process';
-import type { ServerResponse } from 'node:http';
+import type { Server as HttpServer, ServerResponse } from 'node:http';
 import { type Server, Socket } from 'node:net';
 
 /** The C++ side of a socket (`TCP` or `Pipe`). */
@@ -84,6 +84,16 @@ export function isCurrent(socket: Socket, response: ServerResponse): boolean {
 /** Whether Node's HTTP/1 parser reads this connection; it lets go of one that was upgraded. */
 export function speaksHttp(socket: Socket): boolean {
   return Boolean((socket as unknown as { parser?: unknown }).parser);
+}
+
+/** Limits the request head of a server that exists already: Node documents the limit as an option of its making only. */
+export function limitHead(server: HttpServer, bytes: number): void {
+  (server as unknown as { maxHeaderSize: number }).maxHeaderSize = bytes;
+}
+
+/** How often a server that does not listen yet will look for late requests; likewise an option of its making. */
+export function checkTimeoutsEvery(server: HttpServer, ms: number): void {
+  (server as unknown as { connectionsCheckingInterval: number }).connectionsCheckingInterval = ms;
 }
 
 /** One end of a parent's and child's IPC channel, taken out of Node's hands. */

@@ -1,5 +1,6 @@
 import type { Server as HttpServer, IncomingMessage, ServerResponse } from 'node:http';
 import type { Server } from 'node:net';
+import { checkTimeoutsEvery, limitHead } from '../node-private.js';
 import type { World } from '../world.js';
 
 /** The limits of one server; what is absent stays as Node has it. */
@@ -19,19 +20,22 @@ export function limit(
   world: World,
 ): void {
   if (!('requestTimeout' in server)) return;
-  const http = server as HttpServer & { connectionsCheckingInterval?: number; maxHeaderSize?: number };
-  if (maxHeaderBytes !== undefined) http.maxHeaderSize = maxHeaderBytes;
+  const http = server as HttpServer;
+  if (maxHeaderBytes !== undefined) limitHead(http, maxHeaderBytes);
   if (readTimeout !== undefined) {
     http.requestTimeout = readTimeout;
     http.headersTimeout = Math.min(http.headersTimeout || readTimeout, readTimeout);
-    // Read when the server begins to listen.
-    http.connectionsCheckingInterval = CHECK_EVERY;
+    checkTimeoutsEvery(http, CHECK_EVERY);
   }
-  if (writeTimeout !== undefined) limitWriting(http, writeTimeout, world);
+  if (writeTimeout !== undefined && !limited.has(http)) limitWriting(http, writeTimeout, world);
 }
+
+/** A server may listen again, and shall not be limited twice. */
+const limited = new WeakSet<HttpServer>();
 
 /** As in Go: the clock runs from the end of the request head, and what is late is cut, since half a response cannot be taken back. */
 function limitWriting(server: HttpServer, writeTimeout: number, world: World): void {
+  limited.add(server);
   server.prependListener('request', (_request: IncomingMessage, response: ServerResponse) => {
     const cancel = world.after(writeTimeout, () => response.destroy());
     response.once('close', cancel);
