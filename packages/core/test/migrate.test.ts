@@ -1,4 +1,5 @@
 import { connect, type Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { nodeBinaries, startLoad } from '@endless/testkit';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { getJson, hup, newestPid, serve, until } from './program.js';
@@ -46,6 +47,30 @@ describe('a restart closes no plaintext connection', () => {
   });
 });
 
+describe('a successor that dies while connections move', () => {
+  for (const after of [0, 2, 5, 10, 20])
+    test(`${after} ms after it took over: no connection hangs, and none has two owners`, async () => {
+      const { program, port } = await serve('app.mjs', { idleGrace: 2_000 });
+      const sockets = await Promise.all(Array.from({ length: 300 }, () => open(port)));
+      const closed = new Set<Socket>();
+      for (const socket of sockets) socket.once('close', () => closed.add(socket));
+      const successor = await hup(program);
+      await sleep(after);
+      program.signal('SIGKILL', successor);
+      await until(() => !program.pids().includes(successor));
+      // What the successor held is closed; what it did not hold is answered by the old process, and told to close
+      // as soon as that has noticed.
+      const answers = await Promise.all(sockets.map((socket) => ask(socket).catch(() => 'closed')));
+      for (const [at, answer] of answers.entries())
+        if (answer === 'closed') expect(closed).toContain(sockets[at]);
+        else expect(answer).toMatch(/x-generation: 0/i);
+      await program.waitFor('The successor takes no more connections');
+      const kept = sockets.filter((_socket, at) => /connection: keep-alive/i.test(answers[at] as string));
+      for (const answer of await Promise.all(kept.map(ask))) expect(answer).toMatch(/connection: close/i);
+      expect((await program.exited).code).toBe(0);
+    });
+});
+
 /** A connection that is open and silent. */
 function open(port: number): Promise<Socket> {
   return new Promise((resolve, reject) => {
@@ -57,6 +82,7 @@ function open(port: number): Promise<Socket> {
 /** One request on an open connection. */
 function ask(socket: Socket): Promise<string> {
   return new Promise((resolve, reject) => {
+    if (socket.destroyed) reject(new Error('the connection was closed'));
     socket.once('data', (bytes) => resolve(bytes.toString()));
     socket.once('close', () => reject(new Error('the connection was closed')));
     socket.write('GET / HTTP/1.1\r\nHost: localhost\r\n\r\n');
