@@ -64,8 +64,8 @@ describe('a successor that dies while connections move', () => {
       for (const [at, answer] of answers.entries())
         if (answer === 'closed') expect(closed).toContain(sockets[at]);
         else expect(answer).toMatch(/x-generation: 0/i);
-      await program.waitFor('The successor takes no more connections');
       const kept = sockets.filter((_socket, at) => /connection: keep-alive/i.test(answers[at] as string));
+      if (kept.length > 0) await program.waitFor('The successor takes no more connections');
       for (const answer of await Promise.all(kept.map(ask))) expect(answer).toMatch(/connection: close/i);
       expect((await program.exited).code).toBe(0);
     });
