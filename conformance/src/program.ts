@@ -62,9 +62,11 @@ export async function hup(program: Program, pid: number = newestPid(program)): P
   return Number(successor);
 }
 
-/** The pid of the process that said last that it listens. */
+/** The pid of the newest process: a candidate may say that it listens long before it has taken over, or a moment after. */
 export function newestPid(program: Program): number {
-  return Number([...program.stdout.matchAll(/listening (\d+)/g)].at(-1)?.[1]);
+  const [, successor] =
+    [...program.stderr.matchAll(/pid (\d+), generation \d+, has taken over/g)].at(-1) ?? [];
+  return successor === undefined ? program.pid : Number(successor);
 }
 
 /** Asks for `target` on a fresh connection and resolves with the JSON it gets. */

@@ -1,5 +1,5 @@
 import type { RequestListener } from 'node:http';
-import type { Server } from 'node:net';
+import type { AddressInfo, Server } from 'node:net';
 import {
   type Address,
   endless as core,
@@ -18,19 +18,28 @@ import {
   readiness,
   rejectsLate,
 } from '@endless/core/adapter';
-import type { FastifyInstance, FastifyPluginCallback, FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyListenOptions, FastifyPluginCallback } from 'fastify';
 import fastifyPlugin from 'fastify-plugin';
+
+/** A Fastify app, whatever its server, its logger and its types are. */
+interface App {
+  readonly server: Server;
+  addresses(): (string | AddressInfo)[];
+  listen(options: FastifyListenOptions): Promise<string>;
+}
+
+interface Reply {
+  code(status: number): Reply;
+  header(name: string, value: string): Reply;
+  send(body: unknown): unknown;
+}
 
 /** The one lifecycle of this process. */
 export interface EndlessFastify extends Omit<Endless, 'readiness' | 'listen'> {
   /** As in core, and takes the Fastify app itself. */
-  listen(
-    app: FastifyInstance | RequestListener | Server,
-    address: Address,
-    options?: ListenOptions,
-  ): Promise<Server>;
+  listen(app: App | RequestListener | Server, address: Address, options?: ListenOptions): Promise<Server>;
   /** A route for readiness checks: `app.get('/ready', endless.readiness)`. */
-  readiness(request: FastifyRequest, reply: FastifyReply): void;
+  readiness(request: unknown, reply: Reply): void;
 }
 
 declare module 'fastify' {
@@ -42,13 +51,13 @@ declare module 'fastify' {
 
 /** The one lifecycle of this process. */
 export const endless: EndlessFastify = extend({
-  async listen(app: FastifyInstance | RequestListener | Server, address: Address, options?: ListenOptions) {
+  async listen(app: App | RequestListener | Server, address: Address, options?: ListenOptions) {
     if (!('addresses' in app)) return core.listen(app, address, options);
     // Without a host Fastify would take localhost, and every other `endless.listen` all interfaces.
     await app.listen({ host: '::', ...expect(app.server, address, options) });
     return app.server;
   },
-  readiness(_request: FastifyRequest, reply: FastifyReply) {
+  readiness(_request: unknown, reply: Reply) {
     const { status, body } = readiness();
     reply.code(status).header('cache-control', 'no-store').send(body);
   },
@@ -60,7 +69,12 @@ const tied = new WeakSet<Server>();
 const plugin: FastifyPluginCallback<Settings> = (app, options, done) => {
   // Fastify's own register options are not settings.
   const { prefix, logLevel, logSerializers, ...settings } = options as Settings & Record<string, unknown>;
-  install(settings);
+  try {
+    install(settings);
+  } catch (error) {
+    done(error as Error);
+    return;
+  }
   if (!app.hasDecorator('endless')) app.decorate('endless', endless);
   app.addHook('onRequest', (request, reply, next) => {
     adopt(request.raw);

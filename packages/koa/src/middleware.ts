@@ -18,7 +18,11 @@ export interface EndlessKoa extends Omit<Endless, 'readiness' | 'listen'> {
    */
   (settings?: Settings): Koa.Middleware;
   /** As in core, and takes the Koa app itself. */
-  listen(app: Koa | RequestListener | Server, address: Address, options?: ListenOptions): Promise<Server>;
+  listen(
+    app: { callback(): RequestListener } | RequestListener | Server,
+    address: Address,
+    options?: ListenOptions,
+  ): Promise<Server>;
   /** A middleware for readiness checks: `router.get('/ready', endless.readiness)`. */
   readiness: Koa.Middleware;
 }
@@ -37,7 +41,11 @@ export const endless: EndlessKoa = extend(
       };
     },
     {
-      listen(app: Koa | RequestListener | Server, address: Address, options?: ListenOptions) {
+      listen(
+        app: { callback(): RequestListener } | RequestListener | Server,
+        address: Address,
+        options?: ListenOptions,
+      ) {
         return core.listen('callback' in app ? app.callback() : app, address, options);
       },
       readiness(ctx: Koa.Context) {

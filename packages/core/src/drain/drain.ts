@@ -33,7 +33,7 @@ export function drainConnections(
   const undo: (() => void)[] = [];
   if (rejectsLate && tracked.hearsRequests) undo.push(rejectLate(tracked));
   if (tracked.http) undo.push(sayFarewell(tracked, world), endIdle(tracked, idleGrace, world));
-  if (tracked.http2) undo.push(endSessions(tracked, world));
+  if (tracked.http2) undo.push(endSessions(tracked, idleGrace, world));
   return () => {
     for (const fn of undo.reverse()) fn();
   };

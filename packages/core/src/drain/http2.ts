@@ -11,7 +11,7 @@ const PING_LIMIT = 1_000;
  * Ends the HTTP/2 sessions of a server in two steps (RFC 9113, 6.8): a GOAWAY that refuses nothing, one round trip for
  * the streams that crossed it, then one with the real last stream. Streams that are open finish.
  */
-export function endSessions(tracked: TrackedServer, world: World): () => void {
+export function endSessions(tracked: TrackedServer, idleGrace: number, world: World): () => void {
   const end = (session: ServerHttp2Session) => {
     if (session.closed || session.destroyed) return;
     let answered = false;
@@ -30,13 +30,24 @@ export function endSessions(tracked: TrackedServer, world: World): () => void {
       close();
     }
   };
+  // A client that hears GOAWAY before its first request sends none: a session that has carried nothing waits for one.
+  const begin = (session: ServerHttp2Session) => {
+    if (session.destroyed || session.state.lastProcStreamID) return end(session);
+    const go = () => {
+      cancel();
+      session.off('stream', go);
+      end(session);
+    };
+    const cancel = world.after(idleGrace, go);
+    session.on('stream', go);
+  };
   const { server } = tracked;
   const note = (stream: ServerHttp2Stream) => void tracked.arrivals.set(stream, world.now());
-  for (const session of tracked.sessions) end(session);
-  server.on('session', end);
+  for (const session of tracked.sessions) begin(session);
+  server.on('session', begin);
   server.on('stream', note);
   return () => {
-    server.off('session', end);
+    server.off('session', begin);
     server.off('stream', note);
   };
 }

@@ -153,7 +153,8 @@ interface Entry extends HandedSocket {
 function opened({ fd, bound }: HandedSocket): RawHandle | string {
   try {
     if (!Number.isInteger(fd) || fd < 3) return `descriptor ${fd} is not one of ours`;
-    if (!fstatSync(fd).isSocket()) return `descriptor ${fd} is not a socket`;
+    // With bigint: what Node keeps of a plain stat of a socket makes its module loader leave the next symbolic link unresolved.
+    if (!fstatSync(fd, { bigint: true }).isSocket()) return `descriptor ${fd} is not a socket`;
     const handle = rawHandle(fd);
     if ('path' in bound) return handle;
     const actual: { address?: string; port?: number } = {};

@@ -63,7 +63,8 @@ export class Candidate {
   claim(server: Server, asked: Asked): boolean {
     if (this.#over) return false;
     if (this.#inheritance.claim(server, asked)) return true;
-    if ('port' in asked) this.#inheritance.holdBack(server);
+    // Whoever asks for any port is going to tell its number to somebody, often to itself while it starts.
+    if ('port' in asked && asked.port !== 0) this.#inheritance.holdBack(server);
     return false;
   }
 

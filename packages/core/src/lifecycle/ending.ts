@@ -142,7 +142,7 @@ export class Ending {
       rejectsLate: settings.lateRequests === 'reject' && !this.#context.adapted(),
     });
     if (closers.length > 0) await this.#deadline.bound(this.#quiet());
-    for (const close of closers) await this.#deadline.bound(this.#attempt(close));
+    for (const close of [...closers]) await this.#deadline.bound(this.#attempt(close));
     await this.#deadline.bound(this.#drained());
     for (const fn of undo) fn();
     const drainedAt = world.now();

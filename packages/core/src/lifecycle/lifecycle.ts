@@ -91,6 +91,8 @@ export class Lifecycle {
   #logger: Logger;
   #pidFile: string | undefined;
   #resolveDone: () => void = () => {};
+  /** The servers whose listen was seen from its beginning. */
+  readonly #seen = new WeakSet<Server>();
   readonly #asked = new WeakMap<Server, Asked>();
   readonly #given = new WeakMap<Server, { address: unknown; options: ListenOptions }>();
   readonly #begun = new WeakSet<Server>();
@@ -187,10 +189,6 @@ export class Lifecycle {
     if (!isMainThread || !server.listening) return;
     if (!this.servers.get(server)) {
       this.install();
-      if (!this.#retired)
-        this.#logger.warn(
-          'endless came after the server: connections opened before its first request are not looked after, and a successor cannot inherit its address. Call endless() before listen().',
-        );
       this.#listening(server);
     }
     this.servers.adopt(server, socket);
@@ -222,6 +220,7 @@ export class Lifecycle {
 
   #beforeListen(server: Server, options: Record<string, unknown>): void {
     if (privateServers.has(server)) return;
+    this.#seen.add(server);
     const own = this.#given.get(server)?.options;
     limit(
       server,
@@ -241,6 +240,10 @@ export class Lifecycle {
 
   #listening(server: Server): void {
     if (privateServers.has(server)) return;
+    if (!this.#seen.has(server) && !this.#retired)
+      this.#logger.warn(
+        'endless came after the server: connections opened before its first request are not looked after, and a successor cannot inherit its address. Call endless() before listen().',
+      );
     this.servers.add(server, this.#asked.get(server));
     server.once('close', () => this.#closed(server));
     if (this.#candidate?.waiting) {
@@ -266,7 +269,7 @@ export class Lifecycle {
     this.#state = 'init';
     this.#stopListeningToSignals();
     // A server that never had a connection may have been a port check, and the real one is still to come.
-    if (this.#watchForGood || !(used || this.#given.has(server))) return;
+    if (this.#watchForGood || this.adapted || !(used || this.#given.has(server))) return;
     this.#stopWatching?.();
     this.#stopWatching = undefined;
     this.#retired = true;

@@ -47,7 +47,10 @@ export function ownPath(handle: RawHandle, socketPath: string): void {
   handle.fchmod = (mode) => {
     const readable = mode & 1 ? 0o444 : 0;
     const writable = mode & 2 ? 0o222 : 0;
-    chmodSync(socketPath, (statSync(socketPath).mode & 0o777) | readable | writable);
+    chmodSync(
+      socketPath,
+      (Number(statSync(socketPath, { bigint: true }).mode) & 0o777) | readable | writable,
+    );
     return 0;
   };
 }
@@ -60,7 +63,7 @@ export function leavePath(server: Server): void {
 
 function removePath(socketPath: string): void {
   try {
-    if (statSync(socketPath).isSocket()) unlinkSync(socketPath);
+    if (statSync(socketPath, { bigint: true }).isSocket()) unlinkSync(socketPath);
   } catch {
     // It is gone already.
   }
