@@ -58,8 +58,7 @@ export async function hup(program: Program, pid: number = newestPid(program)): P
 
 /** The pid of the newest process: a candidate may say that it listens long before it has taken over, or a moment after. */
 export function newestPid(program: Program): number {
-  const [, successor] =
-    [...program.stderr.matchAll(/pid (\d+), generation \d+, has taken over/g)].at(-1) ?? [];
+  const [, successor] = [...program.stdout.matchAll(/event handover \d+ .*?"pid":(\d+)/g)].at(-1) ?? [];
   return successor === undefined ? program.pid : Number(successor);
 }
 
