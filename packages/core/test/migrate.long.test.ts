@@ -1,6 +1,7 @@
-import { connect, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import { nodeBinaries, startLoad } from '@endless/testkit';
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
+import { ask, open } from './connection.js';
 import { getJson, hup, serve, until } from './program.js';
 
 interface Stats {
@@ -37,20 +38,3 @@ test('a connection opened at generation 0 answers at generation 100, under load'
   expect(report.opened).toBe(10);
   expect(await ask(idle)).toMatch(/x-generation: 100/i);
 });
-
-/** A connection that is open and silent. */
-function open(port: number): Promise<Socket> {
-  return new Promise((resolve, reject) => {
-    const socket = connect(port, '127.0.0.1', () => resolve(socket)).once('error', reject);
-    onTestFinished(() => void socket.destroy());
-  });
-}
-
-/** One request on an open connection. */
-function ask(socket: Socket): Promise<string> {
-  return new Promise((resolve, reject) => {
-    socket.once('data', (bytes) => resolve(bytes.toString()));
-    socket.once('close', () => reject(new Error('the connection was closed')));
-    socket.write('GET / HTTP/1.1\r\nHost: localhost\r\n\r\n');
-  });
-}

@@ -1,7 +1,8 @@
-import { connect, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { nodeBinaries, startLoad } from '@endless/testkit';
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
+import { ask, open } from './connection.js';
 import { getJson, hup, newestPid, serve, until } from './program.js';
 
 interface Stats {
@@ -70,21 +71,3 @@ describe('a successor that dies while connections move', () => {
       expect((await program.exited).code).toBe(0);
     });
 });
-
-/** A connection that is open and silent. */
-function open(port: number): Promise<Socket> {
-  return new Promise((resolve, reject) => {
-    const socket = connect(port, '127.0.0.1', () => resolve(socket)).once('error', reject);
-    onTestFinished(() => void socket.destroy());
-  });
-}
-
-/** One request on an open connection. */
-function ask(socket: Socket): Promise<string> {
-  return new Promise((resolve, reject) => {
-    if (socket.destroyed) reject(new Error('the connection was closed'));
-    socket.once('data', (bytes) => resolve(bytes.toString()));
-    socket.once('close', () => reject(new Error('the connection was closed')));
-    socket.write('GET / HTTP/1.1\r\nHost: localhost\r\n\r\n');
-  });
-}

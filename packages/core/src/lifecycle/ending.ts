@@ -145,13 +145,12 @@ export class Ending {
     for (const close of [...closers]) await this.#deadline.bound(this.#attempt(close));
     await this.#deadline.bound(this.#drained());
     for (const fn of undo) fn();
-    const drainedAt = world.now();
+    events.emit('drained', { durationMs: world.now() - this.#began }, logger);
     // Once the hammer has fallen nothing is awaited for long, but nothing is left out either.
     const post = hooks.run('post', this.#trigger, logger);
     await Promise.race([post, this.#deadline.passed.then(() => this.#pause(AFTER_HAMMER))]);
     this.#deadline.cancel();
     const { requests } = this.#forced;
-    events.emit('drained', { durationMs: drainedAt - this.#began }, logger);
     logger.info('Serve() returning...');
     return {
       forced: { requests: requests.length, connections: connectionsIn(this.#forced) },

@@ -1,5 +1,6 @@
 import cluster from 'node:cluster';
 import type { Server, Socket } from 'node:net';
+import { constants } from 'node:os';
 import path from 'node:path';
 import { isMainThread } from 'node:worker_threads';
 import { drainConnections, stopAccepting } from '../drain/drain.js';
@@ -44,8 +45,8 @@ const ONE_KEYPRESS = 1_000;
 const LEAVE_TIME = 1_000;
 /** Time that older generations have to be gone once the hammer has fallen on all. */
 const CHAIN_TIME = 200;
-/** Exit status of a process that a SIGTERM ended: 128 + 15. */
-const TERMINATED_STATUS = 143;
+/** Time that a hook before the hammer has. */
+const HAMMER_HOOK_TIME = 1_000;
 
 /** The one lifecycle of a process: the only place that changes its state. */
 export class Lifecycle {
@@ -377,7 +378,10 @@ export class Lifecycle {
       case 'shutdown':
         return this.#shutdownBySignal(signal);
       default: {
-        await this.hooks.run('pre', signal, this.#logger);
+        const pre = this.hooks.run('pre', signal, this.#logger);
+        // The hammer is there for what never ends: a hook of its own must not hold it up for ever.
+        const enough = new Promise<void>((resolve) => this.world.after(HAMMER_HOOK_TIME, resolve));
+        await (action === 'hammer' ? Promise.race([pre, enough]) : pre);
         this.#logger.info(`Received ${signal}.`);
         if (action === 'hammer') this.hammer();
         await this.hooks.run('post', signal, this.#logger);
@@ -388,7 +392,8 @@ export class Lifecycle {
   #onSignalAsCandidate(signal: HookableSignal, action: string | false): void {
     if (action === 'shutdown') {
       this.#logger.info(`Received ${signal}. while starting: leaving.`);
-      this.world.exit(TERMINATED_STATUS);
+      // As a shell would report it.
+      this.world.exit(128 + constants.signals[signal]);
     } else this.#logger.info(`Received ${signal}. while starting: ignored.`);
   }
 

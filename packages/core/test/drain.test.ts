@@ -1,0 +1,144 @@
+import { connect } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { connect as connectTls, type TLSSocket } from 'node:tls';
+import { get } from '@endless/testkit';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { ask, open } from './connection.js';
+import { hup, serve } from './program.js';
+
+describe('TLS sessions', () => {
+  for (const maxVersion of ['TLSv1.2', 'TLSv1.3'] as const)
+    for (const tlsTickets of [true, false])
+      test(`with ${maxVersion} ${tlsTickets ? 'are resumed' : 'are not resumed'} after a restart with tlsTickets: ${tlsTickets}`, async () => {
+        const { program, port } = await serve('drain.mjs', { tlsTickets }, { env: { TLS: '1' } });
+        const sessions = await Promise.all(Array.from({ length: 10 }, () => sessionOf(port, maxVersion)));
+        await hup(program);
+        const reused = await Promise.all(sessions.map((session) => resumes(port, maxVersion, session)));
+        expect(reused).toEqual(Array(10).fill(tlsTickets));
+      });
+
+  test('idle connections are told to close with their next answer, and lose nothing', async () => {
+    const { program, port } = await serve('drain.mjs', {}, { env: { TLS: '1' } });
+    const socket = await secure(port, 'TLSv1.3');
+    expect(await exchange(socket)).toMatch(/connection: keep-alive/i);
+    await hup(program);
+    expect(await exchange(socket)).toMatch(/x-generation: 0[\s\S]*connection: close/i);
+  });
+});
+
+describe('while it drains', () => {
+  test('an upload that nobody reads gets its whole answer, and not a reset, 50 times of 50', async () => {
+    const { program, port } = await serve('drain.mjs');
+    const answers = Array.from({ length: 50 }, () => uploadUnread(port));
+    await sleep(150);
+    program.signal('SIGTERM');
+    for (const answer of await Promise.all(answers)) {
+      expect(answer).toMatch(/^HTTP\/1\.1 413 [\s\S]*connection: close/i);
+      expect(answer.length).toBeGreaterThan(2_000_000);
+    }
+  });
+
+  test('the ends of 200 idle connections that cannot move are spread over the second half of idleGrace', async () => {
+    const idleGrace = 4_000;
+    const { program, port } = await serve('drain.mjs', { idleGrace, migrate: false });
+    const sockets = await Promise.all(Array.from({ length: 200 }, () => open(port)));
+    await Promise.all(sockets.map(ask));
+    const ends: number[] = [];
+    let began = 0;
+    for (const socket of sockets)
+      socket.once('close', () => ends.push((performance.now() - began) / idleGrace));
+    program.signal('SIGHUP');
+    await program.waitFor('Listener closed.');
+    began = performance.now();
+    await program.waitForPids(1);
+    expect(ends).toHaveLength(200);
+    expect(Math.min(...ends)).toBeGreaterThan(0.48);
+    expect(Math.max(...ends)).toBeLessThan(1.1);
+    expect(Math.max(...ends) - Math.min(...ends)).toBeGreaterThan(0.5 * 0.8);
+    for (let tenth = 0; tenth < 10; tenth += 1) {
+      const from = 0.5 + tenth * 0.05;
+      expect(ends.filter((end) => end >= from && end < from + 0.05).length).toBeLessThanOrEqual(50);
+    }
+  });
+
+  test('an event stream ends at an event boundary through endless.signal', async () => {
+    const { program, port } = await serve('drain.mjs');
+    const stream = get({ port, path: '/events', timeout: 5_000 });
+    await sleep(100);
+    await hup(program);
+    expect((await stream).body).toMatch(/^(data: tick\n\n)+data: bye\n\n$/);
+    await program.waitForPids(1);
+  });
+});
+
+test('25 clients in the accept queue of a blocked process are all answered over a restart', async () => {
+  const { program, port } = await serve('drain.mjs');
+  await get({ port, path: '/block?ms=1500' });
+  const clients = Array.from({ length: 25 }, () => get({ port, timeout: 5_000 }));
+  await sleep(100);
+  await hup(program);
+  const answers = await Promise.all(clients);
+  expect(answers.map(({ status }) => status)).toEqual(Array(25).fill(200));
+});
+
+/** A TLS connection that is established. */
+function secure(port: number, maxVersion: 'TLSv1.2' | 'TLSv1.3', session?: Buffer): Promise<TLSSocket> {
+  return new Promise((resolve, reject) => {
+    const options = { port, host: '127.0.0.1', rejectUnauthorized: false, maxVersion };
+    const socket = connectTls(session ? { ...options, session } : options, () => resolve(socket));
+    socket.once('error', reject);
+    onTestFinished(() => void socket.destroy());
+  });
+}
+
+/** One request on a TLS connection, and what came back for it. */
+function exchange(socket: TLSSocket): Promise<string> {
+  return new Promise((resolve, reject) => {
+    socket.once('data', (bytes) => resolve(bytes.toString()));
+    socket.once('close', () => reject(new Error('the connection was closed')));
+    socket.write('GET / HTTP/1.1\r\nHost: localhost\r\n\r\n');
+  });
+}
+
+/** The session of a connection, with which a later one may resume. */
+async function sessionOf(port: number, version: 'TLSv1.2' | 'TLSv1.3'): Promise<Buffer> {
+  const socket = await secure(port, version);
+  const session = new Promise<Buffer>((resolve) => socket.once('session', resolve));
+  // TLS 1.3 sends its tickets after the handshake.
+  await exchange(socket);
+  const ticket = version === 'TLSv1.2' ? (socket.getSession() as Buffer) : await session;
+  socket.destroy();
+  return ticket;
+}
+
+async function resumes(port: number, version: 'TLSv1.2' | 'TLSv1.3', session: Buffer): Promise<boolean> {
+  const socket = await secure(port, version, session);
+  const reused = socket.isSessionReused();
+  expect(await exchange(socket)).toMatch(/x-generation: 1/i);
+  socket.destroy();
+  return reused;
+}
+
+/** Sends more than anybody reads, and is slow to read the answer: most of it is in the server's kernel when that closes. */
+function uploadUnread(port: number): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const socket = connect(port, '127.0.0.1');
+    let text = '';
+    const chunk = Buffer.alloc(64 * 1024);
+    const timer = setInterval(() => socket.writable && socket.write(chunk), 5);
+    onTestFinished(() => void socket.destroy());
+    socket.write('POST /unread?ms=400 HTTP/1.1\r\nHost: x\r\nContent-Length: 100000000\r\n\r\n');
+    socket.pause();
+    setTimeout(() => socket.resume(), 800);
+    socket.on('data', (bytes) => {
+      text += bytes.toString('latin1');
+    });
+    socket.on('error', (error) => reject(new Error(`${error.message} after ${text.length} bytes`)));
+    socket.once('end', () => {
+      clearInterval(timer);
+      socket.end();
+      resolve(text);
+    });
+    socket.once('close', () => clearInterval(timer));
+  });
+}
