@@ -5,6 +5,14 @@ import type { Abilities } from './abilities.js';
 import { RawClient } from './client.js';
 import { getJson, hup, type Served, serve, until } from './program.js';
 
+/** What one run of the suite is about. */
+export interface RunOptions {
+  /** The Node.js binary. Default: the one that runs the tests. */
+  node?: string;
+  /** How often the program is restarted under load. Default 5. */
+  restarts?: number;
+}
+
 /** How the application is made to listen: by the framework's own call, or by `endless.listen`. */
 const LISTENS = ['own', 'endless'] as const;
 
@@ -20,23 +28,30 @@ interface Stats {
  * <generation>`, sets `x-generation` on every answer, and has these routes: `/` (the generation), `/slow?ms=`, `/throw`,
  * `/stream?ms=` (two chunks), `/hijack?ms=` (answers past the framework), `POST /upload` (the length), `/never`
  * (no answer), `/stats` (`endless.stats()`), `/ready` (`endless.readiness`), `/proxied` (sets `Connection: keep-alive`),
- * and an error handler of its own that sets `x-error-handler`. It runs on this Node.js, or on the given binary.
+ * and an error handler of its own that sets `x-error-handler`. It runs on this Node.js unless another is given.
  */
-export function conformance(name: string, file: string, abilities: Abilities = {}, node?: string): void {
+export function conformance(
+  name: string,
+  file: string,
+  abilities: Abilities = {},
+  { node, restarts = 5 }: RunOptions = {},
+): void {
   const start = (settings: object = {}, listen: string = 'own') =>
     serve(file, settings, { env: { LISTEN: listen }, ...(node && { node }) });
 
   describe(`${name}: a restart loses no request`, () => {
     for (const listen of LISTENS)
       for (const mode of ['keep-alive', 'new-connection'] as const)
-        test(`under strict ${mode} load, 20 times, with ${listen} listen`, { timeout: 90_000 }, async () => {
+        test(`under strict ${mode} load, ${restarts} times, with ${listen} listen`, {
+          timeout: 90_000,
+        }, async () => {
           const { program, port } = await start({ idleGrace: 500 }, listen);
           const load = startLoad({ port, connections: 20, mode });
-          for (let restart = 0; restart < 20; restart += 1) await hup(program);
-          await until(() => load.answers.has('20'));
+          for (let restart = 0; restart < restarts; restart += 1) await hup(program);
+          await until(() => load.answers.has(String(restarts)));
           const report = await load.stop();
           expect(report.lost).toEqual([]);
-          expect(report.answers.size).toBe(21);
+          expect(report.answers.size).toBe(restarts + 1);
         });
 
     test('slow, streamed and uploaded requests finish on the process that began them', async () => {
@@ -211,8 +226,8 @@ async function ready(port: number): Promise<{ status: number; body: unknown }> {
   return { status, body: JSON.parse(body) };
 }
 
-/** Runs the suite on every other Node.js version that is installed beside this one. */
+/** Runs the suite with 20 restarts under load on every supported Node.js version that is installed. */
 export function conformanceOnEveryNode(name: string, file: string, abilities: Abilities = {}): void {
-  const others = nodeBinaries().filter(({ major }) => major !== Number(process.versions.node.split('.')[0]));
-  for (const { version, path } of others) conformance(`${name} on Node ${version}`, file, abilities, path);
+  for (const { version, path: node } of nodeBinaries())
+    conformance(`${name} on Node ${version}`, file, abilities, { node, restarts: 20 });
 }
