@@ -4,8 +4,8 @@ import path from 'node:path';
 import { promisify } from 'node:util';
 import { expect, onTestFinished, test } from 'vitest';
 import { hup, serve, until } from '../conformance/dist/index.js';
-import { freePort, startLoad } from '../testkit/dist/index.js';
-import { startTlsLoad } from './tls-load.js';
+import { freePort, type Load, startLoad } from '../testkit/dist/index.js';
+import { startTlsLoad, type TlsLoad } from './tls-load.js';
 
 const HERE = import.meta.dirname;
 const TOP = path.dirname(HERE);
@@ -71,7 +71,7 @@ for (const { name, command, cwd, args } of examples)
           plain && tls ? new RegExp(`serving on .*:${second}, generation 0`) : /serving on .*, generation 0/,
       },
     );
-    const loads = [];
+    const loads: (Load | TlsLoad)[] = [];
     if (plain)
       loads.push(
         startLoad({
