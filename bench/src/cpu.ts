@@ -4,9 +4,9 @@ import type { Contender } from './server-process.js';
 import { table } from './table.js';
 
 /** CPU time per request and throughput of a server with endless over those of the same server without. */
-export async function cpu({ quick }: Options): Promise<boolean> {
+export async function cpu({ quick, only }: Options): Promise<boolean> {
   const results: Result[] = [];
-  for (const trial of TRIALS) {
+  for (const trial of TRIALS.filter(({ name }) => name.startsWith(only))) {
     const comparison = await compare(trial.contenders, quick ? QUICK : FULL);
     results.push({ ...comparison, ...trial, holds: trial.limit.holds(comparison) });
     console.error(`${trial.name}: ${comparison.pairs} pairs`);
@@ -45,6 +45,10 @@ const HTTP_REGISTER: Contender = {
 const HTTP_LISTEN: Contender = { file: 'http-listen.js' };
 const EXPRESS: Contender = { file: 'express-bare.js' };
 const EXPRESS_ENDLESS: Contender = { file: 'express-endless.js' };
+const KOA: Contender = { file: 'koa-bare.js' };
+const KOA_ENDLESS: Contender = { file: 'koa-endless.js' };
+const FASTIFY: Contender = { file: 'fastify-bare.js' };
+const FASTIFY_ENDLESS: Contender = { file: 'fastify-endless.js' };
 
 const TRIALS: Trial[] = [
   { name: 'http: bare, bare', contenders: [HTTP, HTTP], limit: SAME },
@@ -54,6 +58,12 @@ const TRIALS: Trial[] = [
   {
     name: 'Express: bare, app.use(endless())',
     contenders: [EXPRESS, EXPRESS_ENDLESS],
+    limit: NOTHING_TO_PAY,
+  },
+  { name: 'Koa: bare, app.use(endless())', contenders: [KOA, KOA_ENDLESS], limit: NOTHING_TO_PAY },
+  {
+    name: 'Fastify: bare, register(endlessPlugin)',
+    contenders: [FASTIFY, FASTIFY_ENDLESS],
     limit: NOTHING_TO_PAY,
   },
 ];

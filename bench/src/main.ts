@@ -12,6 +12,7 @@ const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     quick: { type: 'boolean', default: false },
+    only: { type: 'string', default: '' },
     assert: { type: 'boolean', default: false },
   },
 });
@@ -27,7 +28,7 @@ if (unknown.length > 0) {
 let allHold = true;
 for (const name of names) {
   console.log(`\n${name}`);
-  const holds = await BENCHMARKS[name]?.({ quick: values.quick });
+  const holds = await BENCHMARKS[name]?.({ quick: values.quick, only: values.only });
   if (!holds) allHold = false;
 }
 if (values.assert && !allHold) process.exitCode = 1;

@@ -1,7 +1,6 @@
 import cluster from 'node:cluster';
 import type { Server, Socket } from 'node:net';
 import { constants } from 'node:os';
-import path from 'node:path';
 import { isMainThread } from 'node:worker_threads';
 import { drainConnections, stopAccepting } from '../drain/drain.js';
 import { Holds, type Release } from '../drain/holds.js';
@@ -21,10 +20,11 @@ import { Receiver } from '../migrate/receiver.js';
 import type { RawHandle } from '../node-private.js';
 import { privateServers } from '../readiness/health.js';
 import { DEFAULTS, mergeSettings, type ResolvedSettings, type Settings } from '../settings.js';
-import { HOOKABLE_SIGNALS, type HookableSignal } from '../signals/signals.js';
+import { SignalHandlers } from '../signals/handlers.js';
+import type { HookableSignal } from '../signals/signals.js';
 import { hasTerminal } from '../signals/terminal.js';
 import { containerEndsWith } from '../supervisor/container.js';
-import { removePidFile, writePidFile } from '../supervisor/pid-file.js';
+import { PidFile } from '../supervisor/pid-file.js';
 import type { World } from '../world.js';
 import { Candidate } from './candidate.js';
 import { Ending, type ShutdownResult } from './ending.js';
@@ -76,7 +76,6 @@ export class Lifecycle {
   #stopWatching: (() => void) | undefined;
   /** Whether the watching ended because the application closed its last server: one that comes now is no oversight. */
   #retired = false;
-  #listeningTo: Map<HookableSignal, () => void> | undefined;
   #candidate: Candidate | undefined;
   #predecessor: Predecessor | undefined;
   #successor: Successor | undefined;
@@ -90,7 +89,8 @@ export class Lifecycle {
   #hadTerminal = false;
   #endsContainer: string | undefined;
   #logger: Logger;
-  #pidFile: string | undefined;
+  readonly #signals: SignalHandlers;
+  readonly #pidFile: PidFile;
   #resolveDone: () => void = () => {};
   /** The servers whose listen was seen from its beginning. */
   readonly #seen = new WeakSet<Server>();
@@ -102,6 +102,8 @@ export class Lifecycle {
     this.world = world;
     this.version = version;
     this.#logger = guarded(textLogger(world));
+    this.#signals = new SignalHandlers(world, (signal) => void this.#onSignal(signal));
+    this.#pidFile = new PidFile(world);
     this.done = new Promise((resolve) => {
       this.#resolveDone = resolve;
     });
@@ -200,7 +202,7 @@ export class Lifecycle {
     this.install();
     if (this.#candidate?.waiting) this.#candidate.complete();
     else if (this.#state === 'init' && isMainThread) {
-      this.#writePidFile();
+      this.#pidFile.write(this.settings.pidFile, this.#logger);
       this.#becomeReady();
     }
   }
@@ -253,7 +255,7 @@ export class Lifecycle {
     }
     this.#begin(server);
     if (this.#state !== 'init') return;
-    this.#writePidFile();
+    this.#pidFile.write(this.settings.pidFile, this.#logger);
     this.#becomeReady();
   }
 
@@ -268,7 +270,7 @@ export class Lifecycle {
     }
     if (this.servers.size > 0 || this.#state !== 'running') return;
     this.#state = 'init';
-    this.#stopListeningToSignals();
+    this.#signals.stop();
     // A server that never had a connection may have been a port check, and the real one is still to come.
     if (this.#watchForGood || this.adapted || !(used || this.#given.has(server))) return;
     this.#stopWatching?.();
@@ -280,7 +282,7 @@ export class Lifecycle {
 
   /** Before the old process hears that this one accepts: it would remove a pid file that still names it. */
   #aboutToAccept(): void {
-    this.#writePidFile();
+    this.#pidFile.write(this.settings.pidFile, this.#logger);
     for (const { server } of this.servers.all()) this.#begin(server);
   }
 
@@ -317,51 +319,15 @@ export class Lifecycle {
     if (again) void this.#restartBySignal('SIGHUP');
   }
 
-  #writePidFile(): void {
-    const { pidFile } = this.settings;
-    if (pidFile === undefined) return;
-    try {
-      if (this.#pidFile === undefined) {
-        // Absolute from now on: the application may change its directory.
-        const file = path.resolve(pidFile);
-        this.#pidFile = file;
-        this.world.onExit(() => removePidFile(file, this.world.pid));
-      }
-      writePidFile(this.#pidFile, this.world.pid);
-    } catch (error) {
-      this.#logger.error(`Could not write the pid file: ${messageOf(error)}`);
-    }
-  }
-
   // --- signals: one path for the process ---
 
-  /** Listens to the signals that do something; again after a hook or a setting has changed which do. */
+  /** Looks again which signals are wanted, after a hook or a setting has changed that. */
   listenToWanted(): void {
-    if (this.#listeningTo) this.#listenToSignals();
+    if (this.#signals.installed) this.#listenToSignals();
   }
 
-  /** What is listened to already is left alone: a signal that arrives between an `off` and an `on` would be lost. */
   #listenToSignals(): void {
-    const listeningTo = this.#listeningTo ?? new Map<HookableSignal, () => void>();
-    this.#listeningTo = listeningTo;
-    for (const signal of HOOKABLE_SIGNALS) {
-      const wanted = this.settings.signals[signal] !== false || this.hooks.wants(signal);
-      const stop = listeningTo.get(signal);
-      if (wanted && !stop)
-        listeningTo.set(
-          signal,
-          this.world.onSignal(signal, () => void this.#onSignal(signal)),
-        );
-      if (!wanted && stop) {
-        stop();
-        listeningTo.delete(signal);
-      }
-    }
-  }
-
-  #stopListeningToSignals(): void {
-    for (const stop of this.#listeningTo?.values() ?? []) stop();
-    this.#listeningTo = undefined;
+    this.#signals.listen((signal) => this.settings.signals[signal] !== false || this.hooks.wants(signal));
   }
 
   async #onSignal(signal: HookableSignal): Promise<void> {
@@ -576,7 +542,7 @@ export class Lifecycle {
   async shutdown(): Promise<ShutdownResult> {
     const result = await this.#beginShutdown('SIGTERM', () => {});
     // The caller goes on, and shall be stopped by a signal like any program.
-    if (this.#stoppedAt === undefined) this.#stopListeningToSignals();
+    if (this.#stoppedAt === undefined) this.#signals.stop();
     return result;
   }
 
@@ -621,7 +587,7 @@ export class Lifecycle {
   #runEnding(ending: Ending): Promise<ShutdownResult> {
     this.#shutdown = ending.run().then((result) => {
       this.#state = 'terminated';
-      if (this.#pidFile !== undefined) removePidFile(this.#pidFile, this.world.pid);
+      this.#pidFile.remove();
       this.#stopWatching?.();
       this.#stopWatching = undefined;
       this.#resolveDone();
@@ -654,7 +620,7 @@ export class Lifecycle {
     this.#leaving = true;
     await this.#olderOnesGone(ending);
     this.#left = true;
-    this.#stopListeningToSignals();
+    this.#signals.stop();
     if (!this.settings.exit) {
       this.#successor?.close();
       return;
