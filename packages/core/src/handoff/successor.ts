@@ -7,7 +7,7 @@ import { ipcEndOf, type RawHandle } from '../node-private.js';
 import type { RestartCommand } from '../settings.js';
 import type { World } from '../world.js';
 import { Channel } from './channel.js';
-import { HANDOFF_VARIABLE, type Handoff, type ToPredecessor, type ToSuccessor } from './protocol.js';
+import { HANDOFF_VARIABLE, type Handoff, PROTOCOL, type ToPredecessor, type ToSuccessor } from './protocol.js';
 
 /** Listening sockets begin here in the successor: 0 to 2 are its stdio, which would turn a shared socket blocking. */
 export const FIRST_SOCKET_FD = 4;
@@ -69,7 +69,7 @@ export class Successor {
     listener: (message: ToPredecessor) => void,
   ): Promise<Successor> {
     const handoff: Handoff = {
-      protocol: 1,
+      protocol: PROTOCOL,
       pid: world.pid,
       generation,
       sockets: passengers.map(({ asked, bound }, index) => ({ fd: FIRST_SOCKET_FD + index, asked, bound })),
