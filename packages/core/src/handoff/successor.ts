@@ -7,7 +7,13 @@ import { ipcEndOf, type RawHandle } from '../node-private.js';
 import type { RestartCommand } from '../settings.js';
 import type { World } from '../world.js';
 import { Channel } from './channel.js';
-import { HANDOFF_VARIABLE, type Handoff, PROTOCOL, type ToPredecessor, type ToSuccessor } from './protocol.js';
+import {
+  HANDOFF_VARIABLE,
+  type Handoff,
+  PROTOCOL,
+  type ToPredecessor,
+  type ToSuccessor,
+} from './protocol.js';
 
 /** Listening sockets begin here in the successor: 0 to 2 are its stdio, which would turn a shared socket blocking. */
 export const FIRST_SOCKET_FD = 4;
