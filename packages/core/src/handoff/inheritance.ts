@@ -101,11 +101,6 @@ export class Inheritance {
     return this.#entries.some((entry) => entry.claimed && entry.backlog === undefined);
   }
 
-  /** The address under which the old program knew the socket that this server claimed. */
-  askedFor(server: Server): Asked | undefined {
-    return this.#entries.find((entry) => entry.claimed === server)?.asked;
-  }
-
   /** Opens the gate: every claimed socket accepts from now on, every other one is closed. Returns what failed. */
   open(): { server: Server; errno: number }[] {
     const failed: { server: Server; errno: number }[] = [];

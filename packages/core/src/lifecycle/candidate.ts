@@ -33,7 +33,6 @@ export class Candidate {
   readonly #context: CandidateContext;
   #complete = false;
   #checking = false;
-  #gone = false;
   #over = false;
 
   private constructor(context: CandidateContext) {
@@ -111,7 +110,6 @@ export class Candidate {
     const unhealthy = healthCheck && (await askHealth(healthCheck, this.#context.servers));
     if (this.#over) return;
     if (unhealthy !== undefined) this.predecessor.send({ type: 'unready', message: unhealthy });
-    else if (this.#gone) this.#takeOver();
     else this.predecessor.send({ type: 'ready', dropped: this.#inheritance.unclaimed() });
   }
 
@@ -128,7 +126,6 @@ export class Candidate {
 
   #predecessorGone(): void {
     if (this.#over) return;
-    this.#gone = true;
     if (this.#inheritance.claimed().length === 0) {
       this.#context.logger().error('The old process ended before this one had claimed an address: leaving.');
       this.#over = true;

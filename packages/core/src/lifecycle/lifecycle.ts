@@ -403,13 +403,11 @@ export class Lifecycle {
     const refusal = this.#whyNotRestart();
     if (refusal) throw refusal;
     const began = this.world.now();
-    const { passengers, ambiguous } = this.servers.passengers();
     const restart = new Restart({
       world: this.world,
       settings: this.settings,
       logger: this.#logger,
       generation: this.#generation,
-      passengers,
       again: () => this.#again,
       tickets: () => (this.settings.tlsTickets ? ticketKeysOf(this.servers.all()) : {}),
       onSpawned: ({ pid, generation }) => this.events.emit('spawned', { pid, generation }, this.#logger),
@@ -424,11 +422,13 @@ export class Lifecycle {
       ]);
       if (this.#ending) throw this.#shuttingDown();
       this.#logger.info(`Received ${signal}. forking.`);
+      // Looked at only now: a hook may have opened or closed a server.
+      const { passengers, ambiguous } = this.servers.passengers();
       if (ambiguous.length > 0)
         this.#logger.warn(
           `${ambiguous.join(', ')} cannot be handed over: several servers asked for port 0. Give them ports of their own.`,
         );
-      const successor = await restart.run();
+      const successor = await restart.run(passengers);
       return this.#handOver(successor, restart.dropped, signal, began);
     } catch (error) {
       this.#restart = undefined;
@@ -498,6 +498,8 @@ export class Lifecycle {
   #restartFailed(error: EndlessError, signal: HookableSignal): void {
     if (this.#ending) return;
     this.#failedRestarts += 1;
+    // A candidate may have died after it wrote its pid there, and before it accepted.
+    this.#pidFile.write(this.settings.pidFile, this.#logger);
     this.events.emit('failed', { error }, this.#logger);
     if (!this.#again) return;
     this.#again = false;

@@ -21,7 +21,6 @@ export interface RestartContext {
   settings: ResolvedSettings;
   logger: Logger;
   generation: number;
-  passengers: readonly Passenger[];
   /** Called with the successor once it was started. */
   onSpawned(successor: Successor): void;
   /** Called once it is ready. */
@@ -43,6 +42,7 @@ export class Restart {
   #successor: Successor | undefined;
   #claims: { labels: string[]; waiting: string[] } = { labels: [], waiting: [] };
   #accepting = false;
+  #handed = 0;
   /** Labels of the addresses that the successor does not serve any more. */
   dropped: string[] = [];
   #fail: (error: EndlessError) => void = () => {};
@@ -52,8 +52,9 @@ export class Restart {
   }
 
   /** Resolves with the successor when it accepts; rejects, with the successor gone, if it does not come to that. */
-  async run(): Promise<Successor> {
-    const { world, settings, generation, passengers } = this.#context;
+  async run(passengers: readonly Passenger[]): Promise<Successor> {
+    const { world, settings, generation } = this.#context;
+    this.#handed = passengers.length;
     let heard: (message: ToPredecessor) => void = () => {};
     let overtime = () => {};
     const accepting = new Promise<void>((resolve, reject) => {
@@ -144,10 +145,10 @@ export class Restart {
   }
 
   #late(): EndlessError {
-    const { settings, passengers } = this.#context;
+    const { settings } = this.#context;
     const pid = this.#successor?.pid;
     const details = pid === undefined ? {} : { pid };
-    if (settings.ready === 'auto' && this.#claims.labels.length === 0 && passengers.length > 0)
+    if (settings.ready === 'auto' && this.#claims.labels.length === 0 && this.#handed > 0)
       return new EndlessError(
         'ERR_ENDLESS_ADDRESS_UNCLAIMED',
         `The successor (pid ${pid}) listened on none of the inherited addresses within \`startTimeout\` (${settings.startTimeout} ms). Listen on one of them, or call \`endless.ready()\` if that is meant.`,
