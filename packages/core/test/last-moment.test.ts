@@ -1,0 +1,24 @@
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import { get } from '@endless/testkit';
+import { expect, test } from 'vitest';
+import { hup, serve, temporaryFolder } from './program.js';
+
+test('a server that a pre hook closes is not handed over, and the restart succeeds', async () => {
+  const { program, port } = await serve('last-moment.mjs', { startTimeout: 5_000 });
+  const began = performance.now();
+  await hup(program);
+  // Nobody waited for the address of the closed one.
+  expect(performance.now() - began).toBeLessThan(4_000);
+  expect((await get({ port })).body).toBe('generation 1');
+});
+
+test('the pid file names the old process again if the successor dies just before it accepts', async () => {
+  const pidFile = path.join(temporaryFolder(), 'pid');
+  const { program, port, fault } = await serve('last-moment.mjs', { pidFile });
+  fault('die');
+  program.signal('SIGHUP');
+  await program.waitFor('was ended by SIGKILL before it was ready');
+  expect(readFileSync(pidFile, 'utf8')).toBe(`${program.pid}\n`);
+  expect((await get({ port })).body).toBe('generation 0');
+});
