@@ -51,6 +51,7 @@ test('there is an example for each way to use endless', () => {
     'nest/on-express.js',
     'nest/on-fastify.js',
     'several-servers/server.js',
+    'sse/server.js',
     'tls/server.js',
   ]);
 });
