@@ -1,0 +1,15 @@
+import { describe, expect, test } from 'vitest';
+import { expectUnnoticed, restartsBehind } from './behind-a-proxy.js';
+import { has, PROXIES } from './proxies.js';
+
+for (const [name, start] of PROXIES)
+  describe.skipIf(!has(name))(`behind ${name}, which keeps its connections (needs ${name})`, () => {
+    test('5 restarts under load fail no request and make it open no connection', async () => {
+      expectUnnoticed(await restartsBehind(start, 5));
+    });
+
+    test('without migration a restart makes it open new connections', async () => {
+      const { connections } = await restartsBehind(start, 1, { migrate: false, idleGrace: 500 });
+      expect(connections[1]).toBeGreaterThan(connections[0] as number);
+    });
+  });
