@@ -20,6 +20,12 @@ export interface World {
   onSignal(signal: NodeJS.Signals, fn: () => void): () => void;
   onExit(fn: () => void): () => void;
   writeError(text: string): void;
+  /** The process that started this one and kept a channel to it, as a process manager or a cluster does. */
+  readonly parent: {
+    connected(): boolean;
+    send(message: string): void;
+    onMessage(fn: (message: unknown) => void): () => void;
+  };
 }
 
 /** `setTimeout` holds 31 bits; a longer wait would fire at once. */
@@ -58,4 +64,13 @@ export const realWorld: World = {
     return () => process.off('exit', fn);
   },
   writeError: (text) => void process.stderr.write(text),
+  parent: {
+    connected: () => process.connected === true,
+    // A parent that is gone has told us so already.
+    send: (message) => void process.send?.(message, undefined, undefined, () => {}),
+    onMessage(fn) {
+      process.on('message', fn);
+      return () => process.off('message', fn);
+    },
+  },
 };

@@ -1,7 +1,6 @@
 import type { Socket } from 'node:net';
 import { StringDecoder } from 'node:string_decoder';
 import { channelStream, type IpcEnd, type RawHandle } from '../node-private.js';
-import { isWord } from './protocol.js';
 
 /** Receives the words of the other side; a handle that was sent along comes as the second argument. */
 export type Listener<In> = (message: In, handle?: RawHandle) => void;
@@ -21,6 +20,7 @@ export class Channel<In, Out> {
   readonly #end: IpcEnd;
   readonly #stream: Socket;
   readonly #listener: Listener<In>;
+  readonly #isWord: (message: unknown) => message is In;
   readonly #decoder = new StringDecoder('utf8');
   #alive: NodeJS.Timeout | undefined;
   #text = '';
@@ -28,8 +28,10 @@ export class Channel<In, Out> {
   /** Resolves when the other side is gone or the channel was closed here. */
   readonly closed: Promise<void>;
 
-  constructor(end: IpcEnd, listener: Listener<In>) {
+  /** What is no word by `isWord` is ignored. */
+  constructor(end: IpcEnd, isWord: (message: unknown) => message is In, listener: Listener<In>) {
     this.#end = end;
+    this.#isWord = isWord;
     this.#listener = listener;
     this.#stream = channelStream(end.pipe);
     this.#stream.unref();
@@ -91,8 +93,8 @@ export class Channel<In, Out> {
     if (cmd === 'NODE_HANDLE') {
       const handle = this.#handle ?? undefined;
       this.#handle = null;
-      if (isWord(msg)) this.#listener(msg as In, handle);
+      if (this.#isWord(msg)) this.#listener(msg, handle);
       else handle?.close();
-    } else if (isWord(message)) this.#listener(message as In);
+    } else if (this.#isWord(message)) this.#listener(message);
   }
 }

@@ -4,6 +4,7 @@ import type { Server } from 'node:net';
 import { messageOf } from '../errors.js';
 import { type Asked, label, matchOf } from '../listen/address.js';
 import { isFilePath, ownPath } from '../listen/unix-path.js';
+import { tellsUnixSockets, unixSocketOf } from '../listen/unix-table.js';
 import {
   listeningHandle,
   onListeningHandle,
@@ -13,7 +14,18 @@ import {
 } from '../node-private.js';
 import type { HandedSocket } from './protocol.js';
 
-/** The sockets that a successor was given: which are claimed by a server, which are not, and the gate before them all. */
+/** Sockets that a service manager holds too; it has made their paths, and keeps them. */
+const activated = new WeakSet<RawHandle>();
+
+/** Whether a listening socket came from a service manager, to this process or to one before it. */
+export function isActivated(handle: RawHandle): boolean {
+  return activated.has(handle);
+}
+
+/**
+ * The sockets that a process was given, by its predecessor or by a service manager: which are claimed by a server, which
+ * are not, and in a successor the gate before them all.
+ */
 export class Inheritance {
   readonly #entries: Entry[] = [];
   /** Servers on addresses that nobody served before, and what makes each of them listen. */
@@ -21,11 +33,17 @@ export class Inheritance {
   /** Descriptors that were not what the handoff said, each with the reason. */
   readonly refused: string[] = [];
 
-  constructor(sockets: readonly HandedSocket[]) {
+  readonly #gated: boolean;
+
+  constructor(sockets: readonly HandedSocket[], { gated = true } = {}) {
+    this.#gated = gated;
     for (const socket of sockets) {
       const handle = opened(socket);
       if (typeof handle === 'string') this.refused.push(`${label(socket.bound)}: ${handle}`);
-      else this.#entries.push({ ...socket, handle, claimed: undefined, backlog: undefined });
+      else {
+        if (socket.activated) activated.add(handle);
+        this.#entries.push({ ...socket, handle, claimed: undefined, backlog: undefined });
+      }
     }
   }
 
@@ -38,8 +56,13 @@ export class Inheritance {
     if (!entry) return false;
     entry.claimed = server;
     entry.backlog = undefined;
-    const { handle, bound } = entry;
-    if ('path' in bound && isFilePath(bound.path)) ownPath(handle, bound.path);
+    const { handle } = entry;
+    if (!this.#gated) {
+      this.#entries.splice(this.#entries.indexOf(entry), 1);
+      setListeningHandle(server, handle);
+      return true;
+    }
+    this.#ownPath(entry);
     // The gate: own properties on this one handle. What a listen asks for is remembered until the gate opens.
     handle.listen = (backlog) => {
       entry.backlog = backlog;
@@ -107,7 +130,7 @@ export class Inheritance {
     for (const { handle, bound, claimed, backlog } of this.#entries.splice(0)) {
       Reflect.deleteProperty(handle, 'listen');
       Reflect.deleteProperty(handle, 'close');
-      if (claimed && 'path' in bound && isFilePath(bound.path)) ownPath(handle, bound.path);
+      if (claimed) this.#ownPath({ handle, bound });
       if (claimed === undefined || backlog === undefined) {
         handle.close();
         continue;
@@ -120,6 +143,10 @@ export class Inheritance {
       if (errno !== 0) failed.push({ server, errno });
     }
     return failed;
+  }
+
+  #ownPath({ handle, bound }: Pick<Entry, 'handle' | 'bound'>): void {
+    if ('path' in bound && isFilePath(bound.path) && !activated.has(handle)) ownPath(handle, bound.path);
   }
 
   #best(asked: Asked): Entry | undefined {
@@ -144,12 +171,26 @@ interface Entry extends HandedSocket {
   backlog: number | undefined;
 }
 
+/** Why a descriptor is not the line to the service manager, or undefined if it may be that. */
+export function refusalOf(fd: number): string | undefined {
+  try {
+    return fd >= 3 && fstatSync(fd, { bigint: true }).isSocket()
+      ? undefined
+      : `descriptor ${fd} is not a socket`;
+  } catch (error) {
+    return `descriptor ${fd}: ${messageOf(error)}`;
+  }
+}
+
 /** The handle of a handed descriptor, or why it is not the socket that the handoff speaks of. */
 function opened({ fd, bound }: HandedSocket): RawHandle | string {
   try {
     if (!Number.isInteger(fd) || fd < 3) return `descriptor ${fd} is not one of ours`;
     // With bigint: what Node keeps of a plain stat of a socket makes its module loader leave the next symbolic link unresolved.
     if (!fstatSync(fd, { bigint: true }).isSocket()) return `descriptor ${fd} is not a socket`;
+    const unix = unixSocketOf(fd);
+    if ('path' in bound && tellsUnixSockets() && !unix?.listening)
+      return `descriptor ${fd} is not a listening unix socket`;
     const handle = rawHandle(fd);
     if ('path' in bound) return handle;
     const actual: { address?: string; port?: number } = {};

@@ -2,6 +2,7 @@ import { createRequire } from 'node:module';
 import { ipcEndFrom, type TakenIpc } from '../node-private.js';
 import { Channel, type Listener } from './channel.js';
 import { HANDOFF_VARIABLE, type Handoff, type ToPredecessor, type ToSuccessor } from './protocol.js';
+import { handoffOf, isToSuccessor } from './shapes.js';
 
 /** What the preload leaves for the first copy of endless that asks. */
 interface Arrival {
@@ -11,6 +12,11 @@ interface Arrival {
   handlersAreIn(): void;
   /** Stops telling the old process what goes to stderr. */
   accepting(): void;
+}
+
+/** What it leaves where it did not believe what it found: why. */
+interface Refusal {
+  refused: string;
 }
 
 const ARRIVAL = Symbol.for('endless.arrival');
@@ -23,27 +29,40 @@ export class Predecessor {
   readonly #arrival: Arrival;
   readonly #channel: Channel<ToSuccessor, ToPredecessor>;
 
-  private constructor(arrival: Arrival, listener: Listener<ToSuccessor>) {
-    this.handoff = JSON.parse(arrival.text);
+  private constructor(handoff: Handoff, arrival: Arrival, listener: Listener<ToSuccessor>) {
+    this.handoff = handoff;
     this.#arrival = arrival;
-    this.#channel = new Channel<ToSuccessor, ToPredecessor>(ipcEndFrom(arrival.ipc), listener);
+    this.#channel = new Channel(ipcEndFrom(arrival.ipc), isToSuccessor, listener);
     this.closed = this.#channel.closed;
   }
 
-  /** The process that started this one as its successor, or undefined in generation 0. */
-  static find(listener: Listener<ToSuccessor>): Predecessor | undefined {
+  /**
+   * The process that started this one as its successor, or undefined in generation 0; `refuse` hears why something that
+   * looks like a handoff is none.
+   */
+  static find(listener: Listener<ToSuccessor>, refuse: (why: string) => void): Predecessor | undefined {
     // Started by a command that endless could not put its preload into: what that does is done now.
     if (process.env[HANDOFF_VARIABLE] !== undefined) createRequire(import.meta.url)('./preload.cjs');
-    const arrival = Reflect.get(globalThis, ARRIVAL) as Arrival | undefined;
+    const arrival = Reflect.get(globalThis, ARRIVAL) as Arrival | Refusal | undefined;
     if (!arrival) return undefined;
     Reflect.deleteProperty(globalThis, ARRIVAL);
-    return new Predecessor(arrival, listener);
+    if ('refused' in arrival) {
+      refuse(arrival.refused);
+      return undefined;
+    }
+    const handoff = handoffOf(arrival.text);
+    if (typeof handoff !== 'string') return new Predecessor(handoff, arrival, listener);
+    refuse(handoff);
+    arrival.handlersAreIn();
+    arrival.accepting();
+    return undefined;
   }
 
   /** The generation that this process was started as, without taking anything. */
   static generation(): number {
-    const arrival = Reflect.get(globalThis, ARRIVAL) as Arrival | undefined;
-    return arrival ? (JSON.parse(arrival.text) as Handoff).generation : 0;
+    const arrival = Reflect.get(globalThis, ARRIVAL) as Arrival | Refusal | undefined;
+    const handoff = arrival && 'text' in arrival ? handoffOf(arrival.text) : '';
+    return typeof handoff === 'string' ? 0 : handoff.generation;
   }
 
   /** Says a word to it. */

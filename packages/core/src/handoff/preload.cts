@@ -19,9 +19,16 @@ function take(): void {
   const text = process.env[VARIABLE];
   if (text === undefined) return;
   delete process.env[VARIABLE];
-  if (!writtenByOurParent(text)) return;
-  const ipc = takeIpc();
-  if (!ipc) return;
+  const writer = writerOf(text);
+  const ipc = writer === process.ppid ? takeIpc() : undefined;
+  if (!ipc) {
+    const why =
+      writer === process.ppid
+        ? 'no channel to the process that wrote it came with it'
+        : `it was written by ${writer === undefined ? 'nobody' : `pid ${writer}`}, and the parent of this process is pid ${process.ppid}`;
+    Reflect.set(globalThis, ARRIVAL, { refused: why });
+    return;
+  }
 
   const tell = (text: string) =>
     Reflect.apply(ipc._send, ipc.owner, [{ type: 'stderr', text }, undefined, { swallowErrors: true }]);
@@ -45,11 +52,12 @@ function forgetPreload(): void {
 }
 
 /** A text that some other process left in the environment is not meant for us. */
-function writtenByOurParent(text: string): boolean {
+function writerOf(text: string): number | undefined {
   try {
-    return JSON.parse(text).pid === process.ppid;
+    const { pid } = JSON.parse(text);
+    return typeof pid === 'number' ? pid : undefined;
   } catch {
-    return false;
+    return undefined;
   }
 }
 

@@ -15,6 +15,10 @@ export interface Handoff {
   generation: number;
   /** Listening sockets, by the descriptor under which the successor holds them. */
   sockets: HandedSocket[];
+  /** Descriptor of the line to the service manager, where there is one. */
+  notify?: number;
+  /** Whether the first process was started in the foreground of a terminal. */
+  foreground?: boolean;
 }
 
 /** A listening socket on its way to the successor. */
@@ -24,6 +28,8 @@ export interface HandedSocket {
   asked: Asked;
   /** The address as the kernel knows it. */
   bound: Bound;
+  /** The service manager holds it too and made its path, which is not ours to remove. */
+  activated?: boolean;
 }
 
 /** What the old process says to its successor. */
@@ -56,12 +62,3 @@ export type ToPredecessor =
   | { type: 'stop'; deadline: number }
   /** So many generations may go on draining requests; those beyond end now. Goes along the chain. */
   | { type: 'prune'; left: number };
-
-/** Whether a message has the shape of one of ours; what else arrives on the channel is ignored. */
-export function isWord(message: unknown): message is { type: string } {
-  return (
-    typeof message === 'object' &&
-    message !== null &&
-    typeof (message as { type?: unknown }).type === 'string'
-  );
-}

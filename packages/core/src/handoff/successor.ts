@@ -1,12 +1,14 @@
 import type { ChildProcess, StdioOptions } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import path from 'node:path';
+import { isatty } from 'node:tty';
 import { fileURLToPath } from 'node:url';
 import { EndlessError, messageOf, type SuccessorEnd } from '../errors.js';
 import { ipcEndOf, type RawHandle } from '../node-private.js';
 import type { RestartCommand } from '../settings.js';
 import type { World } from '../world.js';
 import { Channel } from './channel.js';
+import { type Command, commandOf } from './command.js';
 import {
   HANDOFF_VARIABLE,
   type Handoff,
@@ -14,6 +16,7 @@ import {
   type ToPredecessor,
   type ToSuccessor,
 } from './protocol.js';
+import { isToPredecessor } from './shapes.js';
 
 /** Listening sockets begin here in the successor: 0 to 2 are its stdio, which would turn a shared socket blocking. */
 export const FIRST_SOCKET_FD = 4;
@@ -30,6 +33,9 @@ export interface Passenger extends Omit<Handoff['sockets'][number], 'fd'> {
   handle: RawHandle;
 }
 
+/** What a successor keeps of the surroundings in which the first process was started. */
+export type Surroundings = Pick<Handoff, 'notify' | 'foreground'>;
+
 /** The new process as the old one sees it. */
 export class Successor {
   readonly pid: number;
@@ -45,9 +51,9 @@ export class Successor {
     this.#child = child;
     this.pid = child.pid as number;
     this.generation = generation;
-    this.#channel = new Channel<ToPredecessor, ToSuccessor>(ipcEndOf(child), (message, handle) => {
+    this.#channel = new Channel(ipcEndOf(child), isToPredecessor, (message, handle) => {
       handle?.close();
-      if (message.type === 'stderr') this.#stderr = (this.#stderr + String(message.text)).slice(-STDERR_TAIL);
+      if (message.type === 'stderr') this.#stderr = (this.#stderr + message.text).slice(-STDERR_TAIL);
       else listener(message);
     });
     this.ended = new Promise((resolve) => {
@@ -72,27 +78,32 @@ export class Successor {
     generation: number,
     passengers: readonly Passenger[],
     restart: RestartCommand,
+    { notify, ...surroundings }: Surroundings,
     listener: (message: ToPredecessor) => void,
   ): Promise<Successor> {
     const handoff: Handoff = {
       protocol: PROTOCOL,
       pid: world.pid,
       generation,
-      sockets: passengers.map(({ asked, bound }, index) => ({ fd: FIRST_SOCKET_FD + index, asked, bound })),
+      sockets: passengers.map(({ handle, ...socket }, index) => ({ ...socket, fd: FIRST_SOCKET_FD + index })),
+      ...(notify !== undefined && { notify: FIRST_SOCKET_FD + passengers.length }),
+      ...surroundings,
     };
     const stdio: StdioOptions = [
-      'inherit',
+      // The keys of a terminal are the shell's once the old process has left: a successor would take them from it.
+      isatty(0) ? 'ignore' : 'inherit',
       'inherit',
       'inherit',
       'ipc',
       ...passengers.map((p) => p.handle.fd),
+      ...(notify === undefined ? [] : [notify]),
     ];
-    const { command, args } = commandLine(restart);
+    const { command, args, cwd, env } = withPreload(commandOf(restart, world.env));
     try {
       const child = world.spawn(command, args, {
         stdio,
-        cwd: restart.cwd,
-        env: { ...world.env, ...restart.env, [HANDOFF_VARIABLE]: JSON.stringify(handoff) },
+        cwd,
+        env: { ...env, [HANDOFF_VARIABLE]: JSON.stringify(handoff) },
       });
       // Without a pid nothing was started; Node tells why in a moment.
       if (child.pid === undefined) throw await new Promise((resolve) => child.once('error', resolve));
@@ -144,13 +155,9 @@ export class Successor {
   }
 }
 
-/** The same command again, where nothing else was asked for, with the preload in front where it can run. */
-function commandLine({ command = process.execPath, args }: RestartCommand): {
-  command: string;
-  args: string[];
-} {
-  const same = args ?? [...process.execArgv, ...process.argv.slice(1)];
+/** The command with the preload in front, where that can run. */
+function withPreload(command: Command): Command {
   // The release that this file belongs to may have been deleted by now; the successor also does without.
-  const preload = /^node(js)?(\.exe)?$/.test(path.basename(command)) && existsSync(PRELOAD);
-  return { command, args: preload ? ['--require', PRELOAD, ...same] : [...same] };
+  const can = /^node(js)?(\.exe)?$/.test(path.basename(command.command)) && existsSync(PRELOAD);
+  return can ? { ...command, args: ['--require', PRELOAD, ...command.args] } : command;
 }

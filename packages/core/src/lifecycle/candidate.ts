@@ -37,7 +37,10 @@ export class Candidate {
 
   private constructor(context: CandidateContext) {
     this.#context = context;
-    this.predecessor = Predecessor.find((message, handle) => this.#hear(message, handle)) as Predecessor;
+    this.predecessor = Predecessor.find(
+      (message, handle) => this.#hear(message, handle),
+      (why) => context.logger().warn(`Refused a handoff: ${why}.`),
+    ) as Predecessor;
     this.#inheritance = new Inheritance(this.predecessor?.handoff.sockets ?? []);
   }
 

@@ -6,9 +6,10 @@ import { drainConnections, stopAccepting } from '../drain/drain.js';
 import { Holds, type Release } from '../drain/holds.js';
 import type { TrackedServer } from '../drain/tracked-server.js';
 import { EndlessError, messageOf } from '../errors.js';
+import { Inheritance, refusalOf } from '../handoff/inheritance.js';
 import { Predecessor } from '../handoff/predecessor.js';
 import type { ToPredecessor } from '../handoff/protocol.js';
-import type { Successor } from '../handoff/successor.js';
+import type { Successor, Surroundings } from '../handoff/successor.js';
 import { ticketKeysOf } from '../handoff/tickets.js';
 import { type Asked, askedOf, type Bound, label } from '../listen/address.js';
 import type { ListenOptions } from '../listen/create-server.js';
@@ -22,9 +23,13 @@ import { privateServers } from '../readiness/health.js';
 import { DEFAULTS, mergeSettings, type ResolvedSettings, type Settings } from '../settings.js';
 import { SignalHandlers } from '../signals/handlers.js';
 import type { HookableSignal } from '../signals/signals.js';
-import { hasTerminal } from '../signals/terminal.js';
+import { hasTerminal, inForeground } from '../signals/terminal.js';
+import { takeActivation } from '../supervisor/activation.js';
 import { containerEndsWith } from '../supervisor/container.js';
+import { underNodemon } from '../supervisor/nodemon.js';
 import { PidFile } from '../supervisor/pid-file.js';
+import { answerPm2, underPm2 } from '../supervisor/pm2.js';
+import { ServiceManager } from '../supervisor/systemd.js';
 import type { World } from '../world.js';
 import { Candidate } from './candidate.js';
 import { Ending, type ShutdownResult } from './ending.js';
@@ -47,6 +52,8 @@ const LEAVE_TIME = 1_000;
 const CHAIN_TIME = 200;
 /** Time that a hook before the hammer has. */
 const HAMMER_HOOK_TIME = 1_000;
+/** How often a process that no signal of its terminal reaches looks whether that is still there. */
+const TERMINAL_CHECK = 1_000;
 
 /** The one lifecycle of a process: the only place that changes its state. */
 export class Lifecycle {
@@ -88,6 +95,12 @@ export class Lifecycle {
   #left = false;
   #hadTerminal = false;
   #endsContainer: string | undefined;
+  #surroundings: Surroundings = {};
+  /** Sockets that the service manager has opened for this process. */
+  #activated: Inheritance | undefined;
+  #serviceManager: ServiceManager | undefined;
+  #underPm2 = false;
+  #underNodemon = false;
   #logger: Logger;
   readonly #signals: SignalHandlers;
   readonly #pidFile: PidFile;
@@ -157,8 +170,6 @@ export class Lifecycle {
     if (!this.#installed) {
       this.#installed = true;
       this.#hadTerminal = hasTerminal();
-      // Whoever waits, waits for the process that it started: asked at its start, and of no successor.
-      if (this.#generation === 0) this.#endsContainer = containerEndsWith(this.world);
       this.#candidate = Candidate.find({
         version: this.version,
         settings: () => this.settings,
@@ -174,11 +185,50 @@ export class Lifecycle {
         this.#generation = this.#predecessor.handoff.generation;
         this.#listenToSignals();
         this.#predecessor.handlersAreIn();
-      }
+        this.#keepSurroundings(this.#predecessor.handoff);
+      } else this.#findSurroundings();
+      this.#serviceManager = ServiceManager.find({
+        world: this.world,
+        events: this.events,
+        signal: this.abort.signal,
+        stopping: () => this.stopping,
+        logger: () => this.#logger,
+        fd: this.#surroundings.notify,
+      });
     }
     this.#stopWatching ??= watchListening({
       beforeListen: (server, options) => this.#guard(() => this.#beforeListen(server, options)),
       listening: (server) => this.#guard(() => this.#listening(server)),
+    });
+  }
+
+  /** The first process looks who has started it and waits for it: asked at its start, and of no successor. */
+  #findSurroundings(): void {
+    this.#endsContainer = containerEndsWith(this.world);
+    this.#underNodemon = underNodemon(this.world);
+    this.#underPm2 = underPm2(this.world);
+    if (this.#underPm2) answerPm2(this.world, this.events, () => void this.#shutdownBySignal('SIGTERM'));
+    const activation = takeActivation(this.world);
+    this.#surroundings = {
+      foreground: inForeground(),
+      ...(activation?.notify !== undefined && { notify: activation.notify }),
+    };
+    if (!activation) return;
+    this.#activated = new Inheritance(activation.sockets, { gated: false });
+    for (const reason of [...activation.refused, ...this.#activated.refused])
+      this.#logger.warn(`Refused an inherited socket: ${reason}`);
+  }
+
+  #keepSurroundings({ notify, foreground = false }: Surroundings): void {
+    const refusal = notify === undefined ? undefined : refusalOf(notify);
+    if (refusal !== undefined) this.#logger.warn(`Refused an inherited socket: ${refusal}`);
+    this.#surroundings = { foreground, ...(refusal === undefined && notify !== undefined && { notify }) };
+    if (!foreground || !this.#hadTerminal) return;
+    // The terminal belongs to the shell once the first process has left, and its end is signalled to nobody else.
+    const stop = this.world.every(TERMINAL_CHECK, () => {
+      if (hasTerminal()) return;
+      stop();
+      void this.#onSignal('SIGHUP');
     });
   }
 
@@ -237,7 +287,7 @@ export class Lifecycle {
     const asked = askedOf(options);
     if (!asked) return;
     this.#asked.set(server, asked);
-    if (this.#candidate?.claim(server, asked)) return;
+    if (this.#candidate?.claim(server, asked) || this.#activated?.claim(server, asked)) return;
     if ('path' in asked && isFilePath(asked.path)) bindBesidePath(server, asked.path);
   }
 
@@ -337,6 +387,11 @@ export class Lifecycle {
       action = 'shutdown';
       signal = 'SIGTERM';
     }
+    if (signal === 'SIGUSR2' && action === 'hammer' && this.#underNodemon && !this.#ending) {
+      this.#logger.info('Received SIGUSR2 from nodemon: it is taken as SIGINT.');
+      action = 'shutdown';
+      signal = 'SIGINT';
+    }
     if (this.#candidate?.waiting) return this.#onSignalAsCandidate(signal, action);
     switch (action) {
       case 'restart':
@@ -369,6 +424,9 @@ export class Lifecycle {
       this.#again = true;
       return;
     }
+    // A service manager that has sent the signal waits for an answer.
+    const refusal = this.#whyNotRestart();
+    if (refusal && !this.#ending) this.#serviceManager?.notReloaded(refusal.message);
     try {
       await this.restart(signal);
     } catch (error) {
@@ -409,6 +467,7 @@ export class Lifecycle {
       logger: this.#logger,
       generation: this.#generation,
       again: () => this.#again,
+      surroundings: this.#surroundings,
       tickets: () => (this.settings.tlsTickets ? ticketKeysOf(this.servers.all()) : {}),
       onSpawned: ({ pid, generation }) => this.events.emit('spawned', { pid, generation }, this.#logger),
       onReady: ({ pid, generation }) => this.events.emit('ready', { pid, generation }, this.#logger),
@@ -442,6 +501,11 @@ export class Lifecycle {
       return new EndlessError(
         'ERR_ENDLESS_UNSUPPORTED',
         'A restart needs the main thread of a process of its own on a POSIX system; in a worker thread, a cluster worker or on Windows only shutdown works.',
+      );
+    if (this.#underPm2)
+      return new EndlessError(
+        'ERR_ENDLESS_UNSUPPORTED',
+        'PM2 watches the process that it has started, and would start another beside a successor. Use `pm2 reload`; shutdown works here.',
       );
     if (this.#ending || this.#state === 'terminated') return this.#shuttingDown();
     const ends = this.#endsContainer;
@@ -621,7 +685,12 @@ export class Lifecycle {
     if (this.#leaving) return;
     this.#leaving = true;
     await this.#olderOnesGone(ending);
+    await this.#serviceManager?.said;
     this.#left = true;
+    if (this.#successor && this.#hadTerminal)
+      this.#logger.info(
+        `pid ${this.#successor.pid} serves on. The terminal is the shell's again: Ctrl-C does not reach that process, \`kill ${this.#successor.pid}\` does.`,
+      );
     this.#signals.stop();
     if (!this.settings.exit) {
       this.#successor?.close();

@@ -1,6 +1,6 @@
 import { EndlessError, type SuccessorEnd } from '../errors.js';
 import { PROTOCOL, type ToPredecessor } from '../handoff/protocol.js';
-import { type Passenger, Successor } from '../handoff/successor.js';
+import { type Passenger, Successor, type Surroundings } from '../handoff/successor.js';
 import type { Logger } from '../log.js';
 import type { ResolvedSettings } from '../settings.js';
 import type { World } from '../world.js';
@@ -25,6 +25,8 @@ export interface RestartContext {
   onSpawned(successor: Successor): void;
   /** Called once it is ready. */
   onReady(successor: Successor): void;
+  /** What the successor keeps of the surroundings in which the first process was started. */
+  surroundings: Surroundings;
   /** Whether another restart was asked for meanwhile. */
   again(): boolean;
   /** TLS session ticket keys in base64, by the label of their address. */
@@ -70,6 +72,7 @@ export class Restart {
         generation + 1,
         passengers,
         settings.restart,
+        this.#context.surroundings,
         (message) => heard(message),
       );
       this.#successor = successor;

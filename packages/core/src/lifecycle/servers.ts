@@ -1,6 +1,7 @@
 import type { Server, Socket } from 'node:net';
 import { activities, inFlight } from '../drain/activity.js';
 import { TrackedServer } from '../drain/tracked-server.js';
+import { isActivated } from '../handoff/inheritance.js';
 import type { Passenger } from '../handoff/successor.js';
 import { type Asked, boundOf, label } from '../listen/address.js';
 import { listeningHandle, speaksHttp } from '../node-private.js';
@@ -90,6 +91,7 @@ export class Servers {
         handle,
         bound,
         asked: asked ?? ('path' in bound ? bound : { port: bound.port, host: bound.address }),
+        ...(isActivated(handle) && { activated: true }),
       });
     }
     const twin = ({ asked }: Passenger) =>

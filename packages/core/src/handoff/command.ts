@@ -1,0 +1,152 @@
+import { existsSync, readFileSync, realpathSync, statSync } from 'node:fs';
+import path from 'node:path';
+import { parseEnv } from 'node:util';
+import type { RestartCommand } from '../settings.js';
+
+/** A command as `spawn` takes it. */
+export interface Command {
+  command: string;
+  args: string[];
+  cwd: string | undefined;
+  env: NodeJS.ProcessEnv;
+}
+
+/** How a process was started, as far as it can still be known. */
+export interface Start {
+  /** Arguments as they were typed, those of Node.js first; undefined where the system does not tell. */
+  typed: readonly string[] | undefined;
+  /** The interpreter: as typed where that was a path, so that a switched link to it leads to the new one. */
+  interpreter: string;
+  /** The directory, by the name under which the shell knew it: a path through a link stays one. */
+  directory: string | undefined;
+  /** What `--env-file` put into the environment. */
+  fromFiles: Readonly<Record<string, string>>;
+}
+
+/** What only the first process, or this one alone, may be told by systemd; a successor has it from us. */
+const OF_THIS_PROCESS = ['LISTEN_PID', 'LISTEN_FDS', 'LISTEN_FDNAMES', 'WATCHDOG_PID'];
+
+const start = howStarted();
+
+/**
+ * The same command again where nothing else was asked for: the path as typed and not as resolved, in the directory of the
+ * start, so that a deploy that switches a link, or puts another directory in the place of that one, is what runs next.
+ */
+export function commandOf(restart: RestartCommand, env: NodeJS.ProcessEnv, began: Start = start): Command {
+  const { directory } = began;
+  const cwd = restart.cwd ?? (directory !== undefined && existsSync(directory) ? directory : undefined);
+  return {
+    command: restart.command ?? began.interpreter,
+    args: [...(restart.args ?? argsOf(began))],
+    cwd,
+    env: environmentOf(restart, env, cwd, began),
+  };
+}
+
+/** Reads how this process was started: the earlier, the less the application has changed. */
+export function howStarted(): Start {
+  const physical = workingDirectory();
+  const directory = samePlace(process.env.PWD, physical) ? process.env.PWD : physical;
+  const { argv0, execPath } = process;
+  const typed = commandLine();
+  const named = typed && argv0.includes('/') && directory !== undefined && path.resolve(directory, argv0);
+  return {
+    typed,
+    interpreter: named && realPath(named) === execPath ? named : execPath,
+    directory,
+    fromFiles: variablesOf(process.execArgv, directory),
+  };
+}
+
+/** The script by a path that holds in every directory; all else as it was typed. */
+function argsOf({ typed, directory }: Start): readonly string[] {
+  if (!typed || directory === undefined) return [...process.execArgv, ...process.argv.slice(1)];
+  const at = process.execArgv.length;
+  return typed.map((arg, index) => {
+    const script = path.resolve(directory, arg);
+    return index === at && arg !== '' && !arg.startsWith('-') && existsSync(script) ? script : arg;
+  });
+}
+
+function environmentOf(
+  restart: RestartCommand,
+  env: NodeJS.ProcessEnv,
+  cwd: string | undefined,
+  { fromFiles }: Start,
+): NodeJS.ProcessEnv {
+  const own = { ...env };
+  // The file is read again, and what is in the environment would go before it.
+  for (const [name, value] of Object.entries(fromFiles)) if (own[name] === value) delete own[name];
+  // A watchdog that was not meant for this process is not meant for its successor.
+  if (own.WATCHDOG_PID !== undefined && own.WATCHDOG_PID !== String(process.pid)) delete own.WATCHDOG_USEC;
+  for (const name of OF_THIS_PROCESS) delete own[name];
+  if (restart.cwd !== undefined && cwd !== undefined && path.isAbsolute(cwd)) own.PWD = cwd;
+  return { ...own, ...restart.env };
+}
+
+/**
+ * The arguments in the words of whoever started this process. A title that the program gave itself, or anything else that
+ * does not begin as Node.js says it was started, is not believed.
+ */
+function commandLine(): string[] | undefined {
+  let words: string[];
+  try {
+    words = readFileSync('/proc/self/cmdline', 'utf8').split('\0').slice(0, -1);
+  } catch {
+    return undefined;
+  }
+  const [argv0, ...args] = words;
+  // Our own preload, which has taken itself out of `process.execArgv`.
+  if (args[0] === '--require' && path.basename(args[1] ?? '') === 'preload.cjs' && !isPreloaded(args[1]))
+    args.splice(0, 2);
+  const { execArgv } = process;
+  const known = argv0 === process.argv0 && execArgv.every((arg, index) => args[index] === arg);
+  return known && args[execArgv.length] !== '' ? args : undefined;
+}
+
+function isPreloaded(file: string | undefined): boolean {
+  return process.execArgv[0] === '--require' && process.execArgv[1] === file;
+}
+
+/** The variables of every `--env-file` among these options, the later file first. */
+function variablesOf(execArgv: readonly string[], directory = '.'): Record<string, string> {
+  const variables: Record<string, string> = {};
+  for (const [index, arg] of execArgv.entries()) {
+    const [, joined] = /^--env-file(?:-if-exists)?(?:=(.*))?$/.exec(arg) ?? [];
+    if (!arg.startsWith('--env-file')) continue;
+    try {
+      const file = path.resolve(directory, joined ?? execArgv[index + 1] ?? '');
+      Object.assign(variables, parseEnv(readFileSync(file, 'utf8')));
+    } catch {
+      // Gone since, or never there.
+    }
+  }
+  return variables;
+}
+
+function workingDirectory(): string | undefined {
+  try {
+    return process.cwd();
+  } catch {
+    // It was deleted.
+    return undefined;
+  }
+}
+
+function samePlace(one: string | undefined, other: string | undefined): boolean {
+  if (one === undefined || other === undefined || !path.isAbsolute(one)) return false;
+  try {
+    const [a, b] = [statSync(one, { bigint: true }), statSync(other, { bigint: true })];
+    return a.dev === b.dev && a.ino === b.ino;
+  } catch {
+    return false;
+  }
+}
+
+function realPath(file: string): string | undefined {
+  try {
+    return realpathSync(file);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,82 @@
+import type { Handoff, ToPredecessor, ToSuccessor } from './protocol.js';
+
+/**
+ * What comes from another process is believed only if it has the shape that it should have: a field of another kind would
+ * throw far from here, in a process that serves.
+ */
+type Check = (value: unknown) => boolean;
+
+/** For each word the kind of each of its fields. */
+type Shapes<Word extends { type: string }> = {
+  [Each in Word as Each['type']]: { [Field in Exclude<keyof Each, 'type'>]: Check };
+};
+
+const text: Check = (value) => typeof value === 'string';
+const flag: Check = (value) => typeof value === 'boolean';
+const number: Check = (value) => typeof value === 'number' && Number.isFinite(value);
+const texts: Check = (value) => Array.isArray(value) && value.every(text);
+const numbers: Check = (value) => Array.isArray(value) && value.every(number);
+const textsByName: Check = (value) => isRecord(value) && Object.values(value).every(text);
+
+const TO_SUCCESSOR: Shapes<ToSuccessor> = {
+  go: { again: flag, tickets: textsByName },
+  connection: { id: number, address: text },
+  settle: {},
+};
+
+const TO_PREDECESSOR: Shapes<ToPredecessor> = {
+  hello: { protocol: number, version: text },
+  stderr: { text },
+  claims: { labels: texts, waiting: texts },
+  ready: { dropped: texts },
+  unready: { message: text },
+  accepting: {},
+  taken: { ids: numbers, lost: numbers },
+  stop: { deadline: number },
+  prune: { left: number },
+};
+
+/** Whether a message is one that an old process sends. */
+export function isToSuccessor(message: unknown): message is ToSuccessor {
+  return hasShape(message, TO_SUCCESSOR);
+}
+
+/** Whether a message is one that a successor sends. */
+export function isToPredecessor(message: unknown): message is ToPredecessor {
+  return hasShape(message, TO_PREDECESSOR);
+}
+
+/** The handoff in a text, or why it is none. */
+export function handoffOf(given: string): Handoff | string {
+  let handoff: unknown;
+  try {
+    handoff = JSON.parse(given);
+  } catch {
+    return 'it is no JSON';
+  }
+  if (!isRecord(handoff)) return 'it is no object';
+  const { generation, sockets, notify, foreground } = handoff;
+  if (!Number.isSafeInteger(generation) || (generation as number) < 1) return 'its generation is none';
+  if (!Array.isArray(sockets) || !sockets.every(isSocket)) return 'its sockets are none';
+  if (notify !== undefined && !Number.isInteger(notify)) return 'its line to the service manager is none';
+  if (foreground !== undefined && typeof foreground !== 'boolean') return 'its terminal is none';
+  return handoff as unknown as Handoff;
+}
+
+function isSocket(socket: unknown): boolean {
+  if (!isRecord(socket) || typeof socket.fd !== 'number') return false;
+  const { asked, bound } = socket;
+  if (!isRecord(asked) || !isRecord(bound)) return false;
+  const askedFor = text(asked.path) || (number(asked.port) && (asked.host === undefined || text(asked.host)));
+  return askedFor && (text(bound.path) || (number(bound.port) && text(bound.address)));
+}
+
+function hasShape(message: unknown, shapes: Record<string, Record<string, Check>>): boolean {
+  if (!isRecord(message) || typeof message.type !== 'string') return false;
+  if (!Object.hasOwn(shapes, message.type)) return false;
+  return Object.entries(shapes[message.type] ?? {}).every(([field, check]) => check(message[field]));
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

@@ -1,0 +1,72 @@
+import { fstatSync } from 'node:fs';
+import type { HandedSocket } from '../handoff/protocol.js';
+import type { Bound } from '../listen/address.js';
+import { unixSocketOf } from '../listen/unix-table.js';
+import { rawHandle } from '../node-private.js';
+import type { World } from '../world.js';
+
+/** What systemd has opened for this process. */
+export interface Activation {
+  /** Listening sockets, as a predecessor would hand them over. */
+  sockets: HandedSocket[];
+  /** Descriptor of the line to the service manager, which `OpenFile=` has given the name `notify`. */
+  notify: number | undefined;
+  /** Descriptors that are not open, each with the reason. */
+  refused: string[];
+}
+
+/** The first descriptor by systemd's rules. */
+const FIRST = 3;
+/** More than any unit opens: what counts higher is no count. */
+const MOST = 1_024;
+
+/**
+ * Takes what systemd says it has opened out of the environment, so that no child takes it for its own; undefined if it
+ * says nothing, or says it to another process.
+ */
+export function takeActivation(world: World): Activation | undefined {
+  const { env } = world;
+  const { LISTEN_PID, LISTEN_FDS, LISTEN_FDNAMES } = env;
+  if (LISTEN_PID === undefined || LISTEN_PID !== String(world.pid)) return undefined;
+  for (const name of ['LISTEN_PID', 'LISTEN_FDS', 'LISTEN_FDNAMES']) delete env[name];
+  const count = Number(LISTEN_FDS);
+  const activation: Activation = { sockets: [], notify: undefined, refused: [] };
+  if (!Number.isInteger(count) || count < 0 || count > MOST) {
+    activation.refused.push(`LISTEN_FDS is ${LISTEN_FDS}`);
+    return activation;
+  }
+  const names = LISTEN_FDNAMES?.split(':') ?? [];
+  for (let fd = FIRST; fd < FIRST + count; fd += 1) {
+    const name = names[fd - FIRST] ?? 'unknown';
+    try {
+      if (!fstatSync(fd, { bigint: true }).isSocket()) continue;
+      if (name === 'notify') activation.notify = fd;
+      else activation.sockets.push(...socketAt(fd));
+    } catch (error) {
+      activation.refused.push(`descriptor ${fd} (${name}): ${(error as NodeJS.ErrnoException).code}`);
+    }
+  }
+  return activation;
+}
+
+/** The listening socket behind a descriptor, asked for as what it is; nothing where it is of another kind. */
+function socketAt(fd: number): HandedSocket[] {
+  const bound = boundAt(fd);
+  if (!bound) return [];
+  const asked = 'path' in bound ? bound : { port: bound.port, host: bound.address };
+  return [{ fd, asked, bound, activated: true }];
+}
+
+function boundAt(fd: number): Bound | undefined {
+  const unix = unixSocketOf(fd);
+  if (unix) return unix.listening && unix.name !== undefined ? { path: unix.name } : undefined;
+  const address: { address?: string; port?: number } = {};
+  try {
+    rawHandle(fd).getsockname?.(address);
+  } catch {
+    // A datagram socket, or of a family that Node.js does not know: the application's own affair.
+  }
+  return address.address === undefined || address.port === undefined
+    ? undefined
+    : { address: address.address, port: address.port };
+}

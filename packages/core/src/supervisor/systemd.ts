@@ -1,0 +1,134 @@
+import { writeSync } from 'node:fs';
+import { messageOf } from '../errors.js';
+import type { Events } from '../lifecycle/events.js';
+import type { Logger } from '../log.js';
+import type { World } from '../world.js';
+
+/** What the service manager is told of, and by what means. */
+export interface NotifyContext {
+  world: World;
+  events: Events;
+  /** Aborts when a shutdown begins or a restart is committed. */
+  signal: AbortSignal;
+  /** Whether this process stops for good, as the newest. */
+  stopping(): boolean;
+  logger(): Logger;
+  /** A connected datagram socket to the service manager, where there is one. */
+  fd: number | undefined;
+}
+
+/**
+ * Speaks systemd's notify protocol: one datagram for each thing that happens. Node.js has no unix datagram sockets, so the
+ * unit opens one for us (`OpenFile=`), and without it the `systemd-notify` command says each word.
+ *
+ * The main process speaks alone. A successor becomes that only at commit, by the word of the old process: said earlier,
+ * a successor that dies would take the unit with it.
+ */
+export class ServiceManager {
+  readonly #context: NotifyContext;
+  #said: Promise<void> = Promise.resolve();
+  #broken = false;
+  #reloading = false;
+  #stopWatchdog = () => {};
+
+  private constructor(context: NotifyContext) {
+    this.#context = context;
+    const { world, events, signal } = context;
+    const own = (pid: number) => pid === world.pid;
+    events.on('ready', ({ pid, generation }) => {
+      if (!own(pid)) return;
+      // In a successor nobody listens yet: it is not the main process, and its predecessor speaks for it.
+      if (generation === 0) this.#say('READY=1', statusOf(pid, generation));
+      this.#watchdog();
+    });
+    events.on('spawned', ({ generation }) => this.#reload(`starting generation ${generation}`));
+    events.on('committed', ({ pid, generation }) => {
+      this.#stopWatchdog();
+      this.#reloading = false;
+      this.#say(`MAINPID=${pid}`, 'READY=1', statusOf(pid, generation));
+    });
+    events.on('failed', ({ error }) => this.notReloaded(error.message));
+    signal.addEventListener('abort', () => {
+      if (context.stopping()) this.#say('STOPPING=1', 'STATUS=waiting for connections to finish');
+    });
+  }
+
+  /** The service manager that waits for our words, if there is one. */
+  static find(context: NotifyContext): ServiceManager | undefined {
+    const wanted = context.fd !== undefined || context.world.env.NOTIFY_SOCKET !== undefined;
+    return wanted ? new ServiceManager(context) : undefined;
+  }
+
+  /** Resolves when everything that was said is on its way. */
+  get said(): Promise<void> {
+    return this.#said;
+  }
+
+  /** A reload did not come to anything: this process serves on. */
+  notReloaded(why: string): void {
+    // A reload that is asked for ends only after it has begun.
+    if (!this.#reloading) this.#reload('reloading');
+    this.#reloading = false;
+    this.#say('READY=1', `STATUS=restart failed: ${firstLine(why)}`);
+  }
+
+  #reload(status: string): void {
+    this.#reloading = true;
+    // The clock of the kernel, since the service manager compares it with its own.
+    const now = process.hrtime.bigint() / 1_000n;
+    this.#say('RELOADING=1', `MONOTONIC_USEC=${now}`, `STATUS=${status}`);
+  }
+
+  /** Says that the event loop turns, twice in the time in which it has to be heard. */
+  #watchdog(): void {
+    const { WATCHDOG_USEC, WATCHDOG_PID } = this.#context.world.env;
+    const usec = Number(WATCHDOG_USEC);
+    const { world } = this.#context;
+    if (!(usec > 0) || (WATCHDOG_PID !== undefined && WATCHDOG_PID !== String(world.pid))) return;
+    this.#stopWatchdog();
+    this.#stopWatchdog = world.every(usec / 2_000, () => this.#say('WATCHDOG=1'));
+  }
+
+  #say(...assignments: string[]): void {
+    if (this.#broken) return;
+    const { fd } = this.#context;
+    if (fd === undefined) this.#said = this.#said.then(() => this.#sayByCommand(assignments));
+    else
+      try {
+        writeSync(fd, assignments.join('\n'));
+      } catch (error) {
+        this.#giveUp(messageOf(error));
+      }
+  }
+
+  #sayByCommand(assignments: string[]): Promise<void> {
+    const { world } = this.#context;
+    const letGo = world.stayAlive();
+    return new Promise<void>((resolve) => {
+      const helper = world.spawn('systemd-notify', assignments, { stdio: 'ignore' });
+      helper.once('error', (error) => {
+        this.#giveUp(messageOf(error));
+        resolve();
+      });
+      helper.once('exit', (status) => {
+        if (status !== 0) this.#giveUp(`systemd-notify exited with status ${status}`);
+        resolve();
+      });
+    }).finally(letGo);
+  }
+
+  #giveUp(why: string): void {
+    if (this.#broken) return;
+    this.#broken = true;
+    this.#stopWatchdog();
+    this.#context.logger().warn(`The service manager is told nothing any more: ${why}.`);
+  }
+}
+
+function statusOf(pid: number, generation: number): string {
+  return `STATUS=serving: pid ${pid}, generation ${generation}`;
+}
+
+function firstLine(text: string): string {
+  return text.split('\n', 1)[0] as string;
+}
