@@ -8,8 +8,9 @@ export class RawClient {
   /** Resolves with all that was received when the server has ended the connection. */
   readonly closed: Promise<string>;
 
-  constructor(port: number) {
-    this.socket = connect(port, '127.0.0.1');
+  /** Connects to a port, or to the path of a unix socket. */
+  constructor(where: number | string, host = '127.0.0.1') {
+    this.socket = typeof where === 'number' ? connect(where, host) : connect(where);
     this.socket.on('data', (bytes) => {
       this.text += bytes.toString('latin1');
     });

@@ -1,4 +1,5 @@
 export type { Abilities } from './abilities.js';
+export { RawClient } from './client.js';
 export {
   getJson,
   hup,

@@ -77,6 +77,7 @@ describe('every private name does what endless relies on, on', () => {
         stopReading: { stopped: true, unread: true, busy: false, ofNothing: false },
         detachHandle: { fd: true, destroyed: true, ended: false },
         deliver: { bodies: ['first /1;', 'second /2;', 'second /3;'], connections: 1, accepted: 3 },
+        restBetweenRequests: { waited: ['', '408'], asked: ['/1', '/2'], next: 1 },
       });
       // A name that is new needs a check here.
       expect(Object.keys(seen).sort()).toEqual(exported);

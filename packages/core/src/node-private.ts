@@ -172,8 +172,16 @@ export function stopReading(socket: Socket): boolean {
   return handle.readStop() === 0;
 }
 
-/** Gives a server a connection as if it had accepted it just now, with its own socket options and its own count. */
-export function deliver(server: Server, connection: RawHandle): void {
+/**
+ * Gives a server a connection as if it had accepted it just now, with its own socket options and its own count. Returns
+ * the socket, unless the server turns it away.
+ */
+export function deliver(server: Server, connection: RawHandle): Socket | undefined {
+  let delivered: Socket | undefined;
+  const onConnection = (socket: Socket) => {
+    delivered = socket;
+  };
+  server.prependListener('connection', onConnection);
   const handle = listeningHandle(server) as (RawHandle & { onconnection?: AcceptCallback }) | undefined;
   if (handle?.onconnection) handle.onconnection(0, connection);
   // A server that does not listen any more still serves what it is given.
@@ -187,6 +195,36 @@ export function deliver(server: Server, connection: RawHandle): void {
         writable: true,
       } as ConstructorParameters<typeof Socket>[0]),
     );
+  server.off('connection', onConnection);
+  return delivered;
 }
 
 type AcceptCallback = (this: RawHandle, errno: number, connection: RawHandle) => void;
+
+/**
+ * Brings a connection on which nothing has been read to where it is between two requests, and calls `onNext` when the
+ * head of the next one is complete.
+ *
+ * Until its first request Node takes a connection for one that is slow to send it, and after `headersTimeout` answers it
+ * with a 408 that nobody has asked for. So its parser reads a request that goes nowhere.
+ */
+export function restBetweenRequests(socket: Socket, onNext: () => unknown): void {
+  const { parser } = socket as unknown as { parser: HttpParser };
+  const { onIncoming } = parser;
+  parser.onIncoming = () => 0;
+  parser.execute(Buffer.from('GET / HTTP/1.1\r\n\r\n'));
+  parser.incoming = null;
+  parser.onIncoming = (...message) => {
+    parser.onIncoming = onIncoming;
+    onNext();
+    return onIncoming(...message);
+  };
+}
+
+interface HttpParser {
+  /** The request that is being read. */
+  incoming: unknown;
+  /** What is done with each request whose head has been read. */
+  onIncoming(...message: unknown[]): unknown;
+  execute(bytes: Buffer): unknown;
+}

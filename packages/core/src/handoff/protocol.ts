@@ -39,10 +39,20 @@ export type ToSuccessor =
    * base64, by the label of the address; they travel here only, since an environment can be read by others.
    */
   | { type: 'go'; again: boolean; tickets: Record<string, string> }
-  /** A live connection of the server at this address, with its handle; to be answered with `taken`. */
-  | { type: 'connection'; id: number; address: string }
+  | Moved
   /** The start time is up: become ready with the addresses that are claimed. */
   | { type: 'settle' };
+
+/**
+ * A live connection of the server at this address, with its handle; to be answered with `taken`. `used`: it has carried
+ * a request.
+ */
+export interface Moved {
+  type: 'connection';
+  id: number;
+  address: string;
+  used: boolean;
+}
 
 /** What a successor says to the old process. */
 export type ToPredecessor =

@@ -20,7 +20,7 @@ const textsByName: Check = (value) => isRecord(value) && Object.values(value).ev
 
 const TO_SUCCESSOR: Shapes<ToSuccessor> = {
   go: { again: flag, tickets: textsByName },
-  connection: { id: number, address: text },
+  connection: { id: number, address: text, used: flag },
   settle: {},
 };
 

@@ -1,7 +1,7 @@
 import type { Server } from 'node:net';
 import { Inheritance } from '../handoff/inheritance.js';
 import { Predecessor } from '../handoff/predecessor.js';
-import { PROTOCOL, type ToSuccessor } from '../handoff/protocol.js';
+import { type Moved, PROTOCOL, type ToSuccessor } from '../handoff/protocol.js';
 import { useTicketKeys } from '../handoff/tickets.js';
 import type { Asked } from '../listen/address.js';
 import type { Logger } from '../log.js';
@@ -21,7 +21,7 @@ export interface CandidateContext {
   /** The gates are open: this is the newest process now. */
   onGo(again: boolean): void;
   /** A live connection of the old process arrives. */
-  onConnection(message: { id: number; address: string }, handle: RawHandle | undefined): void;
+  onConnection(message: Moved, handle: RawHandle | undefined): void;
   /** The old process is gone, and this one cannot take its place. */
   onOrphaned(): void;
 }

@@ -8,7 +8,7 @@ import type { TrackedServer } from '../drain/tracked-server.js';
 import { EndlessError, messageOf } from '../errors.js';
 import { Inheritance, refusalOf } from '../handoff/inheritance.js';
 import { Predecessor } from '../handoff/predecessor.js';
-import type { ToPredecessor } from '../handoff/protocol.js';
+import type { Moved, ToPredecessor } from '../handoff/protocol.js';
 import type { Successor, Surroundings } from '../handoff/successor.js';
 import { ticketKeysOf } from '../handoff/tickets.js';
 import { type Asked, askedOf, type Bound, label } from '../listen/address.js';
@@ -571,7 +571,7 @@ export class Lifecycle {
     setImmediate(() => void this.#restartBySignal(signal));
   }
 
-  #receive(message: { id: number; address: string }, handle: RawHandle | undefined): void {
+  #receive(message: Moved, handle: RawHandle | undefined): void {
     this.#receiver ??= new Receiver(
       () => this.servers.all(),
       (ids, lost) => this.#predecessor?.send({ type: 'taken', ids, lost }),

@@ -2,9 +2,11 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { idleConnections } from '../drain/activity.js';
 import type { TrackedServer } from '../drain/tracked-server.js';
+import type { Moved } from '../handoff/protocol.js';
 import { label } from '../listen/address.js';
-import { currentResponse, deliver, detachHandle, type RawHandle, stopReading } from '../node-private.js';
+import { currentResponse, detachHandle, type RawHandle, stopReading } from '../node-private.js';
 import type { World } from '../world.js';
+import { isUsed, serveOn } from './serve.js';
 
 /** How many connections may be on their way at once: enough to keep the channel busy, and few enough that none waits long. */
 const WINDOW = 64;
@@ -18,7 +20,7 @@ const LOOK_EVERY = 50;
 /** Where moved connections go. */
 export interface Destination {
   /** Sends one; it is answered with {@link Mover.taken}. */
-  send(message: { type: 'connection'; id: number; address: string }, handle: RawHandle): void;
+  send(message: Moved, handle: RawHandle): void;
   /** Whether this process waits for the answers. */
   hold(alive: boolean): void;
   /** Resolves when nobody is there any more. */
@@ -38,7 +40,7 @@ export class Mover {
   readonly #servers = new Set<TrackedServer>();
   /** Connections that may be idle, with the bytes that they had read when they were found so. */
   readonly #ready = new Map<Socket, { tracked: TrackedServer; bytesRead: number }>();
-  readonly #onTheWay = new Map<number, { tracked: TrackedServer; handle: RawHandle }>();
+  readonly #onTheWay = new Map<number, { tracked: TrackedServer; handle: RawHandle; used: boolean }>();
   readonly #undo: (() => void)[] = [];
   readonly #onMoved: (address: string) => void;
   readonly #onGivenUp: (servers: TrackedServer[]) => void;
@@ -112,7 +114,7 @@ export class Mover {
     for (const id of ids) {
       const kept = this.#onTheWay.get(id);
       this.#onTheWay.delete(id);
-      if (kept) deliver(kept.tracked.server, kept.handle);
+      if (kept) serveOn(kept.tracked, kept.handle, kept.used);
     }
     if (first) this.#onGivenUp([...this.#servers]);
   }
@@ -159,12 +161,13 @@ export class Mover {
       // Idle when it was found, and nothing read since: idle still. Otherwise it is found again after its answer.
       if (socket.destroyed || socket.bytesRead !== bytesRead || socket.writableLength > 0) continue;
       if (!tracked.bound || !stopReading(socket)) continue;
+      const used = isUsed(socket);
       const handle = detachHandle(socket);
       const id = this.#nextId++;
       // Without its connections nothing else may keep this process alive until the successor has answered.
       if (this.#onTheWay.size === 0) this.#destination.hold(true);
-      this.#onTheWay.set(id, { tracked, handle });
-      this.#destination.send({ type: 'connection', id, address: label(tracked.bound) }, handle);
+      this.#onTheWay.set(id, { tracked, handle, used });
+      this.#destination.send({ type: 'connection', id, address: label(tracked.bound), used }, handle);
       sent += 1;
     }
   }

@@ -1,6 +1,8 @@
 import type { TrackedServer } from '../drain/tracked-server.js';
+import type { Moved } from '../handoff/protocol.js';
 import { label } from '../listen/address.js';
-import { deliver, type RawHandle } from '../node-private.js';
+import type { RawHandle } from '../node-private.js';
+import { serveOn } from './serve.js';
 
 /** The successor's side of a migration: serves what arrives, and says so in one word a turn. */
 export class Receiver {
@@ -8,29 +10,21 @@ export class Receiver {
   readonly #answer: (ids: number[], lost: number[]) => void;
   #taken: number[] = [];
   #lost: number[] = [];
-  #count = 0;
 
   constructor(servers: () => TrackedServer[], answer: (ids: number[], lost: number[]) => void) {
     this.#servers = servers;
     this.#answer = answer;
   }
 
-  /** How many connections have come. */
-  get count(): number {
-    return this.#count;
-  }
-
   /** Serves one connection on the server of its address; returns whether that was possible. */
-  receive({ id, address }: { id: number; address: string }, handle: RawHandle | undefined): boolean {
+  receive({ id, address, used }: Moved, handle: RawHandle | undefined): boolean {
     if (this.#taken.length + this.#lost.length === 0) setImmediate(() => this.#flush());
     const tracked = this.#servers().find(({ bound }) => bound && label(bound) === address);
     // Without descriptors to spare the handle is lost on the way; a full server would drop the connection.
     const possible = handle !== undefined && tracked !== undefined && !isFull(tracked);
     (possible ? this.#taken : this.#lost).push(id);
-    if (possible) {
-      this.#count += 1;
-      deliver(tracked.server, handle);
-    } else handle?.close();
+    if (possible) serveOn(tracked, handle, used);
+    else handle?.close();
     return possible;
   }
 

@@ -1,0 +1,30 @@
+import type { Server as HttpServer } from 'node:http';
+import type { Socket } from 'node:net';
+import type { TrackedServer } from '../drain/tracked-server.js';
+import { deliver, type RawHandle, restBetweenRequests, speaksHttp } from '../node-private.js';
+
+/** What Node adds to `keepAliveTimeout`, in versions that do not say it. */
+const KEEP_ALIVE_BUFFER = 1_000;
+
+/** Connections that have carried a request before they came to where they are now. */
+const used = new WeakSet<Socket>();
+
+/** Whether a connection has carried a request, in this process or an older one. */
+export function isUsed(socket: Socket): boolean {
+  return socket.bytesRead > 0 || used.has(socket);
+}
+
+/** Serves a connection that another socket has held: if it has been used, its keep-alive time starts anew. */
+export function serveOn(tracked: TrackedServer, handle: RawHandle, wasUsed: boolean): void {
+  const server = tracked.server as KeepAliveServer;
+  const socket = deliver(server, handle);
+  if (!socket || !wasUsed || !speaksHttp(socket)) return;
+  used.add(socket);
+  const { keepAliveTimeout, keepAliveTimeoutBuffer = KEEP_ALIVE_BUFFER } = server;
+  const limited = keepAliveTimeout > 0;
+  if (limited) socket.setTimeout(keepAliveTimeout + keepAliveTimeoutBuffer);
+  restBetweenRequests(socket, () => limited && socket.setTimeout(server.timeout));
+}
+
+/** The newer versions of Node.js have a name for it. */
+type KeepAliveServer = HttpServer & { keepAliveTimeoutBuffer?: number };
