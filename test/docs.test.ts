@@ -11,7 +11,7 @@ import { anchorsOf, blocksOf, code, ROOT, read, rowsOf } from './markdown.js';
 import { play, sessionsOf } from './session.js';
 
 const ADAPTERS = ['express', 'koa', 'fastify'];
-const READMES = ['README.md', ...['core', ...ADAPTERS].map((name) => `packages/${name}/README.md`)];
+const READMES = ['README.md', ...['core', ...ADAPTERS, 'ws'].map((name) => `packages/${name}/README.md`)];
 const DECISIONS = readdirSync(path.join(ROOT, 'docs/decisions')).map((file) => `docs/decisions/${file}`);
 const DOCS = ['architecture', 'errors', 'guarantees'].map((name) => `docs/${name}.md`);
 const PAGES = [...READMES, 'CONTRIBUTING.md', ...DOCS, ...DECISIONS];
@@ -159,7 +159,9 @@ describe('docs/architecture.md', () => {
 
   test('names every folder of the workspace', () => {
     const members = [...read('pnpm-workspace.yaml').matchAll(/^ {2}- ([\w/*-]+)$/gm)].flatMap(([, member]) =>
-      member === 'packages/*' ? ADAPTERS.map((name) => `packages/${name}`) : [member?.replace('/*', '')],
+      member === 'packages/*'
+        ? [...ADAPTERS, 'ws'].map((name) => `packages/${name}`)
+        : [member?.replace('/*', '')],
     );
     expect(members.length).toBeGreaterThan(3);
     for (const member of members) expect(named).toContain(`${member}/`);

@@ -10,6 +10,7 @@ import type { RestartResult } from './lifecycle/restart.js';
 import type { ServerCounts, ServerStats } from './lifecycle/servers.js';
 import { type Address, parseAddress } from './listen/address.js';
 import { checkListenOptions, type ListenOptions, serverFor } from './listen/create-server.js';
+import type { ProtocolSockets, SocketProtocol } from './migrate/protocols.js';
 import { answerReadiness, type Readiness } from './readiness/handler.js';
 import type { Settings } from './settings.js';
 import { checkFunction } from './settings.js';
@@ -62,6 +63,11 @@ export interface Endless {
   ready(): void;
   /** Keeps the process from being drained, within the deadline, until the returned release is called. */
   hold(): Release;
+  /**
+   * Lets the sockets of a protocol other than HTTP (upgraded ones, or those of a plain `net.Server`) move to the new process;
+   * both processes know the protocol by its name. @throws `ERR_ENDLESS_INVALID_OPTION`
+   */
+  protocol<State>(name: string, protocol: SocketProtocol<State>): ProtocolSockets;
   /** A request listener for readiness checks: 200 with state and generation, 503 from the first moment of a shutdown. */
   readiness(request: IncomingMessage, response: ServerResponse): void;
   /** Resolves when this process has drained. */
@@ -129,6 +135,11 @@ export function createEndless(lifecycle: Lifecycle): Endless {
     hammer: () => lifecycle.hammer(),
     ready: () => lifecycle.ready(),
     hold: () => lifecycle.hold(),
+    protocol(name, protocol) {
+      const sockets = lifecycle.protocols.define(name, protocol as SocketProtocol);
+      lifecycle.install();
+      return sockets;
+    },
     readiness: (_request, response) => answerReadiness(response, readinessOf(lifecycle)),
     done: lifecycle.done,
     signal: lifecycle.abort.signal,

@@ -16,6 +16,7 @@ export type { ServerCounts, ServerStats } from './lifecycle/servers.js';
 export type { Address, ListenTarget } from './listen/address.js';
 export type { ListenOptions, Tls } from './listen/create-server.js';
 export type { Logger } from './log.js';
+export type { Leaving, ProtocolSockets, SocketProtocol, Tell } from './migrate/protocols.js';
 export type { ConnectToSelf } from './readiness/health.js';
 export type { HealthCheck, RestartCommand, Settings } from './settings.js';
 export type { HookableSignal, SignalAction } from './signals/signals.js';

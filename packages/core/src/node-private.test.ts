@@ -78,6 +78,8 @@ describe('every private name does what endless relies on, on', () => {
         detachHandle: { fd: true, destroyed: true, ended: false },
         deliver: { bodies: ['first /1;', 'second /2;', 'second /3;'], connections: 1, accepted: 3 },
         restBetweenRequests: { waited: ['', '408'], asked: ['/1', '/2'], next: 1 },
+        startReading: { silent: true, heard: 'first a', paused: true },
+        welcome: { heard: 'second c', rest: 'b', told: 1, connections: 1, peer: true, emit: false },
       });
       // A name that is new needs a check here.
       expect(Object.keys(seen).sort()).toEqual(exported);

@@ -172,6 +172,12 @@ export function stopReading(socket: Socket): boolean {
   return handle.readStop() === 0;
 }
 
+/** Takes {@link stopReading} back: a stream that is not paused goes on where it was. */
+export function startReading(socket: Socket): void {
+  const handle = (socket as unknown as { _handle: (RawHandle & { reading?: boolean }) | null })._handle;
+  if (handle?.reading) handle.readStart();
+}
+
 /**
  * Gives a server a connection as if it had accepted it just now, with its own socket options and its own count. Returns
  * the socket, unless the server turns it away.
@@ -197,6 +203,28 @@ export function deliver(server: Server, connection: RawHandle): Socket | undefin
     );
   server.off('connection', onConnection);
   return delivered;
+}
+
+/**
+ * Makes the socket of a connection as {@link deliver} does, counted by its server, without telling the server's listeners:
+ * what is spoken on it is known already. Undefined if the server has dropped it.
+ */
+export function welcome(server: Server, connection: RawHandle): Socket | undefined {
+  const own = Object.getOwnPropertyDescriptor(server, 'emit');
+  const emit = server.emit as (...given: unknown[]) => boolean;
+  let made: Socket | undefined;
+  server.emit = (...given: unknown[]) => {
+    if (given[0] !== 'connection') return emit.apply(server, given);
+    made = given[1] as Socket;
+    return true;
+  };
+  try {
+    deliver(server, connection);
+  } finally {
+    if (own) Object.defineProperty(server, 'emit', own);
+    else Reflect.deleteProperty(server, 'emit');
+  }
+  return made;
 }
 
 type AcceptCallback = (this: RawHandle, errno: number, connection: RawHandle) => void;

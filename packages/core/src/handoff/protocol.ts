@@ -40,6 +40,14 @@ export type ToSuccessor =
    */
   | { type: 'go'; again: boolean; tickets: Record<string, string> }
   | Moved
+  /** A piece of what the next word about this socket needs. */
+  | { type: 'parcel'; id: number; data: string }
+  /** A socket of this protocol and this server, with its handle; to be answered with `answer`, and not touched before `yours`. */
+  | { type: 'offer'; id: number; protocol: string; address: string }
+  /** These sockets belong to the successor now. */
+  | { type: 'yours'; ids: number[] }
+  /** What was said of a socket after it had left. */
+  | { type: 'word'; id: number }
   /** The start time is up: become ready with the addresses that are claimed. */
   | { type: 'settle' };
 
@@ -68,6 +76,10 @@ export type ToPredecessor =
   | { type: 'accepting' }
   /** The connections with these ids have arrived and are served; `lost` came without their handle. */
   | { type: 'taken'; ids: number[]; lost: number[] }
+  /** The protocols of which this process serves sockets. */
+  | { type: 'protocols'; names: string[] }
+  /** Which of the offered sockets it would serve. */
+  | { type: 'answer'; accepted: number[]; refused: number[] }
   /** The newest process stops: what still drains has this many milliseconds (-1: no limit). */
   | { type: 'stop'; deadline: number }
   /** So many generations may go on draining requests; those beyond end now. Goes along the chain. */

@@ -21,6 +21,10 @@ const textsByName: Check = (value) => isRecord(value) && Object.values(value).ev
 const TO_SUCCESSOR: Shapes<ToSuccessor> = {
   go: { again: flag, tickets: textsByName },
   connection: { id: number, address: text, used: flag },
+  parcel: { id: number, data: text },
+  offer: { id: number, protocol: text, address: text },
+  yours: { ids: numbers },
+  word: { id: number },
   settle: {},
 };
 
@@ -32,6 +36,8 @@ const TO_PREDECESSOR: Shapes<ToPredecessor> = {
   unready: { message: text },
   accepting: {},
   taken: { ids: numbers, lost: numbers },
+  protocols: { names: texts },
+  answer: { accepted: numbers, refused: numbers },
   stop: { deadline: number },
   prune: { left: number },
 };

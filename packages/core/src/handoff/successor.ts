@@ -44,6 +44,7 @@ export class Successor {
   readonly ended: Promise<SuccessorEnd>;
   readonly #child: ChildProcess;
   readonly #channel: Channel<ToPredecessor, ToSuccessor>;
+  #protocols: readonly string[] = [];
   #stderr = '';
   #gone = false;
 
@@ -54,6 +55,7 @@ export class Successor {
     this.#channel = new Channel(ipcEndOf(child), isToPredecessor, (message, handle) => {
       handle?.close();
       if (message.type === 'stderr') this.#stderr = (this.#stderr + message.text).slice(-STDERR_TAIL);
+      else if (message.type === 'protocols') this.#protocols = message.names;
       else listener(message);
     });
     this.ended = new Promise((resolve) => {
@@ -127,6 +129,11 @@ export class Successor {
   /** Says a word to it, with a handle if there is one. */
   send(message: ToSuccessor, handle?: RawHandle): void {
     this.#channel.send(message, handle);
+  }
+
+  /** Whether it serves sockets of this protocol. */
+  understands(name: string): boolean {
+    return this.#protocols.includes(name);
   }
 
   /** Ends it at once. */

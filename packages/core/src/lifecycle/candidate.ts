@@ -5,6 +5,7 @@ import { type Moved, PROTOCOL, type ToSuccessor } from '../handoff/protocol.js';
 import { useTicketKeys } from '../handoff/tickets.js';
 import type { Asked } from '../listen/address.js';
 import type { Logger } from '../log.js';
+import type { SocketWord } from '../migrate/arrivals.js';
 import type { RawHandle } from '../node-private.js';
 import { askHealth } from '../readiness/health.js';
 import type { ResolvedSettings } from '../settings.js';
@@ -22,6 +23,8 @@ export interface CandidateContext {
   onGo(again: boolean): void;
   /** A live connection of the old process arrives. */
   onConnection(message: Moved, handle: RawHandle | undefined): void;
+  /** A socket of another protocol than HTTP arrives, or something is said of one. */
+  onSocket(word: SocketWord, handle: RawHandle | undefined): void;
   /** The old process is gone, and this one cannot take its place. */
   onOrphaned(): void;
 }
@@ -90,8 +93,19 @@ export class Candidate {
   }
 
   #hear(message: ToSuccessor, handle: RawHandle | undefined): void {
-    if (message.type === 'connection') this.#context.onConnection(message, handle);
-    else handle?.close();
+    switch (message.type) {
+      case 'connection':
+        this.#context.onConnection(message, handle);
+        break;
+      case 'parcel':
+      case 'offer':
+      case 'yours':
+      case 'word':
+        this.#context.onSocket(message, handle);
+        break;
+      default:
+        handle?.close();
+    }
     if (this.#over) return;
     if (message.type === 'settle') this.complete();
     else if (message.type === 'go') this.#go(message.again, message.tickets);

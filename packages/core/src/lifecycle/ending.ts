@@ -1,4 +1,5 @@
 import { type DrainPlan, drainConnections, stopAccepting } from '../drain/drain.js';
+import { Goodbyes } from '../drain/goodbyes.js';
 import { connectionsIn, type Hammered, hammerServers, summaryOf } from '../drain/hammer.js';
 import type { Holds } from '../drain/holds.js';
 import type { TrackedServer } from '../drain/tracked-server.js';
@@ -7,6 +8,8 @@ import { type Bound, label } from '../listen/address.js';
 import { leavePath } from '../listen/unix-path.js';
 import type { Logger } from '../log.js';
 import { type Destination, Mover } from '../migrate/mover.js';
+import { Offers, type SocketDestination } from '../migrate/offers.js';
+import type { Protocols } from '../migrate/protocols.js';
 import type { ResolvedSettings } from '../settings.js';
 import type { HookableSignal } from '../signals/signals.js';
 import type { World } from '../world.js';
@@ -28,6 +31,7 @@ export interface EndingContext {
   world: World;
   servers: Servers;
   holds: Holds;
+  protocols: Protocols;
   hooks: Hooks;
   events: Events;
   predecessor: Predecessor | undefined;
@@ -36,7 +40,7 @@ export interface EndingContext {
   /** What adapters do once no connection is left, such as `app.close()` in Fastify. */
   closers: readonly (() => unknown)[];
   /** Where live connections go on a restart. */
-  destination: Destination | undefined;
+  destination: (Destination & SocketDestination) | undefined;
   /** A connection has arrived there. */
   onMoved(address: string): void;
   /** Whether an adapter answers late requests in its framework's own way. */
@@ -62,6 +66,8 @@ export class Ending {
   #forced: Hammered = { requests: [], connections: {} };
   #checkDrained: () => void = () => {};
   #mover: Mover | undefined;
+  #offers: Offers | undefined;
+  readonly #goodbyes: Goodbyes;
   #moving = false;
 
   /** `hammerTime` counts from `began`; the trigger names the hooks that run. */
@@ -76,6 +82,8 @@ export class Ending {
     this.#trigger = trigger;
     this.#context = context;
     this.#began = began;
+    const { protocols, world } = context;
+    this.#goodbyes = new Goodbyes(protocols, world, (socket) => this.#offers?.mayMove(socket) ?? false);
     this.#deadline = new Deadline(context.world, () => this.#hammer());
     const left = hammerTime < 0 ? -1 : Math.max(0, hammerTime - (context.world.now() - began));
     // A restart takes nothing from those that drain already; a stop of the newest is a stop of them all.
@@ -101,6 +109,12 @@ export class Ending {
   /** The successor says which of the connections that were sent to it have arrived. */
   taken(ids: readonly number[], lost: readonly number[]): void {
     this.#mover?.taken(ids, lost);
+  }
+
+  /** The successor says which of the sockets that were offered to it it would serve. */
+  answered(accepted: readonly number[], refused: readonly number[]): void {
+    this.#offers?.answered(accepted, refused);
+    this.check();
   }
 
   /** Brings the hammer nearer: it falls within `ms` (-1: as before), here and in every older generation. */
@@ -137,6 +151,9 @@ export class Ending {
     }
     logger.info('Waiting for connections to finish...');
     events.emit('draining', { reason: this.reason, deadlineMs: this.#deadline.left }, logger);
+    this.#offers = this.#createOffers();
+    this.#offers?.begin();
+    this.#goodbyes.begin(this.reason, this.#deadline.left);
     const undo = this.#drainServers({
       idleGrace: settings.idleGrace ?? (this.#trigger === 'SIGINT' ? 0 : 5_000),
       rejectsLate: settings.lateRequests === 'reject' && !this.#context.adapted(),
@@ -145,6 +162,8 @@ export class Ending {
     for (const close of [...closers]) await this.#deadline.bound(this.#attempt(close));
     await this.#deadline.bound(this.#drained());
     for (const fn of undo) fn();
+    this.#offers?.stop();
+    this.#goodbyes.stop();
     events.emit('drained', { durationMs: world.now() - this.#began }, logger);
     // Once the hammer has fallen nothing is awaited for long, but nothing is left out either.
     const post = hooks.run('post', this.#trigger, logger);
@@ -207,16 +226,31 @@ export class Ending {
     return this.#mover;
   }
 
+  #createOffers(): Offers | undefined {
+    const { destination, world, protocols, servers, logger, onMoved, leaves } = this.#context;
+    if (!destination || !this.#context.settings().migrate) return undefined;
+    return new Offers({
+      destination,
+      world,
+      protocols,
+      servers: () => servers.all(),
+      movable: ({ bound, secure }) => !secure && bound !== undefined && leaves(bound),
+      logger,
+      onMoved,
+    });
+  }
+
   #stopAccepting(tracked: TrackedServer): void {
     const { bound, server } = tracked;
     if (bound && 'path' in bound && this.#context.leaves(bound)) leavePath(server);
     stopAccepting(tracked);
   }
 
-  /** Resolves when no connection is left but upgraded ones: those are the application's to close. */
+  /** Resolves when no connection is left but upgraded ones that stay: those are the application's to close. */
   async #quiet(): Promise<void> {
     const { servers } = this.#context;
-    while (!servers.quiet && !this.hammered) await this.#pause(LOOK_EVERY);
+    while (!(servers.quiet && this.#goodbyes.done && !this.#offers?.busy) && !this.hammered)
+      await this.#pause(LOOK_EVERY);
   }
 
   /** Resolves when no connection and no hold is left. */
@@ -224,7 +258,7 @@ export class Ending {
     const { servers, holds } = this.#context;
     return new Promise((resolve) => {
       this.#checkDrained = () => {
-        if (servers.empty && holds.count === 0 && !this.#mover?.busy) resolve();
+        if (servers.empty && holds.count === 0 && !this.#mover?.busy && !this.#offers?.busy) resolve();
       };
       this.#checkDrained();
     });

@@ -17,6 +17,8 @@ import { limit } from '../listen/timeouts.js';
 import { bindBesidePath, isFilePath } from '../listen/unix-path.js';
 import { watchListening } from '../listen/watch.js';
 import { guarded, type Logger, silent, textLogger } from '../log.js';
+import { Arrivals, type SocketWord } from '../migrate/arrivals.js';
+import { Protocols } from '../migrate/protocols.js';
 import { Receiver } from '../migrate/receiver.js';
 import type { RawHandle } from '../node-private.js';
 import { privateServers } from '../readiness/health.js';
@@ -63,6 +65,10 @@ export class Lifecycle {
   readonly events = new Events();
   readonly servers = new Servers(() => this.#ending?.check());
   readonly holds = new Holds(() => this.#ending?.check());
+  readonly protocols = new Protocols(
+    () => this.#logger,
+    () => this.#tellProtocols(),
+  );
   readonly abort = new AbortController();
   readonly closers: (() => unknown)[] = [];
   readonly beforeBegin: ((address: unknown) => void)[] = [];
@@ -77,6 +83,7 @@ export class Lifecycle {
   #failedRestarts = 0;
   #migrated = 0;
   #receiver: Receiver | undefined;
+  #arrivals: Arrivals | undefined;
   #installed = false;
   /** With `register` every server of the program is meant, also one that comes after the last was closed. */
   #watchForGood = false;
@@ -178,6 +185,7 @@ export class Lifecycle {
         beforeOpening: () => this.#aboutToAccept(),
         onGo: (again) => this.#becomeNewest(again),
         onConnection: (message, handle) => this.#receive(message, handle),
+        onSocket: (word, handle) => this.#receiveSocket(word, handle),
         onOrphaned: () => this.world.exit(1),
       });
       if (this.#candidate) {
@@ -365,6 +373,7 @@ export class Lifecycle {
   #becomeNewest(again: boolean): void {
     this.#candidate = undefined;
     this.#becomeReady();
+    this.#tellProtocols();
     this.#predecessor?.send({ type: 'prune', left: this.settings.maxDraining });
     if (again) void this.#restartBySignal('SIGHUP');
   }
@@ -579,6 +588,26 @@ export class Lifecycle {
     if (this.#receiver.receive(message, handle)) this.#moved(message.address);
   }
 
+  #receiveSocket(word: SocketWord, handle: RawHandle | undefined): void {
+    if (!this.#arrivals) {
+      const arrivals = new Arrivals({
+        protocols: this.protocols,
+        servers: () => this.servers.all(),
+        answer: (message) => this.#predecessor?.send(message),
+        onMoved: (address) => this.#moved(address),
+      });
+      this.#arrivals = arrivals;
+      void this.#predecessor?.closed.then(() => arrivals.alone());
+    }
+    this.#arrivals.hear(word, handle);
+  }
+
+  /** The old process offers only sockets of protocols that it has heard of. */
+  #tellProtocols(): void {
+    if (this.#candidate?.waiting) return;
+    this.#predecessor?.send({ type: 'protocols', names: this.protocols.names });
+  }
+
   #moved(address: string): void {
     this.#migrated += 1;
     this.events.emit('migrated', { address }, this.#logger);
@@ -586,6 +615,7 @@ export class Lifecycle {
 
   #hearSuccessor(message: ToPredecessor): void {
     if (message.type === 'taken') this.#ending?.taken(message.ids, message.lost);
+    if (message.type === 'answer') this.#ending?.answered(message.accepted, message.refused);
     if (message.type === 'stop') this.#ending?.limit(message.deadline);
     if (message.type === 'prune') this.#prune(message.left);
   }
@@ -634,6 +664,7 @@ export class Lifecycle {
       world: this.world,
       servers: this.servers,
       holds: this.holds,
+      protocols: this.protocols,
       hooks: this.hooks,
       events: this.events,
       predecessor: this.#predecessor,

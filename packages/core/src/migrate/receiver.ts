@@ -35,6 +35,7 @@ export class Receiver {
   }
 }
 
-function isFull({ server, sockets }: TrackedServer): boolean {
+/** Whether a server would drop one connection more. */
+export function isFull({ server, sockets }: TrackedServer): boolean {
   return server.maxConnections > 0 && sockets.size >= server.maxConnections;
 }

@@ -1,0 +1,64 @@
+import type { Socket } from 'node:net';
+import type { Protocols } from '../migrate/protocols.js';
+import type { World } from '../world.js';
+
+const END_WITHIN = 5_000;
+/** How often the moments are looked at. */
+const SWEEP = 25;
+
+/**
+ * Tells the sockets that stay, by their own protocol, that this process ends: each at a random moment, so that ten thousand
+ * clients do not come back at once. One that may still move has the first half of the time for that.
+ */
+export class Goodbyes {
+  readonly #protocols: Protocols;
+  readonly #world: World;
+  readonly #mayMove: (socket: Socket) => boolean;
+  readonly #due = new Map<Socket, number>();
+  readonly #told = new WeakSet<Socket>();
+  #cancel = () => {};
+
+  constructor(protocols: Protocols, world: World, mayMove: (socket: Socket) => boolean) {
+    this.#protocols = protocols;
+    this.#world = world;
+    this.#mayMove = mayMove;
+  }
+
+  /** Begins; the last is told when half of the time to the deadline (-1: none) is over at the latest. */
+  begin(reason: 'restart' | 'shutdown', deadlineMs: number): void {
+    const limit = deadlineMs < 0 ? Number.POSITIVE_INFINITY : deadlineMs / 2;
+    const sweep = () => this.#sweep(reason, limit);
+    this.#cancel = this.#world.every(SWEEP, sweep);
+    sweep();
+  }
+
+  /** Whether every socket that can be told has been. */
+  get done(): boolean {
+    return [...this.#protocols.sockets].every(([socket, { end }]) => !end || this.#told.has(socket));
+  }
+
+  stop(): void {
+    this.#cancel();
+  }
+
+  #sweep(reason: 'restart' | 'shutdown', limit: number): void {
+    const now = this.#world.now();
+    const { sockets } = this.#protocols;
+    for (const socket of this.#due.keys()) if (!sockets.has(socket)) this.#due.delete(socket);
+    for (const [socket, protocol] of sockets) {
+      if (!protocol.end || this.#told.has(socket)) continue;
+      const due =
+        this.#due.get(socket) ?? now + this.#wait(socket, Math.min(protocol.endWithin ?? END_WITHIN, limit));
+      if (due > now) this.#due.set(socket, due);
+      else {
+        this.#due.delete(socket);
+        this.#told.add(socket);
+        protocol.end(socket, reason);
+      }
+    }
+  }
+
+  #wait(socket: Socket, within: number): number {
+    return within * (this.#mayMove(socket) ? 0.5 + Math.random() / 2 : Math.random());
+  }
+}

@@ -1,0 +1,108 @@
+import type { Socket } from 'node:net';
+import type { TrackedServer } from '../drain/tracked-server.js';
+import type { ToPredecessor, ToSuccessor } from '../handoff/protocol.js';
+import { label } from '../listen/address.js';
+import type { RawHandle } from '../node-private.js';
+import { Parcels, unpack } from './parcels.js';
+import type { NamedProtocol, Protocols } from './protocols.js';
+import { isFull } from './receiver.js';
+
+/** What the old process says of a socket that moves. */
+export type SocketWord = Extract<ToSuccessor, { type: 'parcel' | 'offer' | 'yours' | 'word' }>;
+
+interface Offered {
+  tracked: TrackedServer;
+  protocol: NamedProtocol;
+  handle: RawHandle;
+  state: unknown;
+  unread: Uint8Array | undefined;
+}
+
+/** What the arrival of sockets needs of the process at which they arrive. */
+export interface ArrivalsContext {
+  protocols: Protocols;
+  servers(): readonly TrackedServer[];
+  answer(message: Extract<ToPredecessor, { type: 'answer' }>): void;
+  /** A socket has come. */
+  onMoved(address: string): void;
+}
+
+/** The successor's side of an offer: says in one word a turn which sockets it would serve, and serves those that become its own. */
+export class Arrivals {
+  readonly #context: ArrivalsContext;
+  readonly #parcels = new Parcels();
+  readonly #offered = new Map<number, Offered>();
+  readonly #served = new Map<number, { socket: Socket; protocol: NamedProtocol }>();
+  #accepted: number[] = [];
+  #refused: number[] = [];
+
+  constructor(context: ArrivalsContext) {
+    this.#context = context;
+  }
+
+  /** Hears a word, with the handle that came with it. */
+  hear(word: SocketWord, handle: RawHandle | undefined): void {
+    if (word.type === 'parcel') this.#parcels.add(word);
+    else if (word.type === 'offer') this.#consider(word, handle);
+    else if (word.type === 'yours') for (const id of word.ids) this.#serve(id);
+    else this.#pass(word.id);
+  }
+
+  /** The old process is gone: what it had offered is nobody's but ours. */
+  alone(): void {
+    for (const id of [...this.#offered.keys()]) this.#serve(id);
+    this.#served.clear();
+  }
+
+  #consider(
+    { id, protocol: name, address }: Extract<SocketWord, { type: 'offer' }>,
+    handle: RawHandle | undefined,
+  ): void {
+    if (this.#accepted.length + this.#refused.length === 0) setImmediate(() => this.#flush());
+    const packed = this.#parcels.take(id);
+    const protocol = this.#context.protocols.get(name);
+    const tracked = this.#context.servers().find(({ bound }) => bound && label(bound) === address);
+    // Without descriptors to spare the handle is lost on the way; a full server would drop the connection.
+    if (handle && protocol && tracked && !isFull(tracked)) {
+      try {
+        const [state, unread] = unpack(packed) as [unknown, Uint8Array | undefined];
+        this.#offered.set(id, { tracked, protocol, handle, state, unread });
+        this.#accepted.push(id);
+        return;
+      } catch {
+        // Written by a Node.js whose format this one cannot read.
+      }
+    }
+    handle?.close();
+    this.#refused.push(id);
+  }
+
+  #flush(): void {
+    this.#context.answer({ type: 'answer', accepted: this.#accepted, refused: this.#refused });
+    this.#accepted = [];
+    this.#refused = [];
+  }
+
+  #serve(id: number): void {
+    const offered = this.#offered.get(id);
+    if (!offered) return;
+    this.#offered.delete(id);
+    const { tracked, protocol, handle, state, unread } = offered;
+    const socket = this.#context.protocols.serve(
+      tracked,
+      protocol,
+      handle,
+      unread ? { state, unread } : { state },
+    );
+    if (!socket) return;
+    this.#served.set(id, { socket, protocol });
+    if (tracked.bound) this.#context.onMoved(label(tracked.bound));
+  }
+
+  /** A socket that has moved on in the meantime is still known to its protocol, which passes the word on. */
+  #pass(id: number): void {
+    const packed = this.#parcels.take(id);
+    const served = this.#served.get(id);
+    served?.protocol.told?.(served.socket, unpack(packed));
+  }
+}

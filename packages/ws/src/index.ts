@@ -1,0 +1,1 @@
+export { endlessWebSockets, stay, type WebSocketsOptions } from './web-sockets.js';
