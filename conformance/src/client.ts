@@ -5,6 +5,8 @@ import { onTestFinished } from 'vitest';
 export class RawClient {
   readonly socket: Socket;
   text = '';
+  /** What the connection broke with, such as a reset. */
+  error: Error | undefined;
   /** Resolves with all that was received when the server has ended the connection. */
   readonly closed: Promise<string>;
 
@@ -15,7 +17,9 @@ export class RawClient {
       this.text += bytes.toString('latin1');
     });
     this.closed = new Promise((resolve) => {
-      this.socket.on('error', () => {});
+      this.socket.on('error', (error) => {
+        this.error = error;
+      });
       this.socket.once('close', () => resolve(this.text));
     });
     onTestFinished(() => void this.socket.destroy());

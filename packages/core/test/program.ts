@@ -1,7 +1,15 @@
 import { fileURLToPath } from 'node:url';
 import { type Served, type ServeOptions, serve as serveFile } from '@endless/conformance';
 
-export { getJson, hup, newestPid, type Served, temporaryFolder, until } from '@endless/conformance';
+export {
+  getJson,
+  hup,
+  newestPid,
+  RawClient,
+  type Served,
+  temporaryFolder,
+  until,
+} from '@endless/conformance';
 
 /** The path of a fixture program. */
 export function fixture(name: string): string {

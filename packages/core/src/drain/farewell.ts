@@ -1,9 +1,13 @@
-import type { Server as HttpServer, IncomingMessage, ServerResponse } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import { isCurrent } from '../node-private.js';
 import type { World } from '../world.js';
 import { inFlight } from './activity.js';
-import { lingerOverBody } from './linger.js';
+import { closeInStages } from './linger.js';
 import type { TrackedServer } from './tracked-server.js';
+
+/** What a request comes as. */
+const REQUEST_EVENTS = ['request', 'checkContinue', 'checkExpectation'];
 
 /**
  * Tells the HTTP/1.1 clients of a server, with their next response, that it is the last on this connection; returns the
@@ -12,9 +16,14 @@ import type { TrackedServer } from './tracked-server.js';
  * A connection is closed only after a response that said so: then no request can cross the close. The mark is the
  * property `shouldKeepAlive` and not a header, because Koa's error path strips headers, and it goes on the last response
  * of a connection only, because whatever is behind a closing one is dropped.
+ *
+ * A client that pipelines may have sent more. What arrives in one piece is parsed request by request, and each could be
+ * answered before the next is seen: so requests reach the application a tick later, when all of them are known. What
+ * comes behind a response that has said close is not run (RFC 9112, 9.6); its client, which gets no answer, sends it again.
  */
 export function sayFarewell(tracked: TrackedServer, world: World): () => void {
   const marked = new WeakMap<Socket, ServerResponse>();
+  const pipelining = new WeakSet<Socket>();
 
   const mark = (socket: Socket, response: ServerResponse) => {
     const earlier = marked.get(socket);
@@ -24,30 +33,47 @@ export function sayFarewell(tracked: TrackedServer, world: World): () => void {
     if (response.headersSent || !response.shouldKeepAlive) return;
     response.shouldKeepAlive = false;
     insist(response);
-    lingerOverBody(socket, response, world);
+    if (!earlier)
+      closeInStages(
+        socket,
+        () => pipelining.has(socket) || marked.get(socket)?.req.complete === false,
+        world,
+      );
     marked.set(socket, response);
   };
+  const hasSaidClose = (socket: Socket) => marked.get(socket)?.headersSent === true;
 
-  const onRequest = (request: IncomingMessage, response: ServerResponse) => {
-    if (request.httpVersionMajor >= 2) return;
-    tracked.arrivals.set(response, world.now());
-    mark(request.socket, response);
-  };
+  const hold = (emit: Emit): Emit =>
+    function (this: unknown, event, ...args) {
+      const [request, response] = args as [IncomingMessage, ServerResponse];
+      if (!REQUEST_EVENTS.includes(event) || request.httpVersionMajor >= 2)
+        return emit.call(this, event, ...args);
+      const { socket } = request;
+      if (!isCurrent(socket, response)) pipelining.add(socket);
+      if (hasSaidClose(socket)) {
+        pipelining.add(socket);
+        return true;
+      }
+      tracked.arrivals.set(response, world.now());
+      mark(socket, response);
+      process.nextTick(() => emit.call(this, event, ...args));
+      return true;
+    };
 
-  const server = tracked.server as HttpServer;
-  // A first listener of these changes what Node does, so they are joined only where the application listens.
-  const events = ['checkContinue', 'checkExpectation'].filter((event) => server.listenerCount(event) > 0);
-  if (tracked.hearsRequests) events.push('request');
-  for (const event of events) server.prependListener(event, onRequest);
+  const server = tracked.server as { emit: Emit };
+  const emit = server.emit;
+  const holding = hold(emit);
+  if (tracked.hearsRequests) server.emit = holding;
   for (const socket of tracked.carriers) {
     const last = inFlight(tracked, socket).at(-1);
     if (last) mark(socket, last);
   }
   return () => {
-    for (const event of events) server.off(event, onRequest);
+    if (server.emit === holding) server.emit = emit;
   };
 }
 
+type Emit = (this: unknown, event: string, ...args: unknown[]) => boolean;
 type Headers = Record<string, unknown> | unknown[];
 
 /** A `Connection: keep-alive` that a proxy copies from its upstream would win over the mark: it is replaced in the head. */
@@ -56,10 +82,8 @@ function insist(response: ServerResponse): void {
   response.writeHead = ((status: number, ...rest: unknown[]) => {
     if (!response.shouldKeepAlive) {
       const at = rest.findIndex((arg) => typeof arg === 'object' && arg !== null);
-      const given = rest[at] as Headers | undefined;
-      if (given && namesConnection(given)) rest[at] = withoutConnection(given);
-      if (response.hasHeader('connection') || (given && namesConnection(given)))
-        response.setHeader('Connection', 'close');
+      if (at >= 0) rest[at] = withClose(rest[at] as Headers);
+      if (response.hasHeader('connection')) response.setHeader('Connection', 'close');
     }
     return writeHead.call(response, status, ...rest);
   }) as typeof response.writeHead;
@@ -67,15 +91,10 @@ function insist(response: ServerResponse): void {
 
 const isConnection = (name: unknown) => typeof name === 'string' && name.toLowerCase() === 'connection';
 
-function namesConnection(headers: Headers): boolean {
-  if (!Array.isArray(headers)) return Object.keys(headers).some(isConnection);
-  return headers.some((entry) => isConnection(Array.isArray(entry) ? entry[0] : entry));
-}
-
-/** Headers come as an object, as pairs, or flat: name, value, name, value. */
-function withoutConnection(headers: Headers): Headers {
-  if (!Array.isArray(headers))
-    return Object.fromEntries(Object.entries(headers).filter(([name]) => !isConnection(name)));
-  if (Array.isArray(headers[0])) return headers.filter((pair) => !isConnection((pair as unknown[])[0]));
-  return headers.filter((_, at) => !isConnection(headers[at - (at % 2)]));
+/** Headers come as an object, as pairs, or flat: name, value, name, value. What Node would refuse is left for it to refuse. */
+function withClose(headers: Headers): Headers {
+  const close = ([name, value]: readonly [unknown, unknown]) => [name, isConnection(name) ? 'close' : value];
+  if (!Array.isArray(headers)) return Object.fromEntries(Object.entries(headers).map(close));
+  if (Array.isArray(headers[0])) return headers.map((pair) => close(pair as [unknown, unknown]));
+  return headers.map((value, at) => (at % 2 === 1 && isConnection(headers[at - 1]) ? 'close' : value));
 }
