@@ -25,7 +25,7 @@ import { privateServers } from '../readiness/health.js';
 import { DEFAULTS, mergeSettings, type ResolvedSettings, type Settings } from '../settings.js';
 import { SignalHandlers } from '../signals/handlers.js';
 import type { HookableSignal } from '../signals/signals.js';
-import { hasTerminal, inForeground } from '../signals/terminal.js';
+import { hasTerminal, inForeground, outliveTerminal } from '../signals/terminal.js';
 import { takeActivation } from '../supervisor/activation.js';
 import { containerEndsWith } from '../supervisor/container.js';
 import { underNodemon } from '../supervisor/nodemon.js';
@@ -232,6 +232,7 @@ export class Lifecycle {
     if (refusal !== undefined) this.#logger.warn(`Refused an inherited socket: ${refusal}`);
     this.#surroundings = { foreground, ...(refusal === undefined && notify !== undefined && { notify }) };
     if (!foreground || !this.#hadTerminal) return;
+    outliveTerminal();
     // The terminal belongs to the shell once the first process has left, and its end is signalled to nobody else.
     const stop = this.world.every(TERMINAL_CHECK, () => {
       if (hasTerminal()) return;
@@ -392,6 +393,7 @@ export class Lifecycle {
   async #onSignal(signal: HookableSignal): Promise<void> {
     let action = this.settings.signals[signal];
     if (signal === 'SIGHUP' && action === 'restart' && this.#hadTerminal && !hasTerminal()) {
+      outliveTerminal();
       this.#logger.warn('The terminal went away: SIGHUP is taken as SIGTERM.');
       action = 'shutdown';
       signal = 'SIGTERM';

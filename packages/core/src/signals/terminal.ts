@@ -24,3 +24,12 @@ export function inForeground(): boolean {
     return false;
   }
 }
+
+/** From now on a line that the terminal no longer takes is lost, and not an error that ends the process with its requests. */
+export function outliveTerminal(): void {
+  for (const stream of [process.stdout, process.stderr])
+    if (stream.isTTY)
+      stream.on('error', (error: NodeJS.ErrnoException) => {
+        if (error.code !== 'EIO' && error.code !== 'ERR_STREAM_DESTROYED') throw error;
+      });
+}

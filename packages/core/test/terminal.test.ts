@@ -1,0 +1,126 @@
+import { spawnSync } from 'node:child_process';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { freePort, get, type Program, startProgram } from '@endless/testkit';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { fixture, until } from './program.js';
+
+const canScript = spawnSync('script', ['--version']).status === 0;
+
+interface Session {
+  terminal: Program;
+  port: number;
+  /** Types into the terminal. */
+  type(keys: string): void;
+  /** The pids of our program among all that runs in the terminal. */
+  servers(): number[];
+  /** The newest server, by what the log says. */
+  newest(): number;
+}
+
+/** An interactive shell in a terminal of its own, in which the program is started by this line. */
+async function session(line: string, settings: object = {}): Promise<Session> {
+  const port = await freePort();
+  const terminal = startProgram('exec sh -i', {
+    node: 'script',
+    execArgv: ['--quiet', '--flush', '--return', '--command'],
+    args: ['/dev/null'],
+    stdin: 'pipe',
+    env: { PORT: String(port), SETTINGS: JSON.stringify(settings), PS1: '> ', ENV: undefined },
+  });
+  onTestFinished(() => terminal.stop());
+  const type = (keys: string) => void terminal.child.stdin?.write(keys);
+  const said = (pattern: RegExp) => [...terminal.output.matchAll(pattern)].map(([, pid]) => Number(pid));
+  type(`${line.replace('PROGRAM', `${process.execPath} ${fixture('in-terminal.mjs')}`)}\n`);
+  await terminal.waitFor(/listening \d+ 0/);
+  return {
+    terminal,
+    port,
+    type,
+    servers: () => said(/listening (\d+) \d/g).filter((pid) => terminal.pids().includes(pid)),
+    newest: () => said(/listening (\d+) \d/g).at(-1) as number,
+  };
+}
+
+async function restart({ terminal, newest }: Session): Promise<{ old: number; fresh: number }> {
+  const old = newest();
+  terminal.signal('SIGHUP', old);
+  const [, fresh] = await terminal.waitFor(new RegExp(`${old} pid (\\d+), generation \\d+, has taken over`));
+  return { old, fresh: Number(fresh) };
+}
+
+describe.skipIf(!canScript)('in a terminal (needs script, of Debian’s bsdutils)', () => {
+  test('Ctrl-C while both live ends both, after the last answer', async () => {
+    const shell = await session('PROGRAM');
+    const slow = get({ port: shell.port, path: '/slow?ms=1500' });
+    await shell.terminal.waitFor('asked /slow');
+    const { old, fresh } = await restart(shell);
+    await until(() => shell.servers().length === 2);
+    shell.type('\x03');
+    await shell.terminal.waitFor(`${fresh} Received SIGINT.`);
+    await shell.terminal.waitFor(`${old} Received SIGINT. Draining already`);
+    expect((await slow).body).toBe('generation 0');
+    await until(() => shell.servers().length === 0);
+    // The shell is there, and has the terminal.
+    shell.type('echo it is $((6 * 7))\n');
+    await shell.terminal.waitFor('it is 42');
+  });
+
+  test('once the old process has left, its last line has named the new one, and the keys are the shell’s', async () => {
+    const shell = await session('PROGRAM');
+    const { old, fresh } = await restart(shell);
+    await until(() => shell.servers().length === 1);
+    const lines = shell.terminal.output.split(/\r?\n/).filter((line) => line.includes(`endless ${old} `));
+    expect(lines.at(-1)).toContain(
+      `pid ${fresh} serves on. The terminal is the shell's again: Ctrl-C does not reach that process, \`kill ${fresh}\` does.`,
+    );
+    for (let round = 0; round < 20; round += 1) {
+      shell.type(`echo typed $((${round} + 100))\n`);
+      await shell.terminal.waitFor(`typed ${round + 100}`);
+    }
+    shell.type('\x03');
+    await sleep(300);
+    expect(shell.servers()).toEqual([fresh]);
+    shell.type(`kill ${fresh}\n`);
+    await until(() => shell.servers().length === 0);
+  });
+
+  for (const restarts of [0, 1, 2])
+    test(`closing it after ${restarts} restarts ends the server, after the last answer`, async () => {
+      const shell = await session('PROGRAM');
+      for (let round = 0; round < restarts; round += 1) {
+        await restart(shell);
+        await until(() => shell.servers().length === 1);
+      }
+      const slow = get({ port: shell.port, path: '/slow?ms=1500' });
+      await shell.terminal.waitFor('asked /slow');
+      shell.terminal.signal('SIGKILL', shell.terminal.pid);
+      // It says what it does to a terminal that is gone, and so does the program.
+      expect((await slow).body).toBe(`generation ${restarts}`);
+      await until(() => shell.servers().length === 0);
+      await until(() => shell.terminal.pids().length === 0);
+    });
+
+  test('closing it while both live leaves none of the two behind', async () => {
+    const shell = await session('PROGRAM', { hammerTime: 2_000 });
+    const slow = get({ port: shell.port, path: '/never' }).catch(() => 'cut');
+    await shell.terminal.waitFor('asked /never');
+    await restart(shell);
+    await until(() => shell.servers().length === 2);
+    const later = get({ port: shell.port, path: '/slow?ms=1000' });
+    await shell.terminal.waitFor('asked /slow');
+    shell.terminal.signal('SIGKILL', shell.terminal.pid);
+    expect((await later).body).toBe('generation 1');
+    await until(() => shell.servers().length === 0);
+    expect(await slow).toBe('cut');
+  });
+
+  test('closing it leaves alone what was started in the background to stay, also after a restart', async () => {
+    const shell = await session('PROGRAM &');
+    await restart(shell);
+    await until(() => shell.servers().length === 1);
+    shell.terminal.signal('SIGKILL', shell.terminal.pid);
+    await sleep(2_500);
+    expect(shell.servers()).toEqual([shell.newest()]);
+    expect((await get({ port: shell.port })).body).toBe('generation 1');
+  });
+});
