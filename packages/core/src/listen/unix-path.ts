@@ -3,6 +3,7 @@ import { createServer, type Server } from 'node:net';
 import path from 'node:path';
 import { listeningHandle, type RawHandle, setListeningHandle } from '../node-private.js';
 import { privateServers } from '../readiness/health.js';
+import { replaceStale } from './stale.js';
 
 /** Whether Node would take this path for a file: not a Windows pipe, not Linux's abstract names. */
 export function isFilePath(socketPath: string): boolean {
@@ -11,8 +12,9 @@ export function isFilePath(socketPath: string): boolean {
 
 /**
  * Binds the unix socket of a server so that closing it does not remove the path: Node unlinks the name that it bound,
- * also while a successor serves on it. So the name that is bound is a draft, and the path a second link to it. Where the
- * path is taken, or this cannot be done, nothing is changed, and Node's own bind says why.
+ * also while a successor serves on it. So the name that is bound is a draft, and the path a second link to it. A
+ * socket that a crash has left there makes way. Where the path is taken, or this cannot be done, nothing is changed, and
+ * Node's own bind says why.
  */
 export function bindBesidePath(server: Server, socketPath: string): void {
   const draft = path.join(path.dirname(socketPath), `.${process.pid}.${(drafts++).toString(36)}`);
@@ -23,9 +25,7 @@ export function bindBesidePath(server: Server, socketPath: string): void {
   carrier.listen(draft);
   const handle = listeningHandle(carrier);
   if (!handle) return;
-  try {
-    linkSync(draft, socketPath);
-  } catch {
+  if (!isLinked(draft, socketPath) && !replaceStale(draft, socketPath)) {
     carrier.close();
     return;
   }
@@ -36,6 +36,15 @@ export function bindBesidePath(server: Server, socketPath: string): void {
 }
 
 let drafts = 0;
+
+function isLinked(draft: string, socketPath: string): boolean {
+  try {
+    linkSync(draft, socketPath);
+    return true;
+  } catch {
+    return false;
+  }
+}
 
 /** Makes a handle treat the path as if it had bound it: closing removes it, and its mode is the path's. */
 export function ownPath(handle: RawHandle, socketPath: string): void {
