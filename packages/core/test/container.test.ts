@@ -1,28 +1,58 @@
 import { spawnSync } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import path from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { fixture } from './program.js';
+import { fixture, temporaryFolder } from './program.js';
 
 const unshare = ['--pid', '--fork', '--kill-child', '--mount-proc'];
 const canUnshare = spawnSync('unshare', [...unshare, 'true']).status === 0;
 
-/** Runs a program in a pid namespace of its own, below this command, for 10 s at most. */
-function inNamespace(...command: string[]): string {
-  const { stdout } = spawnSync('timeout', ['--signal=KILL', '10', 'unshare', ...unshare, ...command], {
-    encoding: 'utf8',
-    env: { ...process.env, SETTINGS: '{"logger":false}' },
-  });
-  return stdout;
+interface Run {
+  output: string;
+  status: number | null;
 }
 
+/** Runs a program in a pid namespace of its own, below this command, for 15 s at most. */
+function inNamespace(command: string[], { env = {}, cwd }: { env?: object; cwd?: string } = {}): Run {
+  const { stdout, status } = spawnSync(
+    'timeout',
+    ['--signal=KILL', '15', 'unshare', ...unshare, ...command],
+    {
+      encoding: 'utf8',
+      cwd,
+      env: { ...process.env, SETTINGS: '{"logger":false}', ...env },
+    },
+  );
+  return { output: stdout, status };
+}
+
+const program = [process.execPath, fixture('in-container.mjs')];
+
 describe.skipIf(!canUnshare)('where its exit would end the container (needs unshare and root)', () => {
-  test('a restart of pid 1 is refused, and it shuts down gracefully', () => {
-    expect(inNamespace(process.execPath, fixture('in-container.mjs'))).toMatch(
-      /^pid 1\nERR_ENDLESS_PID_1\ndone\n/,
-    );
+  for (const stop of ['call', 'signal']) {
+    test(`a restart of pid 1 is refused, and it shuts down gracefully, by ${stop}`, () => {
+      const { output, status } = inNamespace(program, { env: { STOP: stop } });
+      expect(output).toBe('pid 1\nERR_ENDLESS_PID_1\nanswered\ndone\n');
+      expect(status).toBe(0);
+    });
+
+    test(`likewise of the child of a shell that is pid 1 and waits, by ${stop}`, () => {
+      const { output } = inNamespace(['sh', '-c', `${program.join(' ')}; true`], { env: { STOP: stop } });
+      expect(output).toBe('pid 2\nERR_ENDLESS_PID_1\nanswered\ndone\n');
+    });
+  }
+
+  test('likewise of the child of npm', () => {
+    const cwd = temporaryFolder();
+    const manifest = { name: 'app', private: true, scripts: { start: `exec ${program.join(' ')}` } };
+    writeFileSync(path.join(cwd, 'package.json'), JSON.stringify(manifest));
+    const { output } = inNamespace(['npm', 'start', '--silent'], { cwd, env: { STOP: 'signal' } });
+    expect(output).toMatch(/^pid \d+\nERR_ENDLESS_PID_1\nanswered\ndone\n/);
   });
 
-  test('a restart of the child of a shell that is pid 1 and waits is refused', () => {
-    const output = inNamespace('sh', '-c', `${process.execPath} ${fixture('in-container.mjs')}; true`);
-    expect(output).toMatch(/^pid 2\nERR_ENDLESS_PID_1\ndone\n/);
+  test('a restart below a supervisor that stays is not refused', () => {
+    // The shell that is pid 1 waits for another shell, which stays when the first process has left.
+    const { output } = inNamespace(['sh', '-c', `sh -c "${program.join(' ')}; sleep 3"; true`]);
+    expect(output).toMatch(/^pid \d+\n\{ pid: \d+, generation: 1,/);
   });
 });

@@ -392,14 +392,15 @@ export class Lifecycle {
 
   async #onSignal(signal: HookableSignal): Promise<void> {
     let action = this.settings.signals[signal];
-    if (signal === 'SIGHUP' && action === 'restart' && this.#hadTerminal && !hasTerminal()) {
+    if (signal === 'SIGHUP' && action === 'restart' && this.#terminalGone()) {
       outliveTerminal();
       this.#logger.warn('The terminal went away: SIGHUP is taken as SIGTERM.');
       action = 'shutdown';
       signal = 'SIGTERM';
     }
-    if (signal === 'SIGUSR2' && action === 'hammer' && this.#underNodemon && !this.#ending) {
-      this.#logger.info('Received SIGUSR2 from nodemon: it is taken as SIGINT.');
+    if (signal === 'SIGUSR2' && action === 'hammer' && this.#underNodemon) {
+      // It signals each process of the tree, and then its child once more.
+      if (!this.#ending) this.#logger.info('Received SIGUSR2 from nodemon: it is taken as SIGINT.');
       action = 'shutdown';
       signal = 'SIGINT';
     }
@@ -419,6 +420,11 @@ export class Lifecycle {
         await this.hooks.run('post', signal, this.#logger);
       }
     }
+  }
+
+  /** On Windows a SIGHUP says nothing else: the console is being closed. */
+  #terminalGone(): boolean {
+    return this.world.platform === 'win32' || (this.#hadTerminal && !hasTerminal());
   }
 
   #onSignalAsCandidate(signal: HookableSignal, action: string | false): void {
