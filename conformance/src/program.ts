@@ -64,9 +64,13 @@ export async function hup(program: Program, pid: number = newestPid(program)): P
 
 /** The pid of the newest process: a candidate may say that it listens long before it has taken over, or a moment after. */
 export function newestPid(program: Program): number {
-  const [, successor] =
-    [...program.stderr.matchAll(/pid (\d+), generation \d+, has taken over/g)].at(-1) ?? [];
-  return successor === undefined ? program.pid : Number(successor);
+  const [, taken, back] =
+    [
+      ...program.stderr.matchAll(
+        /pid (\d+), generation \d+, has taken over|Rolled back: this process, pid (\d+)/g,
+      ),
+    ].at(-1) ?? [];
+  return Number(taken ?? back ?? program.pid);
 }
 
 /** Asks for `target` on a fresh connection and resolves with the JSON it gets. */

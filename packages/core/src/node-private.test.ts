@@ -53,6 +53,8 @@ describe('every private name does what endless relies on, on', () => {
         },
         setListeningHandle: { empty: true, backlog: 7, port: true, errno: 0, accepted: 1 },
         onListeningHandle: { bound: { errno: 0, port: true }, taken: true, code: 'EADDRINUSE' },
+        standBy: { listening: true, port: true, accepted: 0 },
+        acceptAgain: { errno: 0, accepted: 1 },
         limitHead: { long: '431' },
         checkTimeoutsEvery: { late: '408' },
         rawHandle: { answers: [true, true] },

@@ -41,6 +41,28 @@ export function setListeningHandle(server: Server, handle: RawHandle | null): vo
   (server as unknown as { _handle: RawHandle | null })._handle = handle;
 }
 
+/**
+ * Puts a copy of its listening handle in the place of a server's own one, which is closed: the server keeps its address,
+ * and accepts nothing until {@link acceptAgain}. A copy finds its server by a callback and a mark that Node sets.
+ */
+export function standBy(server: Server, copy: RawHandle): void {
+  const own = listeningHandle(server) as RawHandle;
+  for (const key of Reflect.ownKeys(own))
+    if (key === 'onconnection' || (typeof key === 'symbol' && key.description === 'owner_symbol'))
+      Reflect.set(copy, key, Reflect.get(own, key));
+  setListeningHandle(server, copy);
+  own.close();
+}
+
+/** Lets a server that stands by accept again; returns the error number, 0 if there is none. */
+export function acceptAgain(server: Server, backlog: number): number {
+  const handle = listeningHandle(server) as RawHandle;
+  const errno = handle.listen(backlog);
+  // A server that was `unref`ed before it listened bears this mark.
+  if ((server as unknown as { _unref: boolean })._unref) handle.unref();
+  return errno;
+}
+
 /** Calls `fn` with the handle that Node makes for a server, between `bind` and `listen`. */
 export function onListeningHandle(server: Server, fn: (handle: RawHandle) => void): void {
   Object.defineProperty(server, '_handle', {

@@ -48,7 +48,7 @@ describe('while it drains', () => {
     for (const socket of sockets)
       socket.once('close', () => ends.push((performance.now() - began) / idleGrace));
     program.signal('SIGHUP');
-    await program.waitFor('Listener closed.');
+    await program.waitFor('has taken over');
     began = performance.now();
     await program.waitForPids(1);
     expect(ends).toHaveLength(200);

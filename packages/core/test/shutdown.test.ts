@@ -367,7 +367,7 @@ describe('`state`, `signal` and `done`', () => {
   });
 
   test('go the same way in an old process, while the new one goes from init to running', async () => {
-    const { program, port } = await serve('stop.mjs');
+    const { program, port } = await serve('stop.mjs', { rollbackWindow: 500 });
     await ask(program, port, '/slow?ms=1500');
     const successor = await hup(program);
     await until(async () => (await getJson<{ state: string }>(port, '/ready')).state === 'running');
@@ -412,7 +412,7 @@ describe('`hold()`', () => {
   });
 
   test('keeps an old process after a restart', async () => {
-    const { program, port } = await serve('stop.mjs');
+    const { program, port } = await serve('stop.mjs', { rollbackWindow: 500 });
     await get({ port, path: '/hold?ms=1500' });
     await hup(program);
     expect(await program.exited).toEqual({ code: 0, signal: null });
@@ -507,7 +507,7 @@ describe('a stop of the newest while an older generation drains', () => {
   test('makes its deadline that of the older one, and the newest leaves last', async () => {
     const { program, port } = await serve(
       'stop.mjs',
-      { hammerTime: 60_000 },
+      { hammerTime: 60_000, rollbackWindow: 0 },
       { env: { SUCCESSOR_SETTINGS: '{"hammerTime":600}' } },
     );
     const { answer } = await ask(program, port, '/never');

@@ -85,7 +85,7 @@ describe('hooks run in order of registration, each awaited,', () => {
   );
 
   test('before the successor of a SIGHUP is started, and after it at the end of the old process only', async () => {
-    const { program, port } = await serve('hooks.mjs');
+    const { program, port } = await serve('hooks.mjs', { rollbackWindow: 500 });
     const { answer } = await ask(program, port, '/slow?ms=2000');
     const successor = await hup(program);
     expect(parts(program, program.pid, /^post/)).toEqual([]);

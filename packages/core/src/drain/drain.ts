@@ -3,7 +3,6 @@ import type { World } from '../world.js';
 import { sayFarewell } from './farewell.js';
 import { endSessions } from './http2.js';
 import { endIdle } from './idle.js';
-import { rejectLate } from './late.js';
 import type { TrackedServer } from './tracked-server.js';
 
 /**
@@ -16,22 +15,12 @@ export function stopAccepting(tracked: TrackedServer): void {
   if (tracked.server.listening) NetServer.prototype.close.call(tracked.server);
 }
 
-/** How the connections of a server are brought to their end. */
-export interface DrainPlan {
-  /** Milliseconds that an idle connection may still be used. */
-  idleGrace: number;
-  /** Whether endless itself answers late requests with a 503. */
-  rejectsLate: boolean;
-}
-
-/** Brings the connections of a server to their end, each in its own way; returns the undo. */
-export function drainConnections(
-  tracked: TrackedServer,
-  { idleGrace, rejectsLate }: DrainPlan,
-  world: World,
-): () => void {
+/**
+ * Brings the connections of a server to their end, each in its own way; returns the undo. An idle one may still be used for
+ * `idleGrace` milliseconds.
+ */
+export function drainConnections(tracked: TrackedServer, idleGrace: number, world: World): () => void {
   const undo: (() => void)[] = [];
-  if (rejectsLate && tracked.hearsRequests) undo.push(rejectLate(tracked));
   if (tracked.http) undo.push(sayFarewell(tracked, world), endIdle(tracked, idleGrace, world));
   if (tracked.http2) undo.push(endSessions(tracked, idleGrace, world));
   return () => {

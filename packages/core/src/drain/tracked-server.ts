@@ -18,6 +18,8 @@ export class TrackedServer {
   readonly asked: Asked | undefined;
   /** Where it is bound. */
   readonly bound: Bound | undefined;
+  /** How many connections may wait to be accepted. */
+  readonly backlog: number;
   /** The accepted sockets, below TLS where there is TLS. */
   readonly sockets = new Set<Socket>();
   /** The TLS sockets on top of them whose handshake is done. */
@@ -35,9 +37,10 @@ export class TrackedServer {
   readonly #onEmpty: () => void;
   readonly #undo: (() => void)[] = [];
 
-  constructor(server: Server, asked: Asked | undefined, onEmpty: () => void) {
+  constructor(server: Server, asked: Asked | undefined, backlog: number, onEmpty: () => void) {
     this.server = server;
     this.asked = asked;
+    this.backlog = backlog;
     this.bound = boundOf(server);
     this.#onEmpty = onEmpty;
     this.#collect('connection', this.sockets);

@@ -65,6 +65,11 @@ export class Channel<In, Out> {
     if (alive && !this.#stream.destroyed) this.#alive = setInterval(() => {}, A_DAY);
   }
 
+  /** Whether words can be said. */
+  get open(): boolean {
+    return !this.#stream.destroyed;
+  }
+
   /** Closes this end. */
   close(): void {
     this.#stream.destroy();

@@ -2,7 +2,7 @@ import { errorMonitor } from 'node:events';
 import { fstatSync } from 'node:fs';
 import type { Server } from 'node:net';
 import { messageOf } from '../errors.js';
-import { type Asked, label, matchOf } from '../listen/address.js';
+import { type Asked, type Bound, label, matchOf } from '../listen/address.js';
 import { isFilePath, ownPath } from '../listen/unix-path.js';
 import { tellsUnixSockets, unixSocketOf } from '../listen/unix-table.js';
 import {
@@ -30,6 +30,8 @@ export class Inheritance {
   readonly #entries: Entry[] = [];
   /** Servers on addresses that nobody served before, and what makes each of them listen. */
   readonly #added = new Map<Server, () => number>();
+  /** Sockets that accept, until the paths of the unix ones among them are ours. */
+  readonly #opened: Pick<Entry, 'handle' | 'bound'>[] = [];
   /** Descriptors that were not what the handoff said, each with the reason. */
   readonly refused: string[] = [];
 
@@ -56,13 +58,13 @@ export class Inheritance {
     if (!entry) return false;
     entry.claimed = server;
     entry.backlog = undefined;
-    const { handle } = entry;
+    const { handle, bound } = entry;
     if (!this.#gated) {
       this.#entries.splice(this.#entries.indexOf(entry), 1);
       setListeningHandle(server, handle);
       return true;
     }
-    this.#ownPath(entry);
+    ownPathOf(handle, bound);
     // The gate: own properties on this one handle. What a listen asks for is remembered until the gate opens.
     handle.listen = (backlog) => {
       entry.backlog = backlog;
@@ -124,17 +126,22 @@ export class Inheritance {
     return this.#entries.some((entry) => entry.claimed && entry.backlog === undefined);
   }
 
+  /** The sockets that came, by the label of their address. */
+  get sockets(): { address: string; handle: RawHandle }[] {
+    return this.#entries.map(({ bound, handle }) => ({ address: label(bound), handle }));
+  }
+
   /** Opens the gate: every claimed socket accepts from now on, every other one is closed. Returns what failed. */
   open(): { server: Server; errno: number }[] {
     const failed: { server: Server; errno: number }[] = [];
     for (const { handle, bound, claimed, backlog } of this.#entries.splice(0)) {
       Reflect.deleteProperty(handle, 'listen');
       Reflect.deleteProperty(handle, 'close');
-      if (claimed) this.#ownPath({ handle, bound });
       if (claimed === undefined || backlog === undefined) {
         handle.close();
         continue;
       }
+      this.#opened.push({ handle, bound });
       const errno = handle.listen(backlog);
       if (errno !== 0) failed.push({ server: claimed, errno });
     }
@@ -145,8 +152,9 @@ export class Inheritance {
     return failed;
   }
 
-  #ownPath({ handle, bound }: Pick<Entry, 'handle' | 'bound'>): void {
-    if ('path' in bound && isFilePath(bound.path) && !activated.has(handle)) ownPath(handle, bound.path);
+  /** From now on a server that closes removes its unix path: before, the old process might have taken it back. */
+  ownPaths(): void {
+    for (const { handle, bound } of this.#opened.splice(0)) ownPathOf(handle, bound);
   }
 
   #best(asked: Asked): Entry | undefined {
@@ -162,6 +170,16 @@ export class Inheritance {
     }
     return best;
   }
+}
+
+/** Makes the closing of a handle remove the path of its unix socket, unless that is the service manager's. */
+export function ownPathOf(handle: RawHandle, bound: Bound): void {
+  if ('path' in bound && isFilePath(bound.path) && !activated.has(handle)) ownPath(handle, bound.path);
+}
+
+/** Makes a copy of a handle count as the service manager's where the original does. */
+export function markCopy(copy: RawHandle, original: RawHandle): void {
+  if (activated.has(original)) activated.add(copy);
 }
 
 interface Entry extends HandedSocket {

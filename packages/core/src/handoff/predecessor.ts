@@ -1,5 +1,5 @@
 import { createRequire } from 'node:module';
-import { ipcEndFrom, type TakenIpc } from '../node-private.js';
+import { ipcEndFrom, type RawHandle, type TakenIpc } from '../node-private.js';
 import { Channel, type Listener } from './channel.js';
 import { HANDOFF_VARIABLE, type Handoff, type ToPredecessor, type ToSuccessor } from './protocol.js';
 import { handoffOf, isToSuccessor } from './shapes.js';
@@ -65,9 +65,9 @@ export class Predecessor {
     return typeof handoff === 'string' ? 0 : handoff.generation;
   }
 
-  /** Says a word to it. */
-  send(message: ToPredecessor): void {
-    this.#channel.send(message);
+  /** Says a word to it, with a handle if there is one. */
+  send(message: ToPredecessor, handle?: RawHandle): void {
+    this.#channel.send(message, handle);
   }
 
   /** Whether this process waits for it. */

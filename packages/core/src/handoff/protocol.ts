@@ -49,7 +49,11 @@ export type ToSuccessor =
   /** What was said of a socket after it had left. */
   | { type: 'word'; id: number }
   /** The start time is up: become ready with the addresses that are claimed. */
-  | { type: 'settle' };
+  | { type: 'settle' }
+  /** The handover can no longer be taken back. */
+  | { type: 'committed' }
+  /** The old process has taken its place back: stop gracefully, within so many milliseconds (-1: no limit). */
+  | { type: 'retire'; deadline: number };
 
 /**
  * A live connection of the server at this address, with its handle; to be answered with `taken`. `used`: it has carried
@@ -69,8 +73,10 @@ export type ToPredecessor =
   | { type: 'stderr'; text: string }
   /** The inherited addresses that listen behind the gate now. */
   | { type: 'claims'; labels: string[]; waiting: string[] }
+  /** A copy of the listening socket at this address, with its handle: with it the old process can take its place back. */
+  | { type: 'spare'; address: string }
   | { type: 'ready'; dropped: string[] }
-  /** The candidate itself finds that it cannot serve. */
+  /** The new process itself finds that it cannot serve. */
   | { type: 'unready'; message: string }
   /** The gates are open. */
   | { type: 'accepting' }
@@ -80,6 +86,8 @@ export type ToPredecessor =
   | { type: 'protocols'; names: string[] }
   /** Which of the offered sockets it would serve. */
   | { type: 'answer'; accepted: number[]; refused: number[] }
+  /** The new process is about to restart in its turn: commit first, and answer with `committed`. */
+  | { type: 'commit' }
   /** The newest process stops: what still drains has this many milliseconds (-1: no limit). */
   | { type: 'stop'; deadline: number }
   /** So many generations may go on draining requests; those beyond end now. Goes along the chain. */

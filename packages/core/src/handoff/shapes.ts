@@ -26,15 +26,19 @@ const TO_SUCCESSOR: Shapes<ToSuccessor> = {
   yours: { ids: numbers },
   word: { id: number },
   settle: {},
+  committed: {},
+  retire: { deadline: number },
 };
 
 const TO_PREDECESSOR: Shapes<ToPredecessor> = {
   hello: { protocol: number, version: text },
   stderr: { text },
+  spare: { address: text },
   claims: { labels: texts, waiting: texts },
   ready: { dropped: texts },
   unready: { message: text },
   accepting: {},
+  commit: {},
   taken: { ids: numbers, lost: numbers },
   protocols: { names: texts },
   answer: { accepted: numbers, refused: numbers },

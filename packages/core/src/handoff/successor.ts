@@ -45,6 +45,7 @@ export class Successor {
   readonly #child: ChildProcess;
   readonly #channel: Channel<ToPredecessor, ToSuccessor>;
   #protocols: readonly string[] = [];
+  readonly #spares = new Map<string, RawHandle>();
   #stderr = '';
   #gone = false;
 
@@ -53,7 +54,8 @@ export class Successor {
     this.pid = child.pid as number;
     this.generation = generation;
     this.#channel = new Channel(ipcEndOf(child), isToPredecessor, (message, handle) => {
-      handle?.close();
+      if (message.type === 'spare' && handle) this.#spares.set(message.address, handle);
+      else handle?.close();
       if (message.type === 'stderr') this.#stderr = (this.#stderr + message.text).slice(-STDERR_TAIL);
       else if (message.type === 'protocols') this.#protocols = message.names;
       else listener(message);
@@ -63,6 +65,8 @@ export class Successor {
         this.#gone = true;
         const report = () => {
           this.#channel.close();
+          for (const spare of this.#spares.values()) spare.close();
+          this.#spares.clear();
           resolve({ pid: this.pid, exitCode, signal, stderr: this.#stderr });
         };
         const timer = setTimeout(report, LAST_WORDS);
@@ -126,6 +130,13 @@ export class Successor {
     return this.#stderr;
   }
 
+  /** The copy that it has sent of our listening socket at an address; whoever takes it closes it. */
+  takeSpare(address: string): RawHandle | undefined {
+    const spare = this.#spares.get(address);
+    this.#spares.delete(address);
+    return spare;
+  }
+
   /** Says a word to it, with a handle if there is one. */
   send(message: ToSuccessor, handle?: RawHandle): void {
     this.#channel.send(message, handle);
@@ -134,6 +145,12 @@ export class Successor {
   /** Whether it serves sockets of this protocol. */
   understands(name: string): boolean {
     return this.#protocols.includes(name);
+  }
+
+  /** Asks it to stop gracefully within so many milliseconds (-1: no limit), by a signal where it does not hear. */
+  retire(deadline: number): void {
+    if (this.#channel.open) this.send({ type: 'retire', deadline });
+    else if (!this.#gone) this.#child.kill('SIGTERM');
   }
 
   /** Ends it at once. */

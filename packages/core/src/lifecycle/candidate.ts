@@ -1,11 +1,10 @@
 import type { Server } from 'node:net';
 import { Inheritance } from '../handoff/inheritance.js';
 import { Predecessor } from '../handoff/predecessor.js';
-import { type Moved, PROTOCOL, type ToSuccessor } from '../handoff/protocol.js';
+import { PROTOCOL, type ToSuccessor } from '../handoff/protocol.js';
 import { useTicketKeys } from '../handoff/tickets.js';
 import type { Asked } from '../listen/address.js';
 import type { Logger } from '../log.js';
-import type { SocketWord } from '../migrate/arrivals.js';
 import type { RawHandle } from '../node-private.js';
 import { askHealth } from '../readiness/health.js';
 import type { ResolvedSettings } from '../settings.js';
@@ -21,10 +20,8 @@ export interface CandidateContext {
   beforeOpening(): void;
   /** The gates are open: this is the newest process now. */
   onGo(again: boolean): void;
-  /** A live connection of the old process arrives. */
-  onConnection(message: Moved, handle: RawHandle | undefined): void;
-  /** A socket of another protocol than HTTP arrives, or something is said of one. */
-  onSocket(word: SocketWord, handle: RawHandle | undefined): void;
+  /** What the old process says once the gates are open; a live connection comes with its handle. */
+  onMessage(message: ToSuccessor, handle: RawHandle | undefined): void;
   /** The old process is gone, and this one cannot take its place. */
   onOrphaned(): void;
 }
@@ -55,6 +52,8 @@ export class Candidate {
     for (const reason of candidate.#inheritance.refused)
       context.logger().warn(`Refused an inherited socket: ${reason}`);
     predecessor.send({ type: 'hello', protocol: PROTOCOL, version: context.version });
+    for (const { address, handle } of candidate.#inheritance.sockets)
+      predecessor.send({ type: 'spare', address }, handle);
     void predecessor.closed.then(() => candidate.#predecessorGone());
     return candidate;
   }
@@ -92,21 +91,17 @@ export class Candidate {
     this.#maybeReady();
   }
 
+  /** From now on the paths of unix sockets are this process's to remove. */
+  ownPaths(): void {
+    this.#inheritance.ownPaths();
+  }
+
   #hear(message: ToSuccessor, handle: RawHandle | undefined): void {
-    switch (message.type) {
-      case 'connection':
-        this.#context.onConnection(message, handle);
-        break;
-      case 'parcel':
-      case 'offer':
-      case 'yours':
-      case 'word':
-        this.#context.onSocket(message, handle);
-        break;
-      default:
-        handle?.close();
+    if (this.#over) {
+      this.#context.onMessage(message, handle);
+      return;
     }
-    if (this.#over) return;
+    handle?.close();
     if (message.type === 'settle') this.complete();
     else if (message.type === 'go') this.#go(message.again, message.tickets);
   }

@@ -1,19 +1,18 @@
-import { type DrainPlan, drainConnections, stopAccepting } from '../drain/drain.js';
+import { stopAccepting } from '../drain/drain.js';
 import { Goodbyes } from '../drain/goodbyes.js';
 import { connectionsIn, type Hammered, hammerServers, summaryOf } from '../drain/hammer.js';
 import type { Holds } from '../drain/holds.js';
 import type { TrackedServer } from '../drain/tracked-server.js';
 import type { Predecessor } from '../handoff/predecessor.js';
-import { type Bound, label } from '../listen/address.js';
+import { label } from '../listen/address.js';
 import { leavePath } from '../listen/unix-path.js';
 import type { Logger } from '../log.js';
-import { type Destination, Mover } from '../migrate/mover.js';
-import { Offers, type SocketDestination } from '../migrate/offers.js';
 import type { Protocols } from '../migrate/protocols.js';
 import type { ResolvedSettings } from '../settings.js';
 import type { HookableSignal } from '../signals/signals.js';
 import type { World } from '../world.js';
 import { Deadline } from './deadline.js';
+import type { Departure } from './departure.js';
 import type { Events } from './events.js';
 import type { Hooks } from './hooks.js';
 import type { Servers } from './servers.js';
@@ -39,14 +38,12 @@ export interface EndingContext {
   logger(): Logger;
   /** What adapters do once no connection is left, such as `app.close()` in Fastify. */
   closers: readonly (() => unknown)[];
-  /** Where live connections go on a restart. */
-  destination: (Destination & SocketDestination) | undefined;
-  /** A connection has arrived there. */
-  onMoved(address: string): void;
+  /** The connections on their way out, of which some may have gone before. */
+  departure: Departure;
   /** Whether an adapter answers late requests in its framework's own way. */
   adapted(): boolean;
-  /** Whether a successor serves an address from now on. */
-  leaves(bound: Bound): boolean;
+  /** Whether a successor serves the address of a server from now on. */
+  leaves(tracked: TrackedServer): boolean;
   /** The ending has begun in earnest: `endless.signal` aborts. */
   onBegun(): void;
 }
@@ -65,10 +62,7 @@ export class Ending {
   readonly #began: number;
   #forced: Hammered = { requests: [], connections: {} };
   #checkDrained: () => void = () => {};
-  #mover: Mover | undefined;
-  #offers: Offers | undefined;
   readonly #goodbyes: Goodbyes;
-  #moving = false;
 
   /** `hammerTime` counts from `began`; the trigger names the hooks that run. */
   constructor(
@@ -82,8 +76,8 @@ export class Ending {
     this.#trigger = trigger;
     this.#context = context;
     this.#began = began;
-    const { protocols, world } = context;
-    this.#goodbyes = new Goodbyes(protocols, world, (socket) => this.#offers?.mayMove(socket) ?? false);
+    const { protocols, world, departure } = context;
+    this.#goodbyes = new Goodbyes(protocols, world, (socket) => departure.mayMove(socket));
     this.#deadline = new Deadline(context.world, () => this.#hammer());
     const left = hammerTime < 0 ? -1 : Math.max(0, hammerTime - (context.world.now() - began));
     // A restart takes nothing from those that drain already; a stop of the newest is a stop of them all.
@@ -96,6 +90,11 @@ export class Ending {
     return this.#deadline.expired;
   }
 
+  /** Milliseconds until the hammer falls; -1 where it does not fall by itself. */
+  get left(): number {
+    return this.#deadline.left;
+  }
+
   /** Resolves when the hammer has fallen. */
   get fallen(): Promise<void> {
     return this.#deadline.passed;
@@ -104,17 +103,6 @@ export class Ending {
   /** Whether the hammer had to end a request. */
   get cutRequests(): boolean {
     return this.#forced.requests.length > 0;
-  }
-
-  /** The successor says which of the connections that were sent to it have arrived. */
-  taken(ids: readonly number[], lost: readonly number[]): void {
-    this.#mover?.taken(ids, lost);
-  }
-
-  /** The successor says which of the sockets that were offered to it it would serve. */
-  answered(accepted: readonly number[], refused: readonly number[]): void {
-    this.#offers?.answered(accepted, refused);
-    this.check();
   }
 
   /** Brings the hammer nearer: it falls within `ms` (-1: as before), here and in every older generation. */
@@ -141,7 +129,7 @@ export class Ending {
   }
 
   async #run(): Promise<ShutdownResult> {
-    const { world, hooks, closers, events, onBegun } = this.#context;
+    const { world, hooks, closers, events, servers, departure, onBegun } = this.#context;
     const settings = this.#context.settings();
     const logger = this.#context.logger();
     onBegun();
@@ -151,18 +139,17 @@ export class Ending {
     }
     logger.info('Waiting for connections to finish...');
     events.emit('draining', { reason: this.reason, deadlineMs: this.#deadline.left }, logger);
-    this.#offers = this.#createOffers();
-    this.#offers?.begin();
+    for (const tracked of servers.all()) {
+      this.#stopAccepting(tracked);
+      logger.info(`${tracked.bound ? label(tracked.bound) : 'unknown'} Listener closed.`);
+    }
+    departure.begin(servers.all());
+    departure.settle({ rejectsLate: settings.lateRequests === 'reject' && !this.#context.adapted() });
     this.#goodbyes.begin(this.reason, this.#deadline.left);
-    const undo = this.#drainServers({
-      idleGrace: settings.idleGrace ?? (this.#trigger === 'SIGINT' ? 0 : 5_000),
-      rejectsLate: settings.lateRequests === 'reject' && !this.#context.adapted(),
-    });
     if (closers.length > 0) await this.#deadline.bound(this.#quiet());
     for (const close of [...closers]) await this.#deadline.bound(this.#attempt(close));
     await this.#deadline.bound(this.#drained());
-    for (const fn of undo) fn();
-    this.#offers?.stop();
+    departure.stop();
     this.#goodbyes.stop();
     events.emit('drained', { durationMs: world.now() - this.#began }, logger);
     // Once the hammer has fallen nothing is awaited for long, but nothing is left out either.
@@ -183,82 +170,24 @@ export class Ending {
     else this.#deadline.within(0);
   }
 
-  #drainServers(plan: DrainPlan): (() => void)[] {
-    const { servers, world } = this.#context;
-    const logger = this.#context.logger();
-    const undo: (() => void)[] = [];
-    const drain = (tracked: TrackedServer) => void undo.push(drainConnections(tracked, plan, world));
-    const mover = this.#createMover((stayed) => stayed.forEach(drain));
-    undo.push(() => mover?.stop());
-    for (const tracked of servers.all()) {
-      this.#stopAccepting(tracked);
-      logger.info(`${tracked.bound ? label(tracked.bound) : 'unknown'} Listener closed.`);
-      if (mover && this.moves(tracked)) mover.move(tracked);
-      else drain(tracked);
-    }
-    return undo;
-  }
-
-  /** Whether the connections of this server go to the successor alive. */
-  moves({ bound, secure, http, http2 }: TrackedServer): boolean {
-    return this.#moving && http && !http2 && !secure && bound !== undefined && this.#context.leaves(bound);
-  }
-
-  #createMover(onGivenUp: (stayed: TrackedServer[]) => void): Mover | undefined {
-    const { destination, world, onMoved } = this.#context;
-    if (!destination || !this.#context.settings().migrate) return undefined;
-    this.#mover = new Mover(
-      destination,
-      world,
-      (address) => {
-        onMoved(address);
-        this.check();
-      },
-      (stayed) => {
-        this.#moving = false;
-        this.#context
-          .logger()
-          .warn('The successor takes no more connections: those that are left are told to close.');
-        onGivenUp(stayed);
-      },
-    );
-    this.#moving = true;
-    return this.#mover;
-  }
-
-  #createOffers(): Offers | undefined {
-    const { destination, world, protocols, servers, logger, onMoved, leaves } = this.#context;
-    if (!destination || !this.#context.settings().migrate) return undefined;
-    return new Offers({
-      destination,
-      world,
-      protocols,
-      servers: () => servers.all(),
-      movable: ({ bound, secure }) => !secure && bound !== undefined && leaves(bound),
-      logger,
-      onMoved,
-    });
-  }
-
   #stopAccepting(tracked: TrackedServer): void {
-    const { bound, server } = tracked;
-    if (bound && 'path' in bound && this.#context.leaves(bound)) leavePath(server);
+    if (this.#context.leaves(tracked)) leavePath(tracked.server);
     stopAccepting(tracked);
   }
 
   /** Resolves when no connection is left but upgraded ones that stay: those are the application's to close. */
   async #quiet(): Promise<void> {
-    const { servers } = this.#context;
-    while (!(servers.quiet && this.#goodbyes.done && !this.#offers?.busy) && !this.hammered)
+    const { servers, departure } = this.#context;
+    while (!(servers.quiet && this.#goodbyes.done && !departure.busy) && !this.hammered)
       await this.#pause(LOOK_EVERY);
   }
 
   /** Resolves when no connection and no hold is left. */
   #drained(): Promise<void> {
-    const { servers, holds } = this.#context;
+    const { servers, holds, departure } = this.#context;
     return new Promise((resolve) => {
       this.#checkDrained = () => {
-        if (servers.empty && holds.count === 0 && !this.#mover?.busy && !this.#offers?.busy) resolve();
+        if (servers.empty && holds.count === 0 && !departure.busy) resolve();
       };
       this.#checkDrained();
     });

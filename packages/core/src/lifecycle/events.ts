@@ -13,6 +13,11 @@ export interface EndlessEvents {
   handover: { pid: number; generation: number; durationMs: number };
   /** The restart can no longer be taken back. */
   committed: { pid: number; generation: number };
+  /**
+   * The successor has failed within the rollback window and this process serves again; `connections` had moved to it by
+   * then.
+   */
+  rollback: { pid: number; generation: number; reason: string; error: EndlessError; connections: number };
   /** A live connection has come from the old process, or has arrived at the new one. */
   migrated: { address: string };
   /** The connections of this process are being brought to their end. */
@@ -31,6 +36,7 @@ export const EVENT_NAMES: readonly (keyof EndlessEvents)[] = [
   'ready',
   'handover',
   'committed',
+  'rollback',
   'draining',
   'migrated',
   'hammered',

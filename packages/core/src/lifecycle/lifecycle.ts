@@ -8,10 +8,10 @@ import type { TrackedServer } from '../drain/tracked-server.js';
 import { EndlessError, messageOf } from '../errors.js';
 import { Inheritance, refusalOf } from '../handoff/inheritance.js';
 import { Predecessor } from '../handoff/predecessor.js';
-import type { Moved, ToPredecessor } from '../handoff/protocol.js';
+import type { Moved, ToPredecessor, ToSuccessor } from '../handoff/protocol.js';
 import type { Successor, Surroundings } from '../handoff/successor.js';
 import { ticketKeysOf } from '../handoff/tickets.js';
-import { type Asked, askedOf, type Bound, label } from '../listen/address.js';
+import { type Asked, askedOf, label } from '../listen/address.js';
 import type { ListenOptions } from '../listen/create-server.js';
 import { limit } from '../listen/timeouts.js';
 import { bindBesidePath, isFilePath } from '../listen/unix-path.js';
@@ -21,7 +21,7 @@ import { Arrivals, type SocketWord } from '../migrate/arrivals.js';
 import { Protocols } from '../migrate/protocols.js';
 import { Receiver } from '../migrate/receiver.js';
 import type { RawHandle } from '../node-private.js';
-import { privateServers } from '../readiness/health.js';
+import { askHealth, privateServers } from '../readiness/health.js';
 import { DEFAULTS, mergeSettings, type ResolvedSettings, type Settings } from '../settings.js';
 import { SignalHandlers } from '../signals/handlers.js';
 import type { HookableSignal } from '../signals/signals.js';
@@ -34,9 +34,12 @@ import { answerPm2, underPm2 } from '../supervisor/pm2.js';
 import { ServiceManager } from '../supervisor/systemd.js';
 import type { World } from '../world.js';
 import { Candidate } from './candidate.js';
+import { Departure } from './departure.js';
 import { Ending, type ShutdownResult } from './ending.js';
 import { Events } from './events.js';
+import { Handover } from './handover.js';
 import { Hooks } from './hooks.js';
+import { Probation } from './probation.js';
 import { Restart, type RestartResult } from './restart.js';
 import { Servers } from './servers.js';
 
@@ -94,7 +97,16 @@ export class Lifecycle {
   #predecessor: Predecessor | undefined;
   #successor: Successor | undefined;
   #restart: Restart | undefined;
+  /** While a successor serves and can still be replaced by this process. */
+  #handover: Handover | undefined;
+  /** While this process serves and its predecessor can still take its place back. */
+  #probation: Probation | undefined;
+  /** Whether the predecessor has taken its place back: what happens here is no affair of its any more. */
+  #sentAway = false;
+  /** Successors that were sent away and may be draining yet. */
+  readonly #retiring = new Set<Successor>();
   #again = false;
+  #departure: Departure | undefined;
   #ending: Ending | undefined;
   #shutdown: Promise<ShutdownResult> | undefined;
   #stoppedAt: number | undefined;
@@ -115,6 +127,7 @@ export class Lifecycle {
   /** The servers whose listen was seen from its beginning. */
   readonly #seen = new WeakSet<Server>();
   readonly #asked = new WeakMap<Server, Asked>();
+  readonly #backlogs = new WeakMap<Server, number>();
   readonly #given = new WeakMap<Server, { address: unknown; options: ListenOptions }>();
   readonly #begun = new WeakSet<Server>();
 
@@ -158,7 +171,7 @@ export class Lifecycle {
   /** Whether a request on an old connection of this server is late: this process drains, and the connection stays here. */
   isLate(server: Server | undefined): boolean {
     const tracked = server && this.servers.get(server);
-    return this.#ending !== undefined && !(tracked && this.#ending.moves(tracked));
+    return this.#ending !== undefined && !(tracked && this.#departure?.moves(tracked));
   }
 
   configure(given: Settings): void {
@@ -184,8 +197,7 @@ export class Lifecycle {
         servers: () => this.servers.all().map(({ server }) => server),
         beforeOpening: () => this.#aboutToAccept(),
         onGo: (again) => this.#becomeNewest(again),
-        onConnection: (message, handle) => this.#receive(message, handle),
-        onSocket: (word, handle) => this.#receiveSocket(word, handle),
+        onMessage: (message, handle) => this.#hearPredecessor(message, handle),
         onOrphaned: () => this.world.exit(1),
       });
       if (this.#candidate) {
@@ -296,6 +308,7 @@ export class Lifecycle {
     const asked = askedOf(options);
     if (!asked) return;
     this.#asked.set(server, asked);
+    if (typeof options.backlog === 'number') this.#backlogs.set(server, options.backlog);
     if (this.#candidate?.claim(server, asked) || this.#activated?.claim(server, asked)) return;
     if ('path' in asked && isFilePath(asked.path)) bindBesidePath(server, asked.path);
   }
@@ -306,7 +319,7 @@ export class Lifecycle {
       this.#logger.warn(
         'endless came after the server: connections opened before its first request are not looked after, and a successor cannot inherit its address. Call endless() before listen().',
       );
-    this.servers.add(server, this.#asked.get(server));
+    this.servers.add(server, this.#asked.get(server), this.#backlogs.get(server));
     server.once('close', () => this.#closed(server));
     if (this.#candidate?.waiting) {
       this.#candidate.changed();
@@ -320,7 +333,7 @@ export class Lifecycle {
 
   /** The application has closed a server; a drain has its own way of noticing. */
   #closed(server: Server): void {
-    if (this.#ending || server.listening) return;
+    if (this.#handover || this.#ending || server.listening) return;
     const used = this.servers.get(server)?.used;
     this.servers.remove(server);
     if (this.#candidate?.waiting) {
@@ -372,10 +385,22 @@ export class Lifecycle {
   }
 
   #becomeNewest(again: boolean): void {
+    const candidate = this.#candidate as Candidate;
     this.#candidate = undefined;
     this.#becomeReady();
     this.#tellProtocols();
-    this.#predecessor?.send({ type: 'prune', left: this.settings.maxDraining });
+    this.#probation = new Probation({
+      world: this.world,
+      predecessor: candidate.predecessor,
+      health: async () => {
+        const { healthCheck } = this.settings;
+        return healthCheck && askHealth(healthCheck, () => this.servers.all().map(({ server }) => server));
+      },
+      onCommitted: () => {
+        candidate.ownPaths();
+        candidate.predecessor.send({ type: 'prune', left: this.settings.maxDraining });
+      },
+    });
     if (again) void this.#restartBySignal('SIGHUP');
   }
 
@@ -460,6 +485,7 @@ export class Lifecycle {
       return;
     }
     this.#stoppedAt = now;
+    this.#handover?.commit();
     if (this.#ending) {
       this.#logger.info(`Received ${signal}. Draining already; once more hammers.`);
       // The caller of `shutdown()` wanted to go on; whoever sent the signal wants an end.
@@ -478,6 +504,7 @@ export class Lifecycle {
     const refusal = this.#whyNotRestart();
     if (refusal) throw refusal;
     const began = this.world.now();
+    let departure: Departure | undefined;
     const restart = new Restart({
       world: this.world,
       settings: this.settings,
@@ -488,7 +515,7 @@ export class Lifecycle {
       tickets: () => (this.settings.tlsTickets ? ticketKeysOf(this.servers.all()) : {}),
       onSpawned: ({ pid, generation }) => this.events.emit('spawned', { pid, generation }, this.#logger),
       onReady: ({ pid, generation }) => this.events.emit('ready', { pid, generation }, this.#logger),
-      onMessage: (message) => this.#hearSuccessor(message),
+      onMessage: (message) => this.#hearSuccessor(message, departure),
     });
     this.#restart = restart;
     try {
@@ -496,6 +523,7 @@ export class Lifecycle {
         this.hooks.run('pre', signal, this.#logger),
         new Promise<void>((resolve) => this.world.after(this.settings.startTimeout, resolve)),
       ]);
+      await this.#predecessorCommitted();
       if (this.#ending) throw this.#shuttingDown();
       this.#logger.info(`Received ${signal}. forking.`);
       // Looked at only now: a hook may have opened or closed a server.
@@ -505,7 +533,10 @@ export class Lifecycle {
           `${ambiguous.join(', ')} cannot be handed over: several servers asked for port 0. Give them ports of their own.`,
         );
       const successor = await restart.run(passengers);
-      return this.#handOver(successor, restart.dropped, signal, began);
+      const handed = new Set(passengers.map(({ bound }) => label(bound)));
+      for (const address of restart.dropped) handed.delete(address);
+      departure = this.#createDeparture('restart', signal, handed, successor);
+      return this.#handOver(successor, departure, handed, signal, began);
     } catch (error) {
       this.#restart = undefined;
       this.#restartFailed(error as EndlessError, signal);
@@ -524,7 +555,7 @@ export class Lifecycle {
         'ERR_ENDLESS_UNSUPPORTED',
         'PM2 watches the process that it has started, and would start another beside a successor. Use `pm2 reload`; shutdown works here.',
       );
-    if (this.#ending || this.#state === 'terminated') return this.#shuttingDown();
+    if (this.#handover || this.#ending || this.#state === 'terminated') return this.#shuttingDown();
     const ends = this.#endsContainer;
     if (ends && !this.settings.allowOrphaning)
       return new EndlessError(
@@ -553,7 +584,55 @@ export class Lifecycle {
     );
   }
 
-  #handOver(successor: Successor, dropped: string[], signal: HookableSignal, began: number): RestartResult {
+  /** A chain has at most one open window: the predecessor closes its own before this process opens one. */
+  async #predecessorCommitted(): Promise<void> {
+    if (!this.#probation) return;
+    const { startTimeout } = this.settings;
+    let late = false;
+    const tooLate = new Promise<void>((resolve) =>
+      this.world.after(startTimeout, () => {
+        late = true;
+        resolve();
+      }),
+    );
+    await Promise.race([this.#probation.commit(), tooLate]);
+    if (late)
+      throw new EndlessError(
+        'ERR_ENDLESS_START_TIMEOUT',
+        `The process before this one did not commit its own restart within \`startTimeout\` (${startTimeout} ms).`,
+      );
+  }
+
+  #createDeparture(
+    reason: 'restart' | 'shutdown',
+    signal: HookableSignal,
+    handed: ReadonlySet<string> = new Set(),
+    destination?: Successor,
+  ): Departure {
+    const { migrate, idleGrace } = this.settings;
+    this.#departure = new Departure({
+      world: this.world,
+      protocols: this.protocols,
+      servers: () => this.servers.all(),
+      logger: () => this.#logger,
+      destination: migrate ? destination : undefined,
+      leaves: ({ bound }) => bound !== undefined && handed.has(label(bound)),
+      idleGrace: idleGrace ?? (reason === 'shutdown' && signal === 'SIGINT' ? 0 : 5_000),
+      onMoved: (address) => {
+        this.#moved(address);
+        this.#ending?.check();
+      },
+    });
+    return this.#departure;
+  }
+
+  #handOver(
+    successor: Successor,
+    departure: Departure,
+    handed: ReadonlySet<string>,
+    signal: HookableSignal,
+    began: number,
+  ): RestartResult {
     if (this.#ending) {
       successor.kill();
       throw this.#shuttingDown();
@@ -565,15 +644,55 @@ export class Lifecycle {
     successor.release();
     this.#logger.info(`pid ${pid}, generation ${generation}, has taken over.`);
     this.events.emit('handover', { pid, generation, durationMs }, this.#logger);
-    this.events.emit('committed', { pid, generation }, this.#logger);
-    const ending = this.#createEnding(
-      'restart',
-      signal,
-      (bound) => !dropped.includes(label(bound)),
+    const { rollbackWindow, hammerTime } = this.settings;
+    const handover = new Handover({
+      world: this.world,
+      logger: this.#logger,
       successor,
-    );
-    void this.#runEnding(ending).then(() => this.#leave());
+      departure,
+      servers: this.servers.all().filter(({ bound }) => bound && handed.has(label(bound))),
+      signal,
+      window: hammerTime < 0 ? rollbackWindow : Math.min(rollbackWindow, hammerTime / 2),
+      onCommit: () => this.#commit(handover, handed),
+      onRollback: (error, alive) => this.#rollBack(handover, error, alive),
+    });
+    this.#handover = handover;
+    handover.begin();
     return { pid, generation, durationMs };
+  }
+
+  #commit({ successor, departure, signal, began }: Handover, handed: ReadonlySet<string>): void {
+    this.#handover = undefined;
+    successor.send({ type: 'committed' });
+    const { pid, generation } = successor;
+    this.events.emit('committed', { pid, generation }, this.#logger);
+    const ending = this.#createEnding('restart', signal, departure, handed, began);
+    void this.#runEnding(ending).then(() => this.#leave());
+  }
+
+  /** This process accepts again already; the rest of its place is taken back here. */
+  #rollBack({ successor, departure }: Handover, error: EndlessError, alive: boolean): void {
+    this.#handover = undefined;
+    this.#departure = undefined;
+    this.#successor = undefined;
+    this.#failedRestarts += 1;
+    this.#pidFile.write(this.settings.pidFile, this.#logger);
+    const { pid, generation } = successor;
+    if (alive) {
+      this.#retiring.add(successor);
+      void successor.ended.then(() => this.#retiring.delete(successor));
+      successor.retire(this.settings.hammerTime);
+    }
+    this.#logger.error(`${messageOf(error)}`);
+    this.#logger.warn(
+      `Rolled back: this process, pid ${this.world.pid}, serves again. ${departure.moved} connections had moved to pid ${pid}.`,
+    );
+    const connections = departure.moved;
+    this.events.emit(
+      'rollback',
+      { pid, generation, reason: error.message, error, connections },
+      this.#logger,
+    );
   }
 
   #restartFailed(error: EndlessError, signal: HookableSignal): void {
@@ -586,6 +705,39 @@ export class Lifecycle {
     this.#again = false;
     this.#logger.info('A restart was asked for meanwhile: trying once more.');
     setImmediate(() => void this.#restartBySignal(signal));
+  }
+
+  #hearPredecessor(message: ToSuccessor, handle: RawHandle | undefined): void {
+    switch (message.type) {
+      case 'connection':
+        this.#receive(message, handle);
+        break;
+      case 'parcel':
+      case 'offer':
+      case 'yours':
+      case 'word':
+        this.#receiveSocket(message, handle);
+        break;
+      case 'committed':
+        this.#probation?.committed();
+        break;
+      case 'retire':
+        this.#retire(message.deadline);
+        break;
+      default:
+        handle?.close();
+    }
+  }
+
+  /** The predecessor has taken its place back: what this process holds is brought to its end, and nothing else. */
+  #retire(deadline: number): void {
+    if (!this.#sentAway) {
+      this.#logger.error('The old process has taken its place back: this one leaves.');
+      this.#sentAway = true;
+      this.#probation?.end();
+      void this.#beginShutdown('SIGTERM', () => {}).then(() => this.#leave());
+    }
+    this.#ending?.limit(deadline);
   }
 
   #receive(message: Moved, handle: RawHandle | undefined): void {
@@ -621,11 +773,29 @@ export class Lifecycle {
     this.events.emit('migrated', { address }, this.#logger);
   }
 
-  #hearSuccessor(message: ToPredecessor): void {
-    if (message.type === 'taken') this.#ending?.taken(message.ids, message.lost);
-    if (message.type === 'answer') this.#ending?.answered(message.accepted, message.refused);
-    if (message.type === 'stop') this.#ending?.limit(message.deadline);
-    if (message.type === 'prune') this.#prune(message.left);
+  #hearSuccessor(message: ToPredecessor, departure: Departure | undefined): void {
+    switch (message.type) {
+      case 'taken':
+        departure?.taken(message.ids, message.lost);
+        break;
+      case 'answer':
+        departure?.answered(message.accepted, message.refused);
+        this.#ending?.check();
+        break;
+      case 'unready':
+        this.#handover?.unhealthy(message.message);
+        break;
+      case 'commit':
+        this.#handover?.commit();
+        break;
+      case 'stop':
+        this.#handover?.commit();
+        this.#ending?.limit(message.deadline);
+        break;
+      case 'prune':
+        this.#prune(message.left);
+        break;
+    }
   }
 
   /** Newer generations drain too: whoever is beyond the last that may ends now. */
@@ -651,11 +821,14 @@ export class Lifecycle {
   }
 
   #beginShutdown(signal: HookableSignal, announce: () => void): Promise<ShutdownResult> {
+    this.#handover?.commit();
     if (this.#shutdown) return this.#shutdown;
     announce();
     if (this.#candidate?.waiting)
       this.#predecessor?.send({ type: 'unready', message: 'it is shutting down' });
-    const ending = this.#createEnding('shutdown', signal, () => false);
+    if (!this.#sentAway) this.#probation?.committed();
+    const departure = this.#createDeparture('shutdown', signal);
+    const ending = this.#createEnding('shutdown', signal, departure);
     this.#restart?.abort(this.#shuttingDown());
     return this.#runEnding(ending);
   }
@@ -664,28 +837,36 @@ export class Lifecycle {
   #createEnding(
     reason: 'restart' | 'shutdown',
     signal: HookableSignal,
-    leaves: (bound: Bound) => boolean,
-    destination?: Successor,
+    departure: Departure,
+    handed: ReadonlySet<string> = new Set(),
+    began = this.world.now(),
   ): Ending {
     this.#state = 'shutting-down';
-    const ending = new Ending(reason, signal, this.settings.hammerTime, {
-      world: this.world,
-      servers: this.servers,
-      holds: this.holds,
-      protocols: this.protocols,
-      hooks: this.hooks,
-      events: this.events,
-      predecessor: this.#predecessor,
-      settings: () => this.settings,
-      logger: () => this.#logger,
-      closers: this.closers,
-      destination,
-      onMoved: (address) => this.#moved(address),
-      adapted: () => this.adapted,
-      leaves,
-      onBegun: () => this.abort.abort(),
-    });
+    const ending = new Ending(
+      reason,
+      signal,
+      this.settings.hammerTime,
+      {
+        world: this.world,
+        servers: this.servers,
+        holds: this.holds,
+        protocols: this.protocols,
+        hooks: this.hooks,
+        events: this.events,
+        predecessor: this.#sentAway ? undefined : this.#predecessor,
+        // Its place is taken already: nobody has to learn first that it goes.
+        settings: () => (this.#sentAway ? { ...this.settings, shutdownDelay: 0 } : this.settings),
+        logger: () => this.#logger,
+        closers: this.closers,
+        departure,
+        adapted: () => this.adapted,
+        leaves: ({ bound }) => bound !== undefined && handed.has(label(bound)),
+        onBegun: () => this.abort.abort(),
+      },
+      began,
+    );
     this.#ending = ending;
+    for (const successor of this.#retiring) if (reason === 'shutdown') successor.retire(ending.left);
     return ending;
   }
 
@@ -706,7 +887,7 @@ export class Lifecycle {
     if (this.#ending) return;
     for (const tracked of this.servers.all().filter(closes)) {
       stopAccepting(tracked);
-      const undo = drainConnections(tracked, { idleGrace: 0, rejectsLate: false }, this.world);
+      const undo = drainConnections(tracked, 0, this.world);
       tracked.server.once('close', undo);
     }
   }
@@ -714,6 +895,7 @@ export class Lifecycle {
   /** Ends at once what is still running; only while draining. */
   hammer(): void {
     // A process that has drained itself may still wait for older ones.
+    this.#handover?.commit();
     if (this.#ending && !this.#left) this.#ending.hammer();
     else this.#logger.info('Nothing is shutting down: the hammer is ignored.');
   }
@@ -744,7 +926,7 @@ export class Lifecycle {
   }
 
   async #olderOnesGone(ending: Ending): Promise<void> {
-    if (!this.#predecessor) return;
+    if (!this.#predecessor || this.#sentAway) return;
     const letGo = this.world.stayAlive();
     const hammered = ending.fallen.then(
       () => new Promise<void>((resolve) => this.world.after(CHAIN_TIME, resolve)),

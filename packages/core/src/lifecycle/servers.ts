@@ -21,6 +21,9 @@ export interface ServerStats extends ServerCounts {
   address: string;
 }
 
+/** How many connections Node lets wait where nothing else is asked for. */
+const NODE_BACKLOG = 511;
+
 /** The servers that endless looks after. */
 export class Servers {
   readonly #tracked = new Map<Server, TrackedServer>();
@@ -59,9 +62,9 @@ export class Servers {
   }
 
   /** Begins to look after a server that listens. */
-  add(server: Server, asked: Asked | undefined): TrackedServer {
+  add(server: Server, asked: Asked | undefined, backlog = NODE_BACKLOG): TrackedServer {
     this.#tracked.get(server)?.forget();
-    const tracked = new TrackedServer(server, asked, this.#onEmpty);
+    const tracked = new TrackedServer(server, asked, backlog, this.#onEmpty);
     this.#tracked.set(server, tracked);
     return tracked;
   }

@@ -43,7 +43,7 @@ export class Mover {
   readonly #onTheWay = new Map<number, { tracked: TrackedServer; handle: RawHandle; used: boolean }>();
   readonly #undo: (() => void)[] = [];
   readonly #onMoved: (address: string) => void;
-  readonly #onGivenUp: (servers: TrackedServer[]) => void;
+  readonly #onGivenUp: (servers: TrackedServer[], gone: boolean) => void;
   #nextId = 0;
   #scheduled = false;
   #dirty = false;
@@ -52,19 +52,19 @@ export class Mover {
 
   /**
    * `onMoved` is told of every connection that has arrived, `onGivenUp` of the servers whose connections stay because the
-   * successor is gone or cannot take them.
+   * successor is `gone` or cannot take them.
    */
   constructor(
     destination: Destination,
     world: World,
     onMoved: (address: string) => void,
-    onGivenUp: (servers: TrackedServer[]) => void,
+    onGivenUp: (servers: TrackedServer[], gone: boolean) => void,
   ) {
     this.#destination = destination;
     this.#world = world;
     this.#onMoved = onMoved;
     this.#onGivenUp = onGivenUp;
-    void destination.gone.then(() => this.#giveUp([...this.#onTheWay.keys()]));
+    void destination.gone.then(() => this.#giveUp([...this.#onTheWay.keys()], true));
   }
 
   /** Begins to move the connections of a server. */
@@ -91,7 +91,7 @@ export class Mover {
       if (moved.tracked.bound) this.#onMoved(label(moved.tracked.bound));
     }
     if (!this.busy) this.#destination.hold(false);
-    if (lost.length > 0) this.#giveUp(lost);
+    if (lost.length > 0) this.#giveUp(lost, false);
     else this.#schedule();
   }
 
@@ -108,7 +108,7 @@ export class Mover {
   }
 
   /** These come back, and nothing more is sent. */
-  #giveUp(ids: readonly number[]): void {
+  #giveUp(ids: readonly number[], gone: boolean): void {
     const first = !this.#stopped;
     this.stop();
     for (const id of ids) {
@@ -116,7 +116,7 @@ export class Mover {
       this.#onTheWay.delete(id);
       if (kept) serveOn(kept.tracked, kept.handle, kept.used);
     }
-    if (first) this.#onGivenUp([...this.#servers]);
+    if (first) this.#onGivenUp([...this.#servers], gone);
   }
 
   #lookAfter(response: ServerResponse): void {

@@ -48,6 +48,7 @@ export class ServiceManager {
       this.#say(`MAINPID=${pid}`, 'READY=1', statusOf(pid, generation));
     });
     events.on('failed', ({ error }) => this.notReloaded(error.message));
+    events.on('rollback', ({ reason }) => this.notReloaded(reason));
     signal.addEventListener('abort', () => {
       if (context.stopping()) this.#say('STOPPING=1', 'STATUS=waiting for connections to finish');
     });

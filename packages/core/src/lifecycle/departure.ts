@@ -1,0 +1,146 @@
+import type { Socket } from 'node:net';
+import { drainConnections } from '../drain/drain.js';
+import { rejectLate } from '../drain/late.js';
+import type { TrackedServer } from '../drain/tracked-server.js';
+import type { Logger } from '../log.js';
+import { type Destination, Mover } from '../migrate/mover.js';
+import { Offers, type SocketDestination } from '../migrate/offers.js';
+import type { Protocols } from '../migrate/protocols.js';
+import type { World } from '../world.js';
+
+/** What the departure of connections needs of the process that they leave. */
+export interface DepartureContext {
+  world: World;
+  protocols: Protocols;
+  servers(): readonly TrackedServer[];
+  logger(): Logger;
+  /** Where live connections go on a restart; undefined where none can. */
+  destination: (Destination & SocketDestination) | undefined;
+  /** Whether a successor serves the address of this server from now on. */
+  leaves(tracked: TrackedServer): boolean;
+  /** Milliseconds that an idle connection may still be used. */
+  idleGrace: number;
+  /** A connection has arrived at its destination. */
+  onMoved(address: string): void;
+}
+
+/** The connections of a process on their way out: those that can, move to the successor; the others are told to close. */
+export class Departure {
+  readonly #context: DepartureContext;
+  readonly #mover: Mover | undefined;
+  readonly #offers: Offers | undefined;
+  readonly #begun = new Set<TrackedServer>();
+  /** Servers whose connections stay here, and are told to close. */
+  readonly #staying = new Set<TrackedServer>();
+  /** Servers whose connections cannot move any more because the successor is gone; what becomes of them is not decided. */
+  #stranded: TrackedServer[] = [];
+  readonly #undo: (() => void)[] = [];
+  #moving: boolean;
+  #rejectsLate = false;
+  #final = false;
+  #moved = 0;
+
+  constructor(context: DepartureContext) {
+    this.#context = context;
+    const { destination, world, leaves } = context;
+    const onMoved = (address: string) => {
+      this.#moved += 1;
+      context.onMoved(address);
+    };
+    this.#mover =
+      destination && new Mover(destination, world, onMoved, (stayed, gone) => this.#moveNoMore(stayed, gone));
+    this.#offers =
+      destination &&
+      new Offers({
+        ...context,
+        destination,
+        movable: (tracked) => !tracked.secure && leaves(tracked),
+        onMoved,
+      });
+    this.#moving = this.#mover !== undefined;
+  }
+
+  /** Begins with the sockets of other protocols than HTTP. */
+  beginSockets(): void {
+    this.#offers?.begin();
+  }
+
+  /** Begins with the connections of these servers. */
+  begin(servers: readonly TrackedServer[]): void {
+    for (const tracked of servers) {
+      if (this.#begun.has(tracked)) continue;
+      this.#begun.add(tracked);
+      if (this.moves(tracked)) this.#mover?.move(tracked);
+      else this.#drain(tracked);
+    }
+  }
+
+  /** There is no way back any more; from now on late requests may be answered by endless itself. */
+  settle({ rejectsLate }: { rejectsLate: boolean }): void {
+    this.#final = true;
+    this.#rejectsLate = rejectsLate;
+    if (rejectsLate) for (const tracked of this.#staying) this.#reject(tracked);
+    for (const tracked of this.#stranded.splice(0)) this.#drain(tracked);
+  }
+
+  /** Whether the connections of this server go to the successor alive. */
+  moves(tracked: TrackedServer): boolean {
+    const { bound, secure, http, http2 } = tracked;
+    return this.#moving && http && !http2 && !secure && bound !== undefined && this.#context.leaves(tracked);
+  }
+
+  /** The successor says which of the connections that were sent to it have arrived. */
+  taken(ids: readonly number[], lost: readonly number[]): void {
+    this.#mover?.taken(ids, lost);
+  }
+
+  /** The successor says which of the sockets that were offered to it it would serve. */
+  answered(accepted: readonly number[], refused: readonly number[]): void {
+    this.#offers?.answered(accepted, refused);
+  }
+
+  /** Whether this socket of another protocol may still move. */
+  mayMove(socket: Socket): boolean {
+    return this.#offers?.mayMove(socket) ?? false;
+  }
+
+  /** Whether a connection is between two owners. */
+  get busy(): boolean {
+    return Boolean(this.#mover?.busy || this.#offers?.busy);
+  }
+
+  /** How many connections have arrived at the successor. */
+  get moved(): number {
+    return this.#moved;
+  }
+
+  /** Lets the connections that are still here be. */
+  stop(): void {
+    this.#mover?.stop();
+    this.#offers?.stop();
+    for (const fn of this.#undo.splice(0).reverse()) fn();
+  }
+
+  #moveNoMore(stayed: readonly TrackedServer[], gone: boolean): void {
+    this.#moving = false;
+    // The successor has died while this process can still take its place back.
+    if (gone && !this.#final) {
+      this.#stranded = [...stayed];
+      return;
+    }
+    this.#context
+      .logger()
+      .warn('The successor takes no more connections: those that are left are told to close.');
+    for (const tracked of stayed) this.#drain(tracked);
+  }
+
+  #drain(tracked: TrackedServer): void {
+    this.#staying.add(tracked);
+    if (this.#rejectsLate) this.#reject(tracked);
+    this.#undo.push(drainConnections(tracked, this.#context.idleGrace, this.#context.world));
+  }
+
+  #reject(tracked: TrackedServer): void {
+    if (tracked.hearsRequests) this.#undo.push(rejectLate(tracked));
+  }
+}

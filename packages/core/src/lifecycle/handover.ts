@@ -1,0 +1,154 @@
+import type { TrackedServer } from '../drain/tracked-server.js';
+import { EndlessError, type SuccessorEnd } from '../errors.js';
+import { markCopy, ownPathOf } from '../handoff/inheritance.js';
+import type { Successor } from '../handoff/successor.js';
+import { type Bound, label } from '../listen/address.js';
+import { leavePath } from '../listen/unix-path.js';
+import type { Logger } from '../log.js';
+import { acceptAgain, listeningHandle, type RawHandle, standBy } from '../node-private.js';
+import type { HookableSignal } from '../signals/signals.js';
+import type { World } from '../world.js';
+import type { Departure } from './departure.js';
+
+/** What a handover needs of the process that hands over. */
+export interface HandoverContext {
+  world: World;
+  logger: Logger;
+  successor: Successor;
+  departure: Departure;
+  /** The servers whose addresses the successor serves. */
+  servers: readonly TrackedServer[];
+  /** The signal whose hooks run. */
+  signal: HookableSignal;
+  /** Milliseconds in which the handover can be taken back. */
+  window: number;
+  /** The window is over. */
+  onCommit(): void;
+  /** The successor has failed: this process accepts again. `alive`: the successor still runs and has to stop. */
+  onRollback(error: EndlessError, alive: boolean): void;
+}
+
+/**
+ * The time in which a successor serves already and can still be replaced by the process that it replaces.
+ *
+ * Only what can be undone happens here: the servers stand by on copies of their listening sockets, which the successor has
+ * sent back, so that the kernel goes on queueing connections whatever becomes of it.
+ */
+export class Handover {
+  readonly successor: Successor;
+  readonly departure: Departure;
+  readonly signal: HookableSignal;
+  /** When it began: the hammer clock counts from here. */
+  readonly began: number;
+  readonly #context: HandoverContext;
+  readonly #standingBy: TrackedServer[] = [];
+  #over = false;
+  #finish = () => {};
+
+  constructor(context: HandoverContext) {
+    this.#context = context;
+    this.successor = context.successor;
+    this.departure = context.departure;
+    this.signal = context.signal;
+    this.began = context.world.now();
+  }
+
+  /** Stops accepting, lets the connections depart and opens the window. */
+  begin(): void {
+    const { world, logger, servers, window, successor } = this.#context;
+    const complete = this.#standBy();
+    this.departure.beginSockets();
+    this.departure.begin(servers);
+    if (!complete && window > 0)
+      logger.warn('This restart cannot be taken back: the successor sent no copy of a listening socket.');
+    if (!complete || window === 0) {
+      this.commit();
+      return;
+    }
+    // Servers that stand by keep no process alive.
+    const letGo = world.stayAlive();
+    const cancel = world.after(window, () => this.commit());
+    this.#finish = () => {
+      cancel();
+      letGo();
+    };
+    void successor.ended.then((end) => this.#rollBack(exited(end), false));
+    // A successor that lives and cannot be heard any more can be told nothing either.
+    void successor.gone.then(() => world.after(CHANNEL_TIME, () => this.#rollBack(unheard(successor), true)));
+  }
+
+  /** Ends the window: the successor stays. */
+  commit(): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#finish();
+    this.#context.onCommit();
+  }
+
+  /** The successor says that it cannot serve. */
+  unhealthy(reason: string): void {
+    const { pid } = this.successor;
+    this.#rollBack(
+      new EndlessError(
+        'ERR_ENDLESS_UNHEALTHY',
+        `The successor (pid ${pid}) failed its \`healthCheck\` within the rollback window: ${reason}.`,
+        { pid },
+      ),
+      true,
+    );
+  }
+
+  #rollBack(error: EndlessError, alive: boolean): void {
+    if (this.#over) return;
+    this.#over = true;
+    // First of all: whoever waits in the queue of a dead successor is answered now.
+    for (const { server, bound, backlog } of this.#standingBy) {
+      if (!server.listening) continue;
+      ownPathOf(listeningHandle(server) as RawHandle, bound as Bound);
+      const errno = acceptAgain(server, backlog);
+      if (errno !== 0)
+        this.#context.logger.error(`${label(bound as Bound)} cannot be listened on again (errno ${errno}).`);
+    }
+    this.departure.stop();
+    this.#finish();
+    this.#context.onRollback(error, alive);
+  }
+
+  /** Whether every server now stands by on a copy. */
+  #standBy(): boolean {
+    const { servers, successor } = this.#context;
+    let complete = true;
+    for (const tracked of servers) {
+      const spare = tracked.bound && successor.takeSpare(label(tracked.bound));
+      if (!spare) complete = false;
+      else if (!tracked.server.listening) spare.close();
+      else {
+        leavePath(tracked.server);
+        markCopy(spare, listeningHandle(tracked.server) as RawHandle);
+        standBy(tracked.server, spare);
+        this.#standingBy.push(tracked);
+      }
+    }
+    return complete;
+  }
+}
+
+/** How long after its channel a successor may end and still count as ended. */
+const CHANNEL_TIME = 500;
+
+function exited(end: SuccessorEnd): EndlessError {
+  const how = end.signal ? `was ended by ${end.signal}` : `exited with status ${end.exitCode}`;
+  return new EndlessError(
+    'ERR_ENDLESS_SUCCESSOR_EXITED',
+    `The successor (pid ${end.pid}) ${how} within the rollback window.`,
+    end,
+  );
+}
+
+function unheard({ pid, stderr }: Successor): EndlessError {
+  return new EndlessError(
+    'ERR_ENDLESS_SUCCESSOR_EXITED',
+    `The successor (pid ${pid}) closed its channel within the rollback window.`,
+    { pid, stderr },
+  );
+}
