@@ -165,6 +165,8 @@ describe('a connection that has moved', () => {
     const dropped = new RawClient(second).get('/');
     await dropped.receive(/second$/);
     await hup(program);
+    // Until the restart can no longer be taken back, the old process serves what the new one does not.
+    await program.waitFor('Listener closed.');
     expect(await dropped.get('/').closed).toMatch(/connection: close[\s\S]*second$/i);
     expect(await kept.get('/').receive(/generation \d$/)).toMatch(/keep-alive[\s\S]*generation 1$/i);
     await expect(get({ port: second })).rejects.toThrow('ECONNREFUSED');

@@ -114,7 +114,7 @@ describe.skipIf(!can('python3'))('the notify protocol (needs python3)', () => {
   test('a drain after a restart is no stop of the unit, whatever signals the old process gets', async () => {
     const { manager, port, heard, main, reload } = await unit({ access: 'all' });
     const first = main();
-    const slow = get({ port, path: '/slow?ms=1500' });
+    const slow = get({ port, path: '/slow?ms=4000' });
     await new Promise((resolve) => setTimeout(resolve, 200));
     reload();
     await manager.waitFor('reload done');

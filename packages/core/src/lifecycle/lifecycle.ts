@@ -397,6 +397,7 @@ export class Lifecycle {
         return healthCheck && askHealth(healthCheck, () => this.servers.all().map(({ server }) => server));
       },
       onCommitted: () => {
+        this.#serviceManager?.becomeMain();
         candidate.ownPaths();
         candidate.predecessor.send({ type: 'prune', left: this.settings.maxDraining });
       },

@@ -36,10 +36,10 @@ export class ServiceManager {
     const { world, events, signal } = context;
     const own = (pid: number) => pid === world.pid;
     events.on('ready', ({ pid, generation }) => {
-      if (!own(pid)) return;
-      // In a successor nobody listens yet: it is not the main process, and its predecessor speaks for it.
-      if (generation === 0) this.#say('READY=1', statusOf(pid, generation));
-      this.#watchdog();
+      // A successor is not the main process yet, and its predecessor speaks for it.
+      if (!own(pid) || generation > 0) return;
+      this.#say('READY=1', statusOf(pid, generation));
+      this.becomeMain();
     });
     events.on('spawned', ({ generation }) => this.#reload(`starting generation ${generation}`));
     events.on('committed', ({ pid, generation }) => {
@@ -80,8 +80,8 @@ export class ServiceManager {
     this.#say('RELOADING=1', `MONOTONIC_USEC=${now}`, `STATUS=${status}`);
   }
 
-  /** Says that the event loop turns, twice in the time in which it has to be heard. */
-  #watchdog(): void {
+  /** This process is the main one: from now on it says that its event loop turns, twice in the time in which it has to be heard. */
+  becomeMain(): void {
     const { WATCHDOG_USEC, WATCHDOG_PID } = this.#context.world.env;
     const usec = Number(WATCHDOG_USEC);
     const { world } = this.#context;
