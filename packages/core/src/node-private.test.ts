@@ -82,6 +82,7 @@ describe('every private name does what endless relies on, on', () => {
         restBetweenRequests: { waited: ['', '408'], asked: ['/1', '/2'], next: 1 },
         startReading: { silent: true, heard: 'first a', paused: true },
         welcome: { heard: 'second c', rest: 'b', told: 1, connections: 1, peer: true, emit: false },
+        transportOf: { same: true, code: 0, lastStream: 2 ** 31 - 1 },
       });
       // A name that is new needs a check here.
       expect(Object.keys(seen).sort()).toEqual(exported);

@@ -4,6 +4,7 @@
  */
 import type { ChildProcess } from 'node:child_process';
 import type { Server as HttpServer, ServerResponse } from 'node:http';
+import type { Http2Session } from 'node:http2';
 import { type Server, Socket } from 'node:net';
 
 /** The C++ side of a socket (`TCP` or `Pipe`). */
@@ -106,6 +107,16 @@ export function isCurrent(socket: Socket, response: ServerResponse): boolean {
 /** Whether Node's HTTP/1 parser reads this connection; it lets go of one that was upgraded. */
 export function speaksHttp(socket: Socket): boolean {
   return Boolean((socket as unknown as { parser?: unknown }).parser);
+}
+
+/**
+ * The socket below an HTTP/2 session.
+ *
+ * What Node shows as `session.socket` lets nobody write; but it passes a listener's methods on to the socket itself, and
+ * they return it.
+ */
+export function transportOf(session: Http2Session): Socket {
+  return session.socket.off('close', () => {}) as Socket;
 }
 
 /** Limits the request head of a server that exists already: Node documents the limit as an option of its making only. */

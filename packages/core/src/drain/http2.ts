@@ -1,9 +1,12 @@
 import type { ServerHttp2Session, ServerHttp2Stream } from 'node:http2';
+import { transportOf } from '../node-private.js';
 import type { World } from '../world.js';
 import type { TrackedServer } from './tracked-server.js';
 
 /** Highest stream id there is: "no stream that you have opened is refused yet". */
 const ALL_STREAMS = 2 ** 31 - 1;
+/** The frame that says so: GOAWAY with that id and NO_ERROR (RFC 9113, 6.8). */
+const NOTICE = Buffer.from('000008070000000000' + '7fffffff' + '00000000', 'hex');
 /** How long a client may take to answer the PING before the second GOAWAY goes out anyway. */
 const PING_LIMIT = 1_000;
 
@@ -22,13 +25,31 @@ export function endSessions(tracked: TrackedServer, idleGrace: number, world: Wo
       if (!session.destroyed) session.close();
     };
     const cancel = world.after(PING_LIMIT, close);
-    try {
-      session.goaway(0, ALL_STREAMS);
+    // The session may have ended in between.
+    const attempt = (fn: () => void) => () => {
+      try {
+        fn();
+      } catch {
+        close();
+      }
+    };
+    const ping = attempt(() => {
       if (!session.ping(close)) close();
-    } catch {
-      // The session ended in between.
-      close();
-    }
+    });
+    const notice = attempt(() => {
+      // Node's own `goaway` also makes it ignore every stream that comes after, so that it refuses what it says it does
+      // not. In the clear the frame is written past it; through TLS only Node itself can write, and it would let a PING
+      // of the same turn overtake it.
+      if (session.encrypted) {
+        session.goaway(0, ALL_STREAMS);
+        setImmediate(ping);
+      } else {
+        transportOf(session).write(NOTICE);
+        ping();
+      }
+    });
+    // By then Node has written what it had to write, in a new session its SETTINGS: nothing may come before those.
+    setImmediate(notice);
   };
   // A client that hears GOAWAY before its first request sends none: a session that has carried nothing waits for one.
   const begin = (session: ServerHttp2Session) => {

@@ -1,0 +1,46 @@
+import { copyFileSync } from 'node:fs';
+import path from 'node:path';
+import { freePort } from '@endless/testkit';
+import { fixture, hup, type Served, serve, temporaryFolder } from './program.js';
+
+/** The program `secure.mjs`: http, https, HTTP/2 over TLS with HTTP/1 beside it, and HTTP/2 in the clear. */
+export interface Secure extends Served {
+  ports: Record<'http' | 'https' | 'h2' | 'h2c', number>;
+  /** Puts a certificate in the place from which each generation reads it. */
+  install(name: 'first' | 'second'): void;
+}
+
+/** Starts it with the first certificate and without a rollback window, unless told otherwise. */
+export async function serveSecure(settings: object = {}, node?: string): Promise<Secure> {
+  const folder = temporaryFolder();
+  const install = (name: string) => {
+    for (const kind of ['cert', 'key'])
+      copyFileSync(fixture(`tls/${name}.${kind}.pem`), path.join(folder, `${kind}.pem`));
+  };
+  install('first');
+  const ports = { https: await freePort(), h2: await freePort(), h2c: await freePort() };
+  const env = {
+    TLS_FOLDER: folder,
+    TLS_PORT: String(ports.https),
+    H2_PORT: String(ports.h2),
+    H2C_PORT: String(ports.h2c),
+  };
+  const served = await serve(
+    'secure.mjs',
+    { rollbackWindow: 0, ...settings },
+    { env, ...(node && { node }) },
+  );
+  return { ...served, ports: { ...ports, http: served.port }, install };
+}
+
+/** How its drain begins. */
+export const ENDINGS = {
+  'a restart': async ({ program }: Served) => {
+    await hup(program);
+    await program.waitFor('Listener closed.');
+  },
+  'a shutdown': async ({ program }: Served) => {
+    program.signal('SIGTERM');
+    await program.waitFor('Listener closed.');
+  },
+};
