@@ -1,4 +1,5 @@
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
+import { killSuccessor } from './deaths.js';
 import { chat, connect, getJson, hup, lossesOf, serve, storm, until } from './program.js';
 
 interface Stats {
@@ -33,4 +34,14 @@ test('torn and fragmented messages, binaries of up to 1 MB and pings, 5 restarts
   await stop();
   expect(await lossesOf(clients)).toEqual([]);
   expect((await getJson<Stats>(port, '/')).generation).toBe(5);
+});
+
+describe('a successor that is killed', () => {
+  test.each([0, 3, 10, 30])(
+    '%i ms after it took over: every connection lives or was closed, none hangs',
+    async (delay) => {
+      const { alive, closed } = await killSuccessor(delay);
+      expect(alive + closed).toBe(200);
+    },
+  );
 });

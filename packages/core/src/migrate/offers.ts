@@ -203,6 +203,8 @@ export class Offers {
     // A stream that was paused holds what its owner has not seen; without its listeners nobody does.
     socket.removeAllListeners('data').removeAllListeners('readable');
     const rest = socket.read() as Buffer | null;
+    // To have made room in the buffer starts the reading anew.
+    stopReading(socket);
     const packed = rest
       ? pack([leaving.state, Buffer.concat([leaving.unread ?? Buffer.alloc(0), rest])])
       : plain;

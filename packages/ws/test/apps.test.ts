@@ -1,0 +1,191 @@
+import { once } from 'node:events';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { WebSocket } from 'ws';
+import { getJson, hup, serve, until } from './program.js';
+
+/** A client, with all that it has heard. */
+async function open(port: number, path = '/ws', options: object = {}, protocols: string[] = []) {
+  const { tls, ...rest } = options as { tls?: boolean };
+  const ws = new WebSocket(`${tls ? 'wss' : 'ws'}://127.0.0.1:${port}${path}`, protocols, {
+    headers: { 'User-Agent': 'tester' },
+    rejectUnauthorized: false,
+    perMessageDeflate: false,
+    ...rest,
+  });
+  onTestFinished(() => ws.terminate());
+  const heard: string[] = [];
+  const codes: number[] = [];
+  ws.on('message', (data) => void heard.push(String(data)));
+  ws.on('close', (code) => void codes.push(code));
+  ws.on('error', () => {});
+  await once(ws, 'open');
+  const ask = async (text: string) => {
+    const [answer] = await Promise.all([once(ws, 'message'), ws.send(text)]);
+    return String(answer[0]);
+  };
+  return { ws, heard, codes, ask };
+}
+
+const who = async (client: { ask(text: string): Promise<string> }) => JSON.parse(await client.ask('who'));
+
+describe.each([
+  ['server', '8.x'],
+  ['server', 'ws-oldest'],
+  ['own port', '8.x'],
+  ['express', '8.x'],
+  ['koa', '8.x'],
+  ['fastify', '8.x'],
+])('%s, ws %s', (app, ws) => {
+  test('a connection moves twice with its request and its state, and only says so in the old process', async () => {
+    const env = ws === 'ws-oldest' ? { WS: ws } : {};
+    const { program, port } = await serve('apps.mjs', { app }, { env });
+    const client = await open(port, '/ws?room=1', {}, ['chat', 'other']);
+    await client.ws.send('name Ada');
+    const before = await who(client);
+    expect(before).toMatchObject({
+      url: '/ws?room=1',
+      agent: 'tester',
+      method: 'GET',
+      httpVersion: '1.1',
+      name: 'Ada',
+      protocol: 'chat',
+      generation: 0,
+      state: null,
+    });
+    for (const generation of [1, 2]) {
+      await hup(program);
+      await program.waitForPids(1);
+      const state = app === 'fastify' ? null : { name: 'Ada', at: new Date(0).toJSON() };
+      expect(await who(client)).toEqual({ ...before, generation, state });
+    }
+    expect(client.codes).toEqual([]);
+    expect(program.stdout).toContain('moved 0\n');
+    expect(program.stdout).toContain('moved 1\n');
+    expect(program.stdout).not.toContain('close');
+  });
+});
+
+test('several servers by path: each connection comes to its own', async () => {
+  const { program, port } = await serve('apps.mjs', { app: 'paths' });
+  const clients = await Promise.all(['/a', '/b', '/a', '/b'].map((path) => open(port, path)));
+  await hup(program);
+  await program.waitForPids(1);
+  await until(() => clients.every(({ heard }) => heard.length === 2));
+  expect(clients.map(({ heard }) => heard)).toEqual([
+    ['on /a', 'on /a'],
+    ['on /b', 'on /b'],
+    ['on /a', 'on /a'],
+    ['on /b', 'on /b'],
+  ]);
+});
+
+test('what is sent on an object whose connection has left arrives, in order, over two restarts', async () => {
+  const { program, port } = await serve('apps.mjs');
+  const client = await open(port);
+  client.ws.send('later 60');
+  await until(() => client.heard.length > 0);
+  const pid = await hup(program);
+  await until(() => program.stdout.includes('moved 0'));
+  await hup(program, pid);
+  await until(() => client.heard.length === 20);
+  expect(client.heard).toEqual(Array.from({ length: 20 }, (_, part) => `part ${part} 1`));
+  expect((await who(client)).generation).toBe(2);
+  await program.waitForPids(1);
+});
+
+test('a close on such an object closes the connection', async () => {
+  const { program, port } = await serve('apps.mjs');
+  const client = await open(port);
+  client.ws.send('leave 300');
+  await sleep(50);
+  await hup(program);
+  await until(() => client.codes.length === 1);
+  expect(client.codes).toEqual([4000]);
+  expect(program.stdout).toContain('close 4000 1');
+  await program.waitForPids(1);
+});
+
+test('what a paused connection has not read yet goes along', async () => {
+  const { program, port } = await serve('apps.mjs');
+  const client = await open(port);
+  client.ws.send('pause');
+  await sleep(50);
+  for (let number = 0; number < 50; number += 1) client.ws.send(`${number} ${'x'.repeat(2_000)}`);
+  await sleep(50);
+  await hup(program);
+  await until(() => client.heard.length === 50);
+  expect(client.heard.map((text) => Number(text.split(' ')[0]))).toEqual(
+    Array.from({ length: 50 }, (_, n) => n),
+  );
+});
+
+describe('what cannot move is closed with 1012, and the process leaves', () => {
+  const deflate = { perMessageDeflate: true };
+  test.each([
+    ['over TLS', { app: 'tls' }, { tls: true }],
+    ['that carries compression from message to message', { wsOptions: deflate }, deflate],
+    ['that the application keeps', { fails: 'stay' }, {}],
+    ['whose `save` throws', { fails: 'throw' }, {}],
+    ['whose state cannot be cloned', { fails: 'uncloneable' }, {}],
+    ['with `migrate: false`', { settings: { migrate: false } }, {}],
+  ])('a connection %s', async (_name, settings, how) => {
+    const { program, port } = await serve('apps.mjs', { options: { closeWithin: 500 }, ...settings });
+    const client = await open(port, '/', how);
+    expect(await client.ask('hello')).toBe('hello');
+    await hup(program);
+    await until(() => client.codes.length === 1);
+    expect(client.codes).toEqual([1012]);
+    expect(program.stdout).toContain('close 1012 0');
+    await program.waitForPids(1);
+  });
+
+  test('and one that compresses each message on its own moves', async () => {
+    const perMessageDeflate = { serverNoContextTakeover: true, clientNoContextTakeover: true, threshold: 0 };
+    const { program, port } = await serve('apps.mjs', { wsOptions: { perMessageDeflate } });
+    const client = await open(port, '/', { perMessageDeflate });
+    expect(client.ws.extensions).toBe('permessage-deflate');
+    expect(await client.ask('x'.repeat(5_000))).toBe('x'.repeat(5_000));
+    await hup(program);
+    await program.waitForPids(1);
+    expect(await client.ask('x'.repeat(5_000))).toBe('x'.repeat(5_000));
+    expect((await who(client)).generation).toBe(1);
+    expect(client.codes).toEqual([]);
+  });
+});
+
+test('on a shutdown each is closed with 1001, spread over the window', async () => {
+  const { program, port } = await serve('apps.mjs', { options: { closeWithin: 1_000 } });
+  const began: number[] = [];
+  const clients = await Promise.all(Array.from({ length: 100 }, () => open(port)));
+  for (const { ws } of clients) ws.on('close', () => began.push(performance.now()));
+  const start = performance.now();
+  program.signal('SIGTERM');
+  expect(await program.exited).toEqual({ code: 0, signal: null });
+  expect(new Set(clients.flatMap(({ codes }) => codes))).toEqual(new Set([1001]));
+  const tenths = new Set(began.map((moment) => Math.floor((moment - start) / 100)));
+  expect(tenths.size).toBeGreaterThanOrEqual(8);
+});
+
+test('a client that reads nothing is closed, and met by the hammer', async () => {
+  const { program, port } = await serve('apps.mjs', {
+    settings: { hammerTime: 2_000 },
+    options: { closeWithin: 200 },
+  });
+  const client = await open(port);
+  client.ws.pause();
+  client.ws.send('flood');
+  await sleep(200);
+  await hup(program);
+  await program.waitForPids(1);
+  expect(program.stderr).toMatch(/The hammer ended 0 requests; connections: 1 upgraded/);
+});
+
+test('control: without the call connections stay with the old process, and the hammer ends them', async () => {
+  const { program, port } = await serve('apps.mjs', { app: 'plain', settings: { hammerTime: 500 } });
+  const client = await open(port);
+  await hup(program);
+  await until(() => client.codes.length === 1);
+  expect(client.codes).toEqual([1006]);
+  expect((await getJson<{ migrated: number }>(port, '/')).migrated).toBe(0);
+});
