@@ -60,8 +60,7 @@ describe.each([
       expect(await who(client)).toEqual({ ...before, generation, state });
     }
     expect(client.codes).toEqual([]);
-    expect(program.stdout).toContain('moved 0\n');
-    expect(program.stdout).toContain('moved 1\n');
+    for (const generation of [0, 1]) await program.waitFor(`moved ${generation}`);
     expect(program.stdout).not.toContain('close');
   });
 });
@@ -86,7 +85,7 @@ test('what is sent on an object whose connection has left arrives, in order, ove
   client.ws.send('later 60');
   await until(() => client.heard.length > 0);
   const pid = await hup(program);
-  await until(() => program.stdout.includes('moved 0'));
+  await program.waitFor('moved 0');
   await hup(program, pid);
   await until(() => client.heard.length === 20);
   expect(client.heard).toEqual(Array.from({ length: 20 }, (_, part) => `part ${part} 1`));
@@ -102,7 +101,7 @@ test('a close on such an object closes the connection', async () => {
   await hup(program);
   await until(() => client.codes.length === 1);
   expect(client.codes).toEqual([4000]);
-  expect(program.stdout).toContain('close 4000 1');
+  await program.waitFor('close 4000 1');
   await program.waitForPids(1);
 });
 
@@ -136,7 +135,7 @@ describe('what cannot move is closed with 1012, and the process leaves', () => {
     await hup(program);
     await until(() => client.codes.length === 1);
     expect(client.codes).toEqual([1012]);
-    expect(program.stdout).toContain('close 1012 0');
+    await program.waitFor('close 1012 0');
     await program.waitForPids(1);
   });
 
