@@ -81,8 +81,11 @@ export class Channel<In, Out> {
       this.#handle = pipe.pendingHandle;
       pipe.pendingHandle = null;
     }
-    const lines = (this.#text + this.#decoder.write(bytes)).split('\n');
-    this.#text = lines.pop() as string;
+    // Only what has come now is searched, or a long line would be searched again with each piece of it.
+    const [first, ...rest] = this.#decoder.write(bytes).split('\n');
+    this.#text += first;
+    const lines = rest.length > 0 ? [this.#text, ...rest.slice(0, -1)] : [];
+    if (rest.length > 0) this.#text = rest.at(-1) as string;
     if (this.#text.length > LONGEST_LINE) this.#text = '';
     for (const line of lines) this.#line(line);
   }

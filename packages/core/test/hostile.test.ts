@@ -1,0 +1,336 @@
+import { type ChildProcess, type StdioOptions, spawn } from 'node:child_process';
+import { closeSync, openSync, writeFileSync } from 'node:fs';
+import net from 'node:net';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { freePort, get, startLoad } from '@endless/testkit';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { fixture, hup, serve, temporaryFolder, until } from './program.js';
+
+interface Started {
+  child: ChildProcess;
+  port: number;
+  stderr(): string;
+  stdout(): string;
+}
+
+/** Starts the app the way a malicious or clumsy parent might: with a handoff of its own making. */
+async function startWith(
+  handoff: (port: number) => unknown,
+  { stdio = [], env = {} }: { stdio?: StdioOptions & unknown[]; env?: Record<string, string> } = {},
+): Promise<Started> {
+  const port = await freePort();
+  const text = handoff(port);
+  const child = spawn(process.execPath, [fixture('app.mjs')], {
+    stdio: ['ignore', 'pipe', 'pipe', ...stdio],
+    env: {
+      ...process.env,
+      PORT: String(port),
+      SETTINGS: '{"idleGrace":50,"startTimeout":2000}',
+      ...(text !== undefined && { ENDLESS_HANDOFF: typeof text === 'string' ? text : JSON.stringify(text) }),
+      ...env,
+    },
+  });
+  onTestFinished(() => void child.kill('SIGKILL'));
+  let [stdout, stderr] = ['', ''];
+  child.stdout?.on('data', (chunk) => {
+    stdout += chunk;
+  });
+  child.stderr?.on('data', (chunk) => {
+    stderr += chunk;
+  });
+  return { child, port, stdout: () => stdout, stderr: () => stderr };
+}
+
+const address = (port: number) => ({ asked: { port }, bound: { address: '::', port } });
+const ours = (sockets: unknown, more: object = {}) => ({
+  protocol: 1,
+  pid: process.pid,
+  generation: 1,
+  sockets,
+  ...more,
+});
+
+describe('a handoff that is none is refused by name, and the process is the first of its kind:', () => {
+  const withoutChannel: Record<string, [text: unknown, why: RegExp]> = {
+    'no text': ['', /written by nobody/],
+    rubbish: ['}{ \u0000 rubbish', /written by nobody/],
+    'a number': ['42', /written by nobody/],
+    null: ['null', /written by nobody/],
+    'a deep nest': [`${'['.repeat(5_000)}${']'.repeat(5_000)}`, /written by nobody/],
+    'the handoff of another process': [
+      ours([], { pid: 1 }),
+      /written by pid 1, and the parent of this process is/,
+    ],
+    'one without a channel': [ours([]), /no channel to the process that wrote it/],
+  };
+  for (const [name, [text, why]] of Object.entries(withoutChannel))
+    test(name, async () => {
+      const safe = typeof text === 'string' ? text.replaceAll('\0', ' ') : text;
+      await expectFirst(await startWith(() => safe), why);
+    });
+
+  const withChannel: Record<string, [text: unknown, why: RegExp]> = {
+    'a generation that is none': [ours([], { generation: 'next' }), /its generation is none/],
+    'a huge generation': [ours([], { generation: 1e300 }), /its generation is none/],
+    'sockets that are no list': [ours({ length: 3 }), /its sockets are none/],
+    'a socket that is nothing': [ours([null]), /its sockets are none/],
+    'a socket without an address': [ours([{ fd: 4 }]), /its sockets are none/],
+    'a line to the service manager that is none': [ours([], { notify: 'yes' }), /service manager is none/],
+  };
+  for (const [name, [text, why]] of Object.entries(withChannel))
+    test(name, async () => {
+      await expectFirst(await startWith(() => text, { stdio: ['ipc'] }), why);
+    });
+
+  async function expectFirst({ child, port, stderr, stdout }: Started, why: RegExp): Promise<void> {
+    await until(() => stdout().includes('listening'));
+    expect(stderr()).toMatch(/Refused a handoff: /);
+    expect(stderr()).toMatch(why);
+    expect((await get({ port })).body).toBe('generation 0');
+    child.kill('SIGTERM');
+    await until(() => child.exitCode !== null);
+    expect(child.exitCode).toBe(0);
+  }
+});
+
+describe('descriptors that are not what a handoff says are refused by name:', () => {
+  const kinds: Record<string, () => Promise<{ stdio: (number | 'pipe')[]; fd?: number; why: RegExp }>> = {
+    'a closed one': async () => ({ stdio: [], fd: 77, why: /descriptor 77: EBADF/ }),
+    'a huge number': async () => ({ stdio: [], fd: 2 ** 40, why: /descriptor 1099511627776: / }),
+    'a negative number': async () => ({ stdio: [], fd: -1, why: /descriptor -1 is not one of ours/ }),
+    'a fraction': async () => ({ stdio: [], fd: 4.5, why: /descriptor 4.5 is not one of ours/ }),
+    'standard output': async () => ({ stdio: [], fd: 1, why: /descriptor 1 is not one of ours/ }),
+    'a file': async () => {
+      const file = path.join(temporaryFolder(), 'file');
+      writeFileSync(file, 'x');
+      const fd = openSync(file, 'r');
+      onTestFinished(() => closeSync(fd));
+      return { stdio: [fd], why: /descriptor 4 is not a socket/ };
+    },
+    'a channel of somebody else': async () => ({ stdio: ['pipe'], why: /descriptor 4 is bound to nothing/ }),
+    "somebody else's listening socket": async () => {
+      const other = net.createServer();
+      await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve));
+      onTestFinished(() => void other.close());
+      const { fd } = (other as unknown as { _handle: { fd: number } })._handle;
+      return { stdio: [fd], why: /descriptor 4 is bound to 127\.0\.0\.1:\d+/ };
+    },
+  };
+  for (const [name, make] of Object.entries(kinds))
+    test(name, async () => {
+      const { stdio, fd = 4, why } = await make();
+      const { child, port, stderr, stdout } = await startWith((at) => ours([{ fd, ...address(at) }]), {
+        stdio: ['ipc', ...stdio],
+      });
+      await until(() => stdout().includes('listening'));
+      expect(stderr()).toMatch(/Refused an inherited socket: /);
+      expect(stderr()).toMatch(why);
+      // It waits for the word of its parent, which calls itself its predecessor: nobody is let in before.
+      expect(stdout()).toMatch(/listening \d+ 1 init/);
+      const answer = await get({ port, timeout: 300 }).then(
+        () => 'let in',
+        () => 'not let in',
+      );
+      expect(answer).toBe('not let in');
+      expect(child.exitCode).toBe(null);
+    });
+
+  test('a unix socket that is a channel, or that nobody listens on', async () => {
+    const file = path.join(temporaryFolder(), 'app.sock');
+    const socket = { fd: 4, asked: { path: file }, bound: { path: file } };
+    const { stderr, stdout } = await startWith(() => ours([socket]), {
+      stdio: ['ipc', 'pipe'],
+      env: { ADDRESS: `unix:${file}` },
+    });
+    await until(() => stdout().includes('listening'));
+    expect(stderr()).toMatch(/descriptor 4 is not a listening unix socket/);
+  });
+});
+
+describe('what systemd is said to have opened is looked at before it is used:', () => {
+  const claims: Record<string, [env: Record<string, string>, why: RegExp]> = {
+    'a count that is none': [{ LISTEN_FDS: 'many' }, /LISTEN_FDS is many/],
+    'a huge count': [{ LISTEN_FDS: '4000000000' }, /LISTEN_FDS is 4000000000/],
+    'a negative count': [{ LISTEN_FDS: '-3' }, /LISTEN_FDS is -3/],
+    'descriptors that are closed': [
+      { LISTEN_FDS: '1000', LISTEN_FDNAMES: 'a:b' },
+      /Refused an inherited socket: descriptor 1000 \(unknown\): EBADF/,
+    ],
+  };
+  for (const [name, [env, why]] of Object.entries(claims))
+    test(name, async () => {
+      const port = await freePort();
+      // The pid is not known before: a shell becomes the program.
+      const child = spawn('/bin/sh', ['-c', `LISTEN_PID=$$ exec ${process.execPath} ${fixture('app.mjs')}`], {
+        stdio: ['ignore', 'pipe', 'pipe'],
+        env: { ...process.env, ...env, PORT: String(port), SETTINGS: '{}' },
+      });
+      onTestFinished(() => void child.kill('SIGKILL'));
+      let output = '';
+      for (const stream of [child.stdout, child.stderr])
+        stream.on('data', (chunk) => {
+          output += chunk;
+        });
+      await until(() => output.includes('listening'));
+      expect(output).toMatch(why);
+      expect((await get({ port })).body).toBe('generation 0');
+    });
+});
+
+describe('words that look like ours', () => {
+  const WORDS = [
+    { type: 'go', again: true, tickets: {} },
+    { type: 'ready', dropped: [] },
+    { type: 'accepting' },
+    { type: 'hello', protocol: 99, version: '9.9.9' },
+    { type: 'stop', deadline: 0 },
+    { type: 'prune', left: 0 },
+    { type: 'unready', message: 'it is bad' },
+    { type: 'commit' },
+    { type: 'committed' },
+    { type: 'retire', deadline: 0 },
+    { type: 'connection', id: 1, address: ':1' },
+    'shutdown',
+    'ready',
+    null,
+  ];
+
+  test('from the parent of the first process change nothing', async () => {
+    const { program, port } = await serve('app.mjs', {}, { ipc: true });
+    const load = startLoad({ port, connections: 5, mode: 'keep-alive' });
+    for (const word of WORDS) program.child.send(word as object);
+    await sleep(200);
+    for (const word of WORDS) program.child.send(word as object);
+    const pid = await hup(program);
+    await until(() => load.answers.has('1'));
+    const { lost, answers } = await load.stop();
+    expect(lost).toEqual([]);
+    expect([...answers.keys()].sort()).toEqual(['0', '1']);
+    await program.waitForPids(1);
+    expect(program.pids()).toEqual([pid]);
+  });
+
+  test('from children of the application change nothing, before, during and after a restart', async () => {
+    const { program, port } = await serve('talkative.mjs', {}, { env: { WORDS: JSON.stringify(WORDS) } });
+    const load = startLoad({ port, connections: 5, mode: 'keep-alive' });
+    await program.waitFor('child has spoken');
+    for (let generation = 1; generation <= 2; generation += 1) {
+      await hup(program);
+      await until(() => load.answers.has(String(generation)));
+      // A child of the old process goes with it.
+      await until(() => program.pids().length === 2, 10_000);
+    }
+    expect((await load.stop()).lost).toEqual([]);
+    expect(program.stdout).toMatch(/the application heard \d+ words/);
+  });
+});
+
+describe('during a drain', () => {
+  /** A drain that two slow requests keep open for a while, with a connection that was there before. */
+  async function draining(settings: object = {}) {
+    const served = await serve('app.mjs', { idleGrace: 3_000, hammerTime: 4_000, ...settings });
+    const { program, port } = served;
+    const slow = get({ port, path: '/slow?ms=1500' });
+    const connections = await Promise.all(LIES.map(() => connected(port)));
+    await sleep(150);
+    program.signal('SIGTERM');
+    await program.waitFor('Waiting for connections');
+    return { ...served, slow, connections };
+  }
+
+  const LIES: [name: string, bytes: string, expected: RegExp][] = [
+    ['no request line', 'HELLO\r\n\r\n', /^HTTP\/1\.1 400 /],
+    ['an unknown version', 'GET / HTTP/9.9\r\nHost: a\r\n\r\n', /^HTTP\/1\.1 400 |^$/],
+    ['no host', 'GET / HTTP/1.1\r\n\r\n', /^HTTP\/1\.1 400 /],
+    [
+      'that it stays',
+      'GET / HTTP/1.1\r\nHost: a\r\nConnection: keep-alive\r\nKeep-Alive: timeout=600\r\n\r\n',
+      /^HTTP\/1\.1 200 [\s\S]*connection: close\r\n/i,
+    ],
+    [
+      'two lengths',
+      'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 9\r\n\r\nx',
+      /^HTTP\/1\.1 400 /,
+    ],
+    [
+      'a length and chunks',
+      'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n',
+      /^HTTP\/1\.1 400 /,
+    ],
+    [
+      'a longer body than comes',
+      'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\nshort',
+      /^HTTP\/1\.1 200 [\s\S]*connection: close\r\n/i,
+    ],
+    [
+      'a shorter body than comes',
+      'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nlonger than that',
+      /^HTTP\/1\.1 200 [\s\S]*connection: close\r\n/i,
+    ],
+    [
+      'an upgrade to nothing that is served',
+      'GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: nothing\r\n\r\n',
+      /^HTTP\/1\.1 200 [\s\S]*connection: close\r\n/i,
+    ],
+    ['a tunnel', 'CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n', /^$/],
+    ['a head that has no end', `GET / HTTP/1.1\r\nHost: a\r\nX: ${'x'.repeat(30_000)}`, /^HTTP\/1\.1 431 /],
+    ['that it speaks HTTP/2', 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', /^HTTP\/1\.1 400 |^$/],
+  ];
+
+  test('clients that lie are told so, or their connections closed, and the drain ends in time', async () => {
+    const { program, slow, connections } = await draining();
+    const answers = connections.map((socket, index) => {
+      const [, bytes] = LIES[index] as (typeof LIES)[number];
+      socket.write(bytes);
+      return everything(socket);
+    });
+    const texts = await Promise.all(answers);
+    for (const [index, [name, , expected]] of LIES.entries())
+      expect([name, texts[index]]).toEqual([name, expect.stringMatching(expected)]);
+    expect((await slow).body).toBe('slow 0');
+    expect((await program.exited).code).toBe(0);
+    expect(program.stderr).not.toMatch(/ERR_|Error/);
+  });
+
+  test('clients that never close are closed: those that say nothing, and those that go on sending', async () => {
+    const { program, slow, connections } = await draining({ idleGrace: 500 });
+    const began = performance.now();
+    const [dripping, endless] = connections as [net.Socket, net.Socket];
+    dripping.write('GET / HTTP/1.1\r\nHost: a\r\n');
+    const drip = setInterval(() => dripping.destroyed || dripping.write('x: y\r\n'), 50);
+    endless.write('POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n');
+    const flow = setInterval(() => endless.destroyed || endless.write('5\r\nhello\r\n'), 20);
+    onTestFinished(() => {
+      clearInterval(drip);
+      clearInterval(flow);
+    });
+    expect((await slow).body).toBe('slow 0');
+    const { code } = await program.exited;
+    // The hammer, and nothing later: an unfinished head is a request.
+    expect(performance.now() - began).toBeLessThan(5_000);
+    expect([0, 1]).toContain(code);
+    expect(program.stderr).not.toMatch(/ERR_|TypeError|Uncaught/);
+  });
+
+  function connected(port: number): Promise<net.Socket> {
+    return new Promise((resolve, reject) => {
+      // It does not close its half when the server does.
+      const socket = net.connect({ port, host: '127.0.0.1', allowHalfOpen: true });
+      onTestFinished(() => void socket.destroy());
+      socket.once('connect', () => resolve(socket)).once('error', reject);
+      socket.on('error', () => {});
+    });
+  }
+
+  /** All that comes until the server has closed its half. */
+  function everything(socket: net.Socket): Promise<string> {
+    return new Promise((resolve) => {
+      let text = '';
+      socket.setEncoding('latin1').on('data', (piece) => {
+        text += piece;
+      });
+      socket.once('end', () => resolve(text)).once('close', () => resolve(text));
+    });
+  }
+});
