@@ -1,4 +1,4 @@
-import { type ChildProcess, type StdioOptions, spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, openSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
@@ -17,11 +17,11 @@ interface Started {
 /** Starts the app the way a malicious or clumsy parent might: with a handoff of its own making. */
 async function startWith(
   handoff: (port: number) => unknown,
-  { stdio = [], env = {} }: { stdio?: StdioOptions & unknown[]; env?: Record<string, string> } = {},
+  { stdio = [], env = {} }: { stdio?: ('ipc' | 'pipe' | number)[]; env?: Record<string, string> } = {},
 ): Promise<Started> {
   const port = await freePort();
   const text = handoff(port);
-  const child = spawn(process.execPath, [fixture('app.mjs')], {
+  const child: ChildProcess = spawn(process.execPath, [fixture('app.mjs')], {
     stdio: ['ignore', 'pipe', 'pipe', ...stdio],
     env: {
       ...process.env,

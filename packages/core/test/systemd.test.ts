@@ -32,7 +32,12 @@ async function unit(
     node: 'python3',
     args: [way, access, process.execPath, fixture('app.mjs')],
     stdin: 'pipe',
-    env: { PORT: String(port), SETTINGS: JSON.stringify(settings), FAULT_FILE: faultFile, ...env },
+    env: {
+      PORT: String(port),
+      SETTINGS: JSON.stringify({ rollbackWindow: 300, ...settings }),
+      FAULT_FILE: faultFile,
+      ...env,
+    },
   });
   onTestFinished(() => manager.stop());
   await manager.waitFor(/heard \d+ running READY/);
@@ -104,6 +109,52 @@ describe.skipIf(!can('python3'))('the notify protocol (needs python3)', () => {
     expect(main()).not.toBe(first);
   });
 
+  test('the new main process is named at the commit and not before', async () => {
+    const { manager, heard, main, reload } = await unit({ settings: { rollbackWindow: 1_500 } });
+    const first = main();
+    reload();
+    await manager.waitFor('event handover');
+    const handover = performance.now();
+    await manager.waitFor('reload done');
+    expect(performance.now() - handover).toBeGreaterThan(1_300);
+    expect(main()).not.toBe(first);
+    expect(heard().filter((line) => line.includes('MAINPID'))).toHaveLength(1);
+  });
+
+  test('a restart that is taken back ends the reload too: the main process is the one it was, and the next one works', async () => {
+    const { manager, port, heard, main, reload } = await unit({ settings: { rollbackWindow: 3_000 } });
+    const first = main();
+    reload();
+    const [, successor] = await manager.waitFor(/pid (\d+), generation 1, has taken over/);
+    manager.signal('SIGKILL', Number(successor));
+    await manager.waitFor('reload done');
+    expect(main()).toBe(first);
+    expect(heard().at(-1)).toMatch(new RegExp(`^heard ${first} running READY='1' STATUS='restart failed: `));
+    expect(heard().join()).not.toContain('MAINPID');
+    expect((await get({ port })).body).toBe('generation 0');
+    const after = manager.stdout.length;
+    reload();
+    await manager.waitFor('reload done', { from: 'stdout', after });
+    expect(main()).not.toBe(first);
+  });
+
+  test('a stop within the window ends both, and the unit', async () => {
+    const { manager, main, reload, stop, heard } = await unit({
+      access: 'all',
+      settings: { rollbackWindow: 5_000, idleGrace: 100 },
+    });
+    const first = main();
+    reload();
+    const [, successor] = await manager.waitFor(/pid (\d+), generation 1, has taken over/);
+    // To the main process alone, as with KillMode=mixed: the new one is the old one's to name first.
+    stop();
+    await manager.waitFor(`${first} Received SIGTERM`);
+    expect(main()).toBe(first);
+    manager.signal('SIGTERM', Number(successor));
+    await manager.waitFor(/^dead /m);
+    expect(heard().filter((line) => line.includes('STOPPING')).length).toBeLessThanOrEqual(1);
+  });
+
   test('a reload that is refused ends as well, with the reason', async () => {
     const service = await unit({}, { pm_id: '0', PM2_HOME: '/nowhere' });
     service.reload();
@@ -114,7 +165,7 @@ describe.skipIf(!can('python3'))('the notify protocol (needs python3)', () => {
   test('a drain after a restart is no stop of the unit, whatever signals the old process gets', async () => {
     const { manager, port, heard, main, reload } = await unit({ access: 'all' });
     const first = main();
-    const slow = get({ port, path: '/slow?ms=4000' });
+    const slow = get({ port, path: '/slow?ms=1500' });
     await new Promise((resolve) => setTimeout(resolve, 200));
     reload();
     await manager.waitFor('reload done');

@@ -211,7 +211,7 @@ export class Lifecycle {
         world: this.world,
         events: this.events,
         signal: this.abort.signal,
-        stopping: () => this.stopping,
+        stopping: () => this.stopping && !this.#sentAway,
         logger: () => this.#logger,
         fd: this.#surroundings.notify,
       });
