@@ -13,7 +13,7 @@ import { play, sessionsOf } from './session.js';
 const ADAPTERS = ['express', 'koa', 'fastify'];
 const READMES = ['README.md', ...['core', ...ADAPTERS, 'ws'].map((name) => `packages/${name}/README.md`)];
 const DECISIONS = readdirSync(path.join(ROOT, 'docs/decisions')).map((file) => `docs/decisions/${file}`);
-const DOCS = ['architecture', 'errors', 'guarantees'].map((name) => `docs/${name}.md`);
+const DOCS = ['architecture', 'deploying', 'errors', 'guarantees'].map((name) => `docs/${name}.md`);
 const PAGES = [...READMES, 'CONTRIBUTING.md', ...DOCS, ...DECISIONS];
 
 const readme = read('README.md');
