@@ -2,13 +2,12 @@ import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { connect as connectHttp2 } from 'node:http2';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { connect as connectTls, type TLSSocket } from 'node:tls';
 import { promisify } from 'node:util';
 import { nodeBinaries } from '@endless/testkit';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { open } from './connection.js';
 import { FrameClient } from './http2-frames.js';
-import { ENDINGS, serveSecure } from './secure.js';
+import { ENDINGS, exchange, openTls, serveSecure } from './secure.js';
 
 const NOTICE = 'GOAWAY 2147483647 error 0';
 
@@ -44,7 +43,7 @@ for (const { version, path: node } of nodeBinaries())
 
       test(`over TLS hears the same in ${ending}, and what it opens in between is above the last stream and never run`, async () => {
         const served = await serveSecure({}, node);
-        const client = new FrameClient(await tls(served.ports.h2));
+        const client = new FrameClient(await openTls(served.ports.h2, { ALPNProtocols: ['h2'] }));
         client.get(1, '/slow?after=400');
         await served.program.waitFor('ran /slow');
         await drain(served);
@@ -97,7 +96,7 @@ test('a session that has carried nothing yet may send its first request, and is 
 for (const [ending, drain] of Object.entries(ENDINGS))
   test(`an HTTP/1.1 client of an HTTP/2 server is told to close in ${ending}`, async () => {
     const served = await serveSecure();
-    const socket = await tls(served.ports.h2, 'http/1.1');
+    const socket = await openTls(served.ports.h2, { ALPNProtocols: ['http/1.1'] });
     expect(await exchange(socket)).toMatch(/^HTTP\/1\.1 200 [\s\S]*connection: keep-alive/i);
     await drain(served);
     expect(await exchange(socket)).toMatch(/x-generation: 0[\s\S]*connection: close/i);
@@ -161,21 +160,4 @@ describe.skipIf(!existsSync('/usr/bin/curl'))('curl (needs curl)', () => {
 /** The frames without those that say nothing new: a body may come in pieces, and the last GOAWAY twice. */
 function shortened(story: string[]): string[] {
   return story.filter((frame, at) => !/^DATA \d+$/.test(frame) && story.indexOf(frame) === at);
-}
-
-function tls(port: number, protocol = 'h2'): Promise<TLSSocket> {
-  return new Promise((resolve, reject) => {
-    const options = { port, host: '127.0.0.1', rejectUnauthorized: false, ALPNProtocols: [protocol] };
-    const socket = connectTls(options, () => resolve(socket)).once('error', reject);
-    onTestFinished(() => void socket.destroy());
-  });
-}
-
-/** One HTTP/1.1 request, and what came back for it. */
-function exchange(socket: TLSSocket): Promise<string> {
-  return new Promise((resolve, reject) => {
-    socket.once('data', (bytes) => resolve(bytes.toString()));
-    socket.once('close', () => reject(new Error('the connection was closed')));
-    socket.write('GET / HTTP/1.1\r\nHost: localhost\r\n\r\n');
-  });
 }

@@ -1,6 +1,8 @@
 import { copyFileSync } from 'node:fs';
 import path from 'node:path';
+import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls';
 import { freePort } from '@endless/testkit';
+import { onTestFinished } from 'vitest';
 import { fixture, hup, type Served, serve, temporaryFolder } from './program.js';
 
 /** The program `secure.mjs`: http, https, HTTP/2 over TLS with HTTP/1 beside it, and HTTP/2 in the clear. */
@@ -44,3 +46,25 @@ export const ENDINGS = {
     await program.waitFor('Listener closed.');
   },
 };
+
+/** A TLS connection that is established, and is ended with the test. */
+export function openTls(port: number, options: ConnectionOptions = {}): Promise<TLSSocket> {
+  return new Promise((resolve, reject) => {
+    const socket = connect({ port, host: '127.0.0.1', rejectUnauthorized: false, ...options }, () =>
+      resolve(socket),
+    ).once('error', reject);
+    onTestFinished(() => void socket.destroy());
+  });
+}
+
+/** Sends one request of HTTP/1.1 and resolves with its answer; rejects if the connection is closed. */
+export function exchange(socket: TLSSocket): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const closed = () => reject(new Error('the connection was closed'));
+    socket.once('close', closed).once('data', (bytes) => {
+      socket.off('close', closed);
+      resolve(bytes.toString());
+    });
+    socket.write('GET / HTTP/1.1\r\nHost: localhost\r\n\r\n');
+  });
+}

@@ -25,7 +25,7 @@ export function inFlight(tracked: TrackedServer, socket: Socket): ServerResponse
 }
 
 /**
- * The idle connections of a server, by Node's own idea of idle.
+ * The idle connections of a server, by Node's own idea of idle, and below TLS those on which no handshake has begun.
  *
  * `closeIdleConnections` destroys exactly those, so for the length of one call each socket's `destroy` takes a note
  * instead. A half-received head is never among them. A connection that has never sent a byte is among them from Node 26
@@ -50,6 +50,7 @@ export function idleConnections(tracked: TrackedServer): Set<Socket> {
     for (const socket of noted) Reflect.deleteProperty(socket, 'destroy');
   }
   for (const socket of noted) if (socket.bytesRead === 0 && speaksHttp(socket)) idle.add(socket);
+  if (tracked.secure) for (const socket of tracked.sockets) if (socket.bytesRead === 0) idle.add(socket);
   return idle;
 }
 

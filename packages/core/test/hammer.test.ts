@@ -1,0 +1,85 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { get, nodeBinaries } from '@endless/testkit';
+import { describe, expect, test } from 'vitest';
+import { open } from './connection.js';
+import { FrameClient } from './http2-frames.js';
+import { hup, RawClient } from './program.js';
+import { openTls, type Secure, serveSecure } from './secure.js';
+
+const HAMMER_TIME = 600;
+
+interface Hammered {
+  requests: { method: string; path: string; ageMs: number }[];
+  connections: Record<string, number>;
+}
+
+for (const { version, path: node } of nodeBinaries())
+  describe(`what never ends is ended and listed on Node ${version}`, () => {
+    test('after a restart', async () => {
+      const served = await stuck(node);
+      await hup(served.program);
+      // The hammer's clock began when the successor accepted, a moment ago.
+      const began = performance.now();
+      expect(await served.program.exited).toEqual({ code: 0, signal: null });
+      expect(performance.now() - began).toBeGreaterThan(HAMMER_TIME - 200);
+      expect(performance.now() - began).toBeLessThan(HAMMER_TIME + 250);
+      await expectReport(served);
+    });
+
+    test('after a SIGTERM, with status 1', async () => {
+      const served = await stuck(node);
+      served.program.signal('SIGTERM');
+      const began = performance.now();
+      expect(await served.program.exited).toEqual({ code: 1, signal: null });
+      expect(performance.now() - began).toBeGreaterThan(HAMMER_TIME - 5);
+      expect(performance.now() - began).toBeLessThan(HAMMER_TIME + 250);
+      await expectReport(served);
+    });
+  });
+
+test('`shutdown()` resolves with how much of it there was', async () => {
+  const served = await stuck();
+  await get({ port: served.ports.http, path: '/shutdown' });
+  const [, result] = await served.program.waitFor(/shutdown (.*)/);
+  const { forced, durationMs } = JSON.parse(result as string);
+  expect(forced).toEqual({ requests: 3, connections: 7 });
+  expect(durationMs).toBeGreaterThanOrEqual(HAMMER_TIME);
+  expect(durationMs).toBeLessThan(HAMMER_TIME + 250);
+  await expectReport(served);
+});
+
+/** A program with a stuck request, a stuck stream of HTTP/2 over TLS and in the clear, an upgraded socket, and handshakes that stop. */
+async function stuck(node?: string): Promise<Secure> {
+  const served = await serveSecure({ hammerTime: HAMMER_TIME }, node);
+  const { ports, program } = served;
+  new RawClient(ports.http).get('/never?token=secret');
+  const upgraded = new RawClient(ports.http);
+  upgraded.send('GET / HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: stuck\r\n\r\n');
+  await upgraded.receive(/101 Switching Protocols/);
+  for (const socket of [await openTls(ports.h2, { ALPNProtocols: ['h2'] }), await open(ports.h2c)])
+    new FrameClient(socket).get(1, '/never?token=secret');
+  await open(ports.https);
+  for (const port of [ports.https, ports.h2]) (await open(port)).write(HALF_A_HELLO);
+  await program.waitFor(/(ran \/never\n[\s\S]*){3}/);
+  await sleep(100);
+  return served;
+}
+
+/** The beginning of a TLS record that holds a ClientHello of 512 bytes. */
+const HALF_A_HELLO = Buffer.from('1603010200010001fc0303', 'hex');
+
+async function expectReport({ program }: Secure): Promise<void> {
+  const [, text] = await program.waitFor(new RegExp(`hammered ${program.pid} (.*)`));
+  const { requests, connections } = JSON.parse(text as string) as Hammered;
+  expect(requests.map(({ method, path }) => `${method} ${path}`)).toEqual(Array(3).fill('GET /never'));
+  // What came before the drain is counted from its beginning.
+  for (const { ageMs } of requests) {
+    expect(ageMs).toBeGreaterThan(HAMMER_TIME - 200);
+    expect(ageMs).toBeLessThan(HAMMER_TIME + 250);
+  }
+  expect(connections).toEqual({ active: 1, upgraded: 1, http2: 2, handshake: 3 });
+  expect(program.stderr).toMatch(
+    /The hammer ended 3 requests \((GET \/never after \d+ ms(, )?){3}\); connections: 1 active, 1 upgraded, /,
+  );
+  expect(program.output).not.toContain('secret');
+}
