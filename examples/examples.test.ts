@@ -4,8 +4,7 @@ import path from 'node:path';
 import { promisify } from 'node:util';
 import { expect, onTestFinished, test } from 'vitest';
 import { hup, serve, until } from '../conformance/dist/index.js';
-import { freePort, type Load, startLoad } from '../testkit/dist/index.js';
-import { startTlsLoad, type TlsLoad } from './tls-load.js';
+import { freePort, type LoadOptions, startLoad } from '../testkit/dist/index.js';
 
 const HERE = import.meta.dirname;
 const TOP = path.dirname(HERE);
@@ -72,18 +71,23 @@ for (const { name, command, cwd, args } of examples)
           plain && tls ? new RegExp(`serving on .*:${second}, generation 0`) : /serving on .*, generation 0/,
       },
     );
-    const loads: (Load | TlsLoad)[] = [];
-    if (plain)
-      loads.push(
-        startLoad({
-          port,
-          connections: 8,
-          mode: 'keep-alive',
-          label: ({ body }) => /pid (\d+)/.exec(body.toString())?.[1] ?? 'nobody',
-        }),
-      );
-    if (tls)
-      loads.push(startTlsLoad({ port: plain ? second : port, connections: 4, mode: 'keep-alive' }, ca));
+    const asking: Omit<LoadOptions, 'connections'> = {
+      mode: 'keep-alive',
+      label: ({ body }) => /pid (\d+)/.exec(body.toString())?.[1] ?? 'nobody',
+    };
+    const loads = [
+      ...(plain ? [startLoad({ ...asking, port, connections: 8 })] : []),
+      ...(tls
+        ? [
+            startLoad({
+              ...asking,
+              port: plain ? second : port,
+              connections: 4,
+              tls: { ca, servername: 'localhost' },
+            }),
+          ]
+        : []),
+    ];
     onTestFinished(() => void loads.map((load) => load.stop()));
 
     const pids = [program.pid];

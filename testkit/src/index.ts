@@ -1,4 +1,5 @@
 export { type GetOptions, type GetResponse, get, type RawExchangeOptions, rawExchange } from './http.js';
+export { type Http2Load, type Http2LoadOptions, type Http2LoadReport, startHttp2Load } from './http2-load.js';
 export type {
   Load,
   LoadOptions,

@@ -1,3 +1,5 @@
+import type { ConnectionOptions } from 'node:tls';
+
 /** One request of a load. */
 export interface LoadRequest {
   /** `GET` if not given. */
@@ -69,6 +71,8 @@ export interface LoadOptions {
   host?: string;
   /** A unix socket instead of `port` and `host`. */
   path?: string;
+  /** Speaks TLS, with these options; each connection makes a whole handshake. */
+  tls?: ConnectionOptions;
   /** How many workers there are, each with one connection at a time. */
   connections: number;
   /** Whether a worker stays on its connection, or opens one for each request. */

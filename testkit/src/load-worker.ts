@@ -1,4 +1,5 @@
 import net from 'node:net';
+import tls from 'node:tls';
 import type { LoadLedger } from './load-ledger.js';
 import type { LoadOptions, LoadRequest, LoadResponse, LossReason } from './load-types.js';
 import { requestBytes } from './request-bytes.js';
@@ -77,8 +78,9 @@ export class LoadWorker {
   }
 
   #open(): void {
-    const { host = '127.0.0.1', port, path } = this.#context.options;
-    const socket = net.connect(path === undefined ? { host, port: port ?? 0, noDelay: true } : { path });
+    const { host = '127.0.0.1', port, path, tls: options } = this.#context.options;
+    const where = path === undefined ? { host, port: port ?? 0, noDelay: true } : { path };
+    const socket = options ? tls.connect({ ...where, ...options }) : net.connect(where);
     const connection: Connection = {
       socket,
       parser: new ResponseParser(),
@@ -93,7 +95,7 @@ export class LoadWorker {
       socket.on(event, (...args: Args) => {
         if (this.#connection === connection) listener(...args);
       });
-    on('connect', () => this.#send(connection));
+    on(options ? 'secureConnect' : 'connect', () => this.#send(connection));
     on('data', (chunk: Buffer) => this.#received(connection, chunk));
     on('end', () => this.#ended(connection));
     on('error', (error: NodeJS.ErrnoException) => this.#failed(error));

@@ -7,6 +7,7 @@ export {
   newestPid,
   RawClient,
   type Served,
+  type ServeOptions,
   temporaryFolder,
   until,
 } from '@endless/conformance';

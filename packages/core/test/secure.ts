@@ -3,7 +3,7 @@ import path from 'node:path';
 import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls';
 import { freePort } from '@endless/testkit';
 import { onTestFinished } from 'vitest';
-import { fixture, hup, type Served, serve, temporaryFolder } from './program.js';
+import { fixture, hup, type Served, type ServeOptions, serve, temporaryFolder } from './program.js';
 
 /** The program `secure.mjs`: http, https, HTTP/2 over TLS with HTTP/1 beside it, and HTTP/2 in the clear. */
 export interface Secure extends Served {
@@ -13,7 +13,11 @@ export interface Secure extends Served {
 }
 
 /** Starts it with the first certificate and without a rollback window, unless told otherwise. */
-export async function serveSecure(settings: object = {}, node?: string): Promise<Secure> {
+export async function serveSecure(
+  settings: object = {},
+  node?: string,
+  options: ServeOptions = {},
+): Promise<Secure> {
   const folder = temporaryFolder();
   const install = (name: string) => {
     for (const kind of ['cert', 'key'])
@@ -30,7 +34,7 @@ export async function serveSecure(settings: object = {}, node?: string): Promise
   const served = await serve(
     'secure.mjs',
     { rollbackWindow: 0, ...settings },
-    { env, ...(node && { node }) },
+    { ...options, env, ...(node && { node }) },
   );
   return { ...served, ports: { ...ports, http: served.port }, install };
 }
