@@ -63,7 +63,13 @@ export const realWorld: World = {
     process.on('exit', fn);
     return () => process.off('exit', fn);
   },
-  writeError: (text) => void process.stderr.write(text),
+  writeError(text) {
+    const { stderr } = process;
+    // A log that nobody reads any more is no reason to end: Node.js would throw an error that nobody listens to.
+    const ignore = () => {};
+    stderr.once('error', ignore);
+    stderr.write(text, () => setImmediate(() => stderr.off('error', ignore)));
+  },
   parent: {
     connected: () => process.connected === true,
     // A parent that is gone has told us so already.

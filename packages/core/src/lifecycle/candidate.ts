@@ -52,8 +52,6 @@ export class Candidate {
     for (const reason of candidate.#inheritance.refused)
       context.logger().warn(`Refused an inherited socket: ${reason}`);
     predecessor.send({ type: 'hello', protocol: PROTOCOL, version: context.version });
-    for (const { address, handle } of candidate.#inheritance.sockets)
-      predecessor.send({ type: 'spare', address }, handle);
     void predecessor.closed.then(() => candidate.#predecessorGone());
     return candidate;
   }
@@ -121,8 +119,15 @@ export class Candidate {
     const { healthCheck } = this.#context.settings();
     const unhealthy = healthCheck && (await askHealth(healthCheck, this.#context.servers));
     if (this.#over) return;
-    if (unhealthy !== undefined) this.predecessor.send({ type: 'unready', message: unhealthy });
-    else this.predecessor.send({ type: 'ready', dropped: this.#inheritance.unclaimed() });
+    if (unhealthy !== undefined) {
+      this.predecessor.send({ type: 'unready', message: unhealthy });
+      return;
+    }
+    // Not before now: where the sender has gone, libuv takes a read that ended at a handle for the last one, and what
+    // a candidate says as it dies would be lost behind it.
+    for (const { address, handle } of this.#inheritance.sockets)
+      this.predecessor.send({ type: 'spare', address }, handle);
+    this.predecessor.send({ type: 'ready', dropped: this.#inheritance.unclaimed() });
   }
 
   #go(again: boolean, tickets: Record<string, string>): void {

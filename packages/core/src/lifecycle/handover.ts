@@ -9,6 +9,7 @@ import { acceptAgain, listeningHandle, type RawHandle, standBy } from '../node-p
 import type { HookableSignal } from '../signals/signals.js';
 import type { World } from '../world.js';
 import type { Departure } from './departure.js';
+import { CHANNEL_TIME } from './restart.js';
 
 /** What a handover needs of the process that hands over. */
 export interface HandoverContext {
@@ -132,9 +133,6 @@ export class Handover {
     return complete;
   }
 }
-
-/** How long after its channel a successor may end and still count as ended. */
-const CHANNEL_TIME = 500;
 
 function exited(end: SuccessorEnd): EndlessError {
   const how = end.signal ? `was ended by ${end.signal}` : `exited with status ${end.exitCode}`;

@@ -35,6 +35,9 @@ export interface RestartContext {
   onMessage(message: ToPredecessor): void;
 }
 
+/** How long after its channel a successor may end and still count as ended. */
+export const CHANNEL_TIME = 500;
+
 /** How long a candidate that answers has to close the addresses nobody claimed, once its start time is up. */
 const SETTLE_TIME = 1_000;
 
@@ -78,6 +81,8 @@ export class Restart {
       this.#successor = successor;
       this.#context.onSpawned(successor);
       void successor.ended.then((end) => this.#fail(this.#exited(end)));
+      // A candidate that lives and cannot be heard any more will never be ready.
+      void successor.gone.then(() => world.after(CHANNEL_TIME, () => this.#fail(this.#unheard())));
       await accepting;
       return successor;
     } catch (error) {
@@ -161,6 +166,15 @@ export class Restart {
       'ERR_ENDLESS_START_TIMEOUT',
       `The successor (pid ${pid}) was not ready within \`startTimeout\` (${settings.startTimeout} ms).`,
       { ...details, stderr: this.#successor?.stderr ?? '' },
+    );
+  }
+
+  #unheard(): EndlessError {
+    const { pid, stderr = '' } = this.#successor ?? {};
+    return new EndlessError(
+      'ERR_ENDLESS_SUCCESSOR_EXITED',
+      `The successor (pid ${pid}) closed its channel before it was ready.`,
+      { ...(pid !== undefined && { pid }), stderr },
     );
   }
 

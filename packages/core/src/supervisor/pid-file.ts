@@ -1,4 +1,4 @@
-import { readFileSync, renameSync, unlinkSync, writeFileSync } from 'node:fs';
+import { readFileSync, renameSync, rmSync, unlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { messageOf } from '../errors.js';
 import type { Logger } from '../log.js';
@@ -16,17 +16,19 @@ export class PidFile {
   /** Writes our pid, beside the file and then renamed onto it, so that no reader ever sees half of one. */
   write(file: string | undefined, logger: Logger): void {
     if (file === undefined) return;
+    let draft: string | undefined;
     try {
       if (this.#path === undefined) {
         // Absolute from now on: the application may change its directory.
         this.#path = path.resolve(file);
         this.#world.onExit(() => this.remove());
       }
-      const draft = path.join(path.dirname(this.#path), `.${path.basename(this.#path)}.${this.#world.pid}`);
+      draft = path.join(path.dirname(this.#path), `.${path.basename(this.#path)}.${this.#world.pid}`);
       writeFileSync(draft, `${this.#world.pid}\n`);
       renameSync(draft, this.#path);
     } catch (error) {
       logger.error(`Could not write the pid file: ${messageOf(error)}`);
+      if (draft !== undefined) rmSync(draft, { force: true });
     }
   }
 

@@ -1,0 +1,4 @@
+import { nodeBinaries } from '@endless/testkit';
+import { faultMatrix } from './fault-matrix.js';
+
+for (const { major, path } of nodeBinaries()) if (major === 26) faultMatrix(`Node ${major}`, path);

@@ -1,0 +1,34 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { nodeBinaries, startLoad } from '@endless/testkit';
+import { describe, expect, test } from 'vitest';
+import { getJson, hup, serve, until } from './program.js';
+
+const DEATHS = 20;
+
+describe('a successor that dies at any moment of the rollback window', () => {
+  for (const { major, path } of nodeBinaries().filter(({ major }) => major === 20 || major === 26))
+    test(`refuses no connection, ${DEATHS} times of ${DEATHS}, Node ${major}`, async () => {
+      const { program, port } = await serve('app.mjs', { rollbackWindow: 1_000 }, { node: path });
+      const loads = [true, false].map((keepAlive) =>
+        startLoad({ port, connections: 10, mode: keepAlive ? 'keep-alive' : 'new-connection' }),
+      );
+      for (let death = 1; death <= DEATHS; death += 1) {
+        const successor = await hup(program);
+        await sleep(Math.random() * 950);
+        program.signal('SIGKILL', successor);
+        await until(async () => {
+          const { failedRestarts } = await getJson<{ failedRestarts: number }>(port, '/stats');
+          return failedRestarts === death;
+        });
+      }
+      for (const load of loads) {
+        const { lostBy } = await load.stop();
+        // What the dead process held is gone; nobody else has noticed.
+        expect([...lostBy.keys()].filter((reason) => reason !== 'reset' && reason !== 'ended')).toEqual([]);
+      }
+      expect(program.stdout).not.toContain(`event committed ${program.pid}`);
+      expect(program.pids()).toEqual([program.pid]);
+      await hup(program);
+      await program.waitFor(`event committed ${program.pid}`);
+    });
+});
