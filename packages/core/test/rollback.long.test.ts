@@ -13,7 +13,7 @@ describe('a successor that dies at any moment of the rollback window', () => {
         startLoad({ port, connections: 10, mode: keepAlive ? 'keep-alive' : 'new-connection' }),
       );
       for (let death = 1; death <= DEATHS; death += 1) {
-        const successor = await hup(program);
+        const successor = await hup(program, program.pid);
         await sleep(Math.random() * 950);
         program.signal('SIGKILL', successor);
         await until(async () => {
@@ -28,7 +28,7 @@ describe('a successor that dies at any moment of the rollback window', () => {
       }
       expect(program.stdout).not.toContain(`event committed ${program.pid}`);
       expect(program.pids()).toEqual([program.pid]);
-      await hup(program);
+      await hup(program, program.pid);
       await program.waitFor(`event committed ${program.pid}`);
     });
 });
