@@ -52,6 +52,7 @@ test('there is an example for each way to use endless', () => {
     'several-servers/server.js',
     'sse/server.js',
     'tls/server.js',
+    'worker/server.js',
   ]);
 });
 
