@@ -3,15 +3,29 @@ import { freePort } from '@endless/testkit';
 import { expect, test } from 'vitest';
 import { getJson, hup, RawClient, type Served, serve, until } from './program.js';
 
-/** The ways in which a drain begins; in each of them every corner is tried. */
-const ENDINGS = [
-  { name: 'a restart', restarts: true, moves: true },
-  { name: 'a restart with migrate: false', restarts: true, moves: false },
-  { name: 'a shutdown', restarts: false, moves: false },
-];
-type Ending = (typeof ENDINGS)[number];
+/** A way in which a drain begins. */
+export interface Ending {
+  name: string;
+  restarts: boolean;
+  /** Whether connections go to the successor alive. */
+  moves: boolean;
+  rollbackWindow: number;
+}
 
-const SETTINGS = { idleGrace: 1_200, hammerTime: 10_000, rollbackWindow: 0 };
+const SHUTDOWN = { name: 'a shutdown', restarts: false, moves: false, rollbackWindow: 0 };
+/** A restart, with and without migration, and with and without a moment in which it can be taken back. */
+const [MOVES, MOVES_AT_ONCE, STAYS, STAYS_AT_ONCE] = [true, false].flatMap((moves) =>
+  [500, 0].map((rollbackWindow) => ({
+    name: `a restart with migrate: ${moves}, rollbackWindow: ${rollbackWindow}`,
+    restarts: true,
+    moves,
+    rollbackWindow,
+  })),
+) as [Ending, Ending, Ending, Ending];
+export const ENDINGS = [MOVES, STAYS_AT_ONCE, SHUTDOWN];
+export const MORE_ENDINGS = [MOVES_AT_ONCE, STAYS];
+
+const SETTINGS = { idleGrace: 1_200, hammerTime: 10_000 };
 
 /** The servers of the program: as it is, one that listens to `'checkContinue'`, one with limits of a second. */
 type Kind = 'plain' | 'checking' | 'strict';
@@ -531,13 +545,13 @@ const CORNERS: Corner[] = [
 ];
 
 /** Every corner of HTTP/1.1 at once, in every kind of drain, on this Node.js or on another. */
-export function http1Corners(node: string): void {
-  for (const ending of ENDINGS)
+export function http1Corners(node: string, endings: readonly Ending[]): void {
+  for (const ending of endings)
     test(`all corners end well in ${ending.name}`, async () => {
       const ports = { checking: await freePort(), strict: await freePort() };
       const served = await serve(
         'corners.mjs',
-        { ...SETTINGS, migrate: ending.moves },
+        { ...SETTINGS, migrate: ending.moves, rollbackWindow: ending.rollbackWindow },
         {
           node,
           env: { CHECKING_PORT: `${ports.checking}`, STRICT_PORT: `${ports.strict}`, LIMIT: `${LIMIT}` },
@@ -548,7 +562,7 @@ export function http1Corners(node: string): void {
       const begin = async () => {
         if (ending.restarts) await hup(program);
         else program.signal('SIGTERM');
-        await program.waitFor('Listener closed.');
+        if (ending.rollbackWindow === 0) await program.waitFor('Listener closed.');
       };
       const barrier = new Barrier(CORNERS.length, begin);
       const faults: Record<string, unknown> = {};

@@ -1,6 +1,6 @@
 import { nodeBinaries } from '@endless/testkit';
 import { describe } from 'vitest';
-import { http1Corners } from './http1-corners.js';
+import { ENDINGS, http1Corners } from './http1-corners.js';
 
 for (const { version, path } of nodeBinaries())
-  describe(`HTTP/1.1 on Node ${version}`, () => http1Corners(path));
+  describe(`HTTP/1.1 on Node ${version}`, () => http1Corners(path, ENDINGS));

@@ -1,0 +1,6 @@
+import { nodeBinaries } from '@endless/testkit';
+import { describe } from 'vitest';
+import { http1Corners, MORE_ENDINGS } from './http1-corners.js';
+
+for (const { version, path } of nodeBinaries())
+  describe(`HTTP/1.1 on Node ${version}`, () => http1Corners(path, MORE_ENDINGS));
