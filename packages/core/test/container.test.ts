@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { nodeBinaries } from '@endless/testkit';
 import { describe, expect, test } from 'vitest';
 import { fixture, temporaryFolder } from './program.js';
 
@@ -20,7 +21,7 @@ function inNamespace(command: string[], { env = {}, cwd }: { env?: object; cwd?:
     {
       encoding: 'utf8',
       cwd,
-      env: { ...process.env, SETTINGS: '{"logger":false}', ...env },
+      env: { ...process.env, SETTINGS: '{"logger":false,"rollbackWindow":100}', ...env },
     },
   );
   return { output: stdout, status };
@@ -41,6 +42,13 @@ describe.skipIf(!canUnshare)('where its exit would end the container (needs unsh
       expect(output).toBe('pid 2\nERR_ENDLESS_PID_1\nanswered\ndone\n');
     });
   }
+
+  for (const { major, path: node } of nodeBinaries())
+    test(`likewise of the child of a Node.js program (${major}) that waits for it`, () => {
+      const wait = `require('node:child_process').spawn(process.execPath, ['${fixture('in-container.mjs')}'], { stdio: 'inherit' })`;
+      const { output } = inNamespace([node, '-e', wait]);
+      expect(output).toMatch(/^pid \d+\nERR_ENDLESS_PID_1\nanswered\ndone\n/);
+    });
 
   test('likewise of the child of npm', () => {
     const cwd = temporaryFolder();

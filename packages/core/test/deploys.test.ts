@@ -60,7 +60,7 @@ async function deploy(file: string, options: ProgramOptions & { settings?: objec
   const port = await freePort();
   const program = startProgram(file, {
     ...rest,
-    env: { PORT: String(port), SETTINGS: JSON.stringify(settings), ...env },
+    env: { PORT: String(port), SETTINGS: JSON.stringify({ rollbackWindow: 100, ...settings }), ...env },
   });
   onTestFinished(() => program.stop());
   await program.waitFor(/listening \d+ 0/);
@@ -136,15 +136,17 @@ describe('the directory of the start', () => {
     expect(await restart(deployed)).toMatchObject({ release: 'fresh', cwd: home });
   });
 
-  test('is done without where it was deleted and the script is elsewhere', async () => {
-    const folder = temporaryFolder();
-    release(folder, 'app');
-    const home = path.join(folder, 'home');
-    mkdirSync(home);
-    const deployed = await deploy(`../app/${ENTRY}`, { cwd: home });
-    rmSync(home, { recursive: true });
-    expect(await restart(deployed)).toMatchObject({ release: 'app' });
-  });
+  for (const { major, path: node } of nodeBinaries())
+    test(`is done without where it was deleted and the script is elsewhere (Node ${major})`, async () => {
+      const folder = temporaryFolder();
+      release(folder, 'app');
+      const home = path.join(folder, 'home');
+      mkdirSync(home);
+      const deployed = await deploy(`../app/${ENTRY}`, { cwd: home, node });
+      rmSync(home, { recursive: true });
+      for (let restarts = 0; restarts < 2; restarts += 1)
+        expect(await restart(deployed)).toMatchObject({ release: 'app' });
+    });
 
   test('holds for a relative script after the program has changed it', async () => {
     const folder = temporaryFolder();
@@ -347,7 +349,7 @@ describe('what the generations write goes to one place', () => {
         node: '/bin/sh',
         execArgv: ['-c'],
         cwd: folder,
-        env: { PORT: String(port), SETTINGS: '{}' },
+        env: { PORT: String(port), SETTINGS: '{"rollbackWindow":100}' },
       });
       onTestFinished(() => program.stop());
       const log = () => spawnSync('cat', ['out.log'], { cwd: folder, encoding: 'utf8' }).stdout;

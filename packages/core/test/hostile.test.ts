@@ -197,7 +197,7 @@ describe('words that look like ours', () => {
   ];
 
   test('from the parent of the first process change nothing', async () => {
-    const { program, port } = await serve('app.mjs', {}, { ipc: true });
+    const { program, port } = await serve('app.mjs', { rollbackWindow: 100 }, { ipc: true });
     const load = startLoad({ port, connections: 5, mode: 'keep-alive' });
     for (const word of WORDS) program.child.send(word as object);
     await sleep(200);
@@ -212,7 +212,11 @@ describe('words that look like ours', () => {
   });
 
   test('from children of the application change nothing, before, during and after a restart', async () => {
-    const { program, port } = await serve('talkative.mjs', {}, { env: { WORDS: JSON.stringify(WORDS) } });
+    const { program, port } = await serve(
+      'talkative.mjs',
+      { rollbackWindow: 100 },
+      { env: { WORDS: JSON.stringify(WORDS) } },
+    );
     const load = startLoad({ port, connections: 5, mode: 'keep-alive' });
     await program.waitFor('child has spoken');
     for (let generation = 1; generation <= 2; generation += 1) {
@@ -229,9 +233,9 @@ describe('words that look like ours', () => {
 describe('during a drain', () => {
   /** A drain that two slow requests keep open for a while, with a connection that was there before. */
   async function draining(settings: object = {}) {
-    const served = await serve('app.mjs', { idleGrace: 3_000, hammerTime: 4_000, ...settings });
+    const served = await serve('app.mjs', { idleGrace: 1_500, hammerTime: 2_000, ...settings });
     const { program, port } = served;
-    const slow = get({ port, path: '/slow?ms=1500' });
+    const slow = get({ port, path: '/slow?ms=900' });
     const connections = await Promise.all(LIES.map(() => connected(port)));
     await sleep(150);
     program.signal('SIGTERM');
@@ -308,7 +312,7 @@ describe('during a drain', () => {
     expect((await slow).body).toBe('slow 0');
     const { code } = await program.exited;
     // The hammer, and nothing later: an unfinished head is a request.
-    expect(performance.now() - began).toBeLessThan(5_000);
+    expect(performance.now() - began).toBeLessThan(3_000);
     expect([0, 1]).toContain(code);
     expect(program.stderr).not.toMatch(/ERR_|TypeError|Uncaught/);
   });

@@ -231,7 +231,12 @@ describe.skipIf(!can('python3'))('the notify protocol (needs python3)', () => {
 test('a service manager that cannot be told anything is no reason not to serve', async () => {
   const port = await freePort();
   const program = startProgram(fixture('app.mjs'), {
-    env: { PORT: String(port), SETTINGS: '{}', NOTIFY_SOCKET: '/nowhere/notify', PATH: '/nowhere' },
+    env: {
+      PORT: String(port),
+      SETTINGS: '{"rollbackWindow":100}',
+      NOTIFY_SOCKET: '/nowhere/notify',
+      PATH: '/nowhere',
+    },
   });
   onTestFinished(() => program.stop());
   await program.waitFor('The service manager is told nothing any more: ');
@@ -243,7 +248,7 @@ test('a service manager that cannot be told anything is no reason not to serve',
 
 /** Starts a fixture by systemd-socket-activate on these sockets; it runs once somebody has connected. */
 function activated(file: string, sockets: string[], env: Record<string, string>, names?: string): Program {
-  const all = { SETTINGS: JSON.stringify({ idleGrace: 100 }), ...env };
+  const all = { SETTINGS: JSON.stringify({ idleGrace: 100, rollbackWindow: 100 }), ...env };
   const passed = ['ENDLESS_TEST_ID', ...Object.keys(all)].flatMap((name) => ['-E', name]);
   const program = startProgram(process.execPath, {
     node: 'systemd-socket-activate',

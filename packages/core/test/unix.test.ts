@@ -12,7 +12,7 @@ const LISTENING = /listening \d+ 0/;
 function start(file: string, node = process.execPath): Program {
   const program = startProgram(fixture('app.mjs'), {
     node,
-    env: { ADDRESS: `unix:${file}`, SETTINGS: JSON.stringify({ idleGrace: 100 }) },
+    env: { ADDRESS: `unix:${file}`, SETTINGS: JSON.stringify({ idleGrace: 100, rollbackWindow: 100 }) },
   });
   onTestFinished(() => program.stop());
   return program;
@@ -68,7 +68,8 @@ describe('a unix socket over a restart', () => {
 });
 
 describe('a unix socket that a crash has left', () => {
-  for (const { major, path: node } of nodeBinaries())
+  const ends = nodeBinaries().filter(({ major }) => major === 20 || major === 26);
+  for (const { major, path: node } of ends)
     test(`makes way, and is removed at the next real stop (Node ${major})`, async () => {
       const file = await crashed();
       const program = start(file, node);
@@ -83,7 +84,7 @@ describe('a unix socket that a crash has left', () => {
     });
 
   test('makes way for exactly one of several starters', { timeout: 60_000 }, async () => {
-    for (let round = 0; round < 5; round += 1) {
+    for (let round = 0; round < 2; round += 1) {
       const file = await crashed();
       const starters = Array.from({ length: 6 }, () => start(file));
       const ends = await Promise.all(

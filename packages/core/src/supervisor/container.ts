@@ -32,7 +32,10 @@ export function containerEndsWith(world: World): string | undefined {
 
 function nameOfInit(): string {
   try {
-    return readFileSync('/proc/1/comm', 'utf8').trim();
+    // From Node.js 24 on its main thread has a name of its own.
+    return readFileSync('/proc/1/comm', 'utf8')
+      .trim()
+      .replace(/^(node-)?MainThread$/, 'node');
   } catch {
     return '';
   }
