@@ -251,6 +251,18 @@ describe('what Node.js is told, its successor is told', () => {
     expect(second.env).toMatchObject({ SEEN: 'riri', SPECIAL: 'special' });
   });
 
+  for (const title of ['shop', 'node'])
+    test(`a title (${title}) that the program gives itself first, in the place of the command line, is not taken for that`, async () => {
+      const home = release(temporaryFolder(), 'home');
+      writeFileSync(
+        path.join(home, 'titled.mjs'),
+        `process.title = '${title}';\nawait import('./server.mjs');\n`,
+      );
+      const deployed = await deployByShell('exec node --no-warnings titled.mjs --flag', { cwd: home });
+      for (let restarts = 0; restarts < 2; restarts += 1)
+        expect(await restart(deployed)).toMatchObject({ args: ['--flag'], execArgv: ['--no-warnings'] });
+    });
+
   test('a script with a `#!` line', async () => {
     const folder = temporaryFolder();
     for (const name of ['one', 'two']) {

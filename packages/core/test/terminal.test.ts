@@ -73,7 +73,8 @@ describe.skipIf(!canScript)('in a terminal (needs script, of Debian’s bsdutils
   test('once the old process has left, its last line has named the new one, and the keys are the shell’s', async () => {
     const shell = await session('PROGRAM');
     const { old, fresh } = await restart(shell);
-    await until(() => shell.servers().length === 1);
+    await shell.terminal.waitFor(`${old} pid ${fresh} serves on.`);
+    await until(() => !shell.terminal.pids().includes(old));
     const lines = shell.terminal.output.split(/\r?\n/).filter((line) => line.includes(`endless ${old} `));
     expect(lines.at(-1)).toContain(
       `pid ${fresh} serves on. The terminal is the shell's again: Ctrl-C does not reach that process, \`kill ${fresh}\` does.`,
