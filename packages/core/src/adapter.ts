@@ -14,6 +14,7 @@ const { lifecycle, endless } = shared();
 export function install(settings?: Settings): void {
   if (settings !== undefined) lifecycle.configure(settings);
   lifecycle.adapted = true;
+  lifecycle.answersLate = true;
   lifecycle.install();
 }
 
@@ -55,6 +56,16 @@ export function readiness(): Readiness {
 export function rejectsLate({ socket }: { socket: Socket }): number | undefined {
   if (lifecycle.settings.lateRequests !== 'reject') return undefined;
   return lifecycle.isLate((socket as Socket & { server?: Server }).server) ? RETRY_AFTER : undefined;
+}
+
+/**
+ * Whether an adapter has nothing to do for a request whose server is known, and may step out of its way; should late
+ * requests be rejected after all some day, endless does it in the adapter's place.
+ */
+export function mayStepAside(): boolean {
+  if (lifecycle.settings.lateRequests === 'reject') return false;
+  lifecycle.answersLate = false;
+  return true;
 }
 
 /** Runs `fn` once no connection is left, before the post hooks; returns the undo. */

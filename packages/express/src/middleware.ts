@@ -1,5 +1,5 @@
 import type { Endless, Settings } from '@endless/core';
-import { adopt, extend, install, LATE, readiness, rejectsLate } from '@endless/core/adapter';
+import { adopt, extend, install, LATE, mayStepAside, readiness, rejectsLate } from '@endless/core/adapter';
 import type { NextFunction, Request, RequestHandler, Response } from 'express';
 
 /** The one lifecycle of this process, which called as a function makes the middleware. */
@@ -19,8 +19,13 @@ export const endless: EndlessExpress = extend(
   Object.assign(
     function endless(settings?: Settings): RequestHandler {
       install(settings);
+      let stays = false;
       return function endless(request: Request, response: Response, next: NextFunction) {
         adopt(request);
+        if (!stays && mayStepAside()) {
+          stays = true;
+          leaveStack(request, endless);
+        }
         const retryAfter = rejectsLate(request);
         if (retryAfter === undefined) return next();
         response.set('Retry-After', String(retryAfter));
@@ -35,3 +40,18 @@ export const endless: EndlessExpress = extend(
     },
   ),
 );
+
+/**
+ * Takes a middleware that has nothing more to do out of the app's stack: Express asks for time for each layer with each request.
+ * The stack is replaced and not changed, since the request at hand, and others, are walking along it.
+ */
+function leaveStack({ app }: Request, middleware: unknown): void {
+  // Express 4 keeps its router under the first name, and throws at the second.
+  const { _router } = app as { _router?: Router };
+  const router = _router ?? (app.router as unknown as Router | undefined);
+  if (Array.isArray(router?.stack)) router.stack = router.stack.filter(({ handle }) => handle !== middleware);
+}
+
+interface Router {
+  stack: { handle: unknown }[];
+}

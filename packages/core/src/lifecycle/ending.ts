@@ -41,7 +41,7 @@ export interface EndingContext {
   /** The connections on their way out, of which some may have gone before. */
   departure: Departure;
   /** Whether an adapter answers late requests in its framework's own way. */
-  adapted(): boolean;
+  answersLate(): boolean;
   /** Whether a successor serves the address of a server from now on. */
   leaves(tracked: TrackedServer): boolean;
   /** The ending has begun in earnest: `endless.signal` aborts. */
@@ -144,7 +144,7 @@ export class Ending {
       logger.info(`${tracked.bound ? label(tracked.bound) : 'unknown'} Listener closed.`);
     }
     departure.begin(servers.all());
-    departure.settle({ rejectsLate: settings.lateRequests === 'reject' && !this.#context.adapted() });
+    departure.settle({ rejectsLate: settings.lateRequests === 'reject' && !this.#context.answersLate() });
     this.#goodbyes.begin(this.reason, this.#deadline.left);
     if (closers.length > 0) await this.#deadline.bound(this.#quiet());
     for (const close of [...closers]) await this.#deadline.bound(this.#attempt(close));

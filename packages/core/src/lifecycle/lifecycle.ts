@@ -79,6 +79,8 @@ export class Lifecycle {
   readonly done: Promise<void>;
   settings: ResolvedSettings = DEFAULTS;
   /** Whether an adapter answers late requests in its framework's own way. */
+  answersLate = false;
+  /** Whether an adapter is in use: any server may be meant, also one that comes after the last was closed. */
   adapted = false;
 
   #state: State = 'init';
@@ -860,7 +862,7 @@ export class Lifecycle {
         logger: () => this.#logger,
         closers: this.closers,
         departure,
-        adapted: () => this.adapted,
+        answersLate: () => this.answersLate,
         leaves: ({ bound }) => bound !== undefined && handed.has(label(bound)),
         onBegun: () => this.abort.abort(),
       },
