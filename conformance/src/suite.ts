@@ -120,6 +120,24 @@ export function conformance(
     });
   });
 
+  describe(`${name}: a restart that is taken back`, () => {
+    for (const listen of LISTENS)
+      test(`leaves the app as it was, with ${listen} listen: no connection is refused, the next restart works`, async () => {
+        const { program, port } = await start({}, listen);
+        const load = startLoad({ port, connections: 5, mode: 'new-connection' });
+        const stream = get({ port, path: '/stream?ms=1500' });
+        await active(port, 1);
+        program.signal('SIGKILL', await hup(program));
+        await program.waitFor('Rolled back');
+        expect((await stream).body).toBe('first 0 second 0');
+        expect((await getJson<{ state: string }>(port, '/stats')).state).toBe('running');
+        await hup(program, program.pid);
+        await until(() => load.answers.has('1'));
+        const { lostBy } = await load.stop();
+        expect([...lostBy.keys()].filter((reason) => reason !== 'reset' && reason !== 'ended')).toEqual([]);
+      });
+  });
+
   describe(`${name}: readiness`, () => {
     test('is green, stays green over a restart, and is red from the first moment of a shutdown', async () => {
       const { program, port } = await start({ shutdownDelay: 700 });

@@ -205,6 +205,14 @@ describe(`the app's end`, () => {
     ]);
   });
 
+  test('does not come while the restart can be taken back, nor when it is', async () => {
+    const { program, port } = await start();
+    program.signal('SIGKILL', await hup(program));
+    await program.waitFor('Rolled back');
+    expect((await get({ port })).status).toBe(200);
+    expect(program.stdout).not.toMatch(/preClose|onClose|closed/);
+  });
+
   for (const [what, env] of [
     ['comes after the drain on SIGTERM too', {}],
     ['comes once although the plugin is registered twice', { REGISTER: 'twice' }],
