@@ -43,6 +43,7 @@ const ca = readFileSync(path.join(HERE, 'tls/cert.pem'));
 
 test('there is an example for each way to use endless', () => {
   expect(examples.map(({ name }) => name)).toEqual([
+    'chat/server.js',
     'express/server.js',
     'fastify/server.js',
     'http/server.js',
