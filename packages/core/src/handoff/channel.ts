@@ -24,7 +24,8 @@ export class Channel<In, Out> {
   readonly #decoder = new StringDecoder('utf8');
   #alive: NodeJS.Timeout | undefined;
   #text = '';
-  #handle: RawHandle | null = null;
+  /** The handle of the line whose end is awaited. */
+  #handle: RawHandle | undefined;
   /** Resolves when the other side is gone or the channel was closed here. */
   readonly closed: Promise<void>;
 
@@ -75,34 +76,44 @@ export class Channel<In, Out> {
     this.#stream.destroy();
   }
 
+  /**
+   * A handle travels with the bytes of its line, and the kernel ends a read with bytes that bring one: so it belongs to the
+   * last line of what was read, be that whole or not. (A line that is cut by the end of a read must keep its own handle,
+   * although the next read brings another.)
+   */
   #read(bytes: Buffer): void {
     const { pipe } = this.#end;
-    if (pipe.pendingHandle) {
-      this.#handle = pipe.pendingHandle;
-      pipe.pendingHandle = null;
-    }
+    const came = pipe.pendingHandle ?? undefined;
+    pipe.pendingHandle = null;
     // Only what has come now is searched, or a long line would be searched again with each piece of it.
-    const [first, ...rest] = this.#decoder.write(bytes).split('\n');
+    const [first, ...rest] = this.#decoder.write(bytes).split('
+');
     this.#text += first;
     const lines = rest.length > 0 ? [this.#text, ...rest.slice(0, -1)] : [];
     if (rest.length > 0) this.#text = rest.at(-1) as string;
     if (this.#text.length > LONGEST_LINE) this.#text = '';
-    for (const line of lines) this.#line(line);
+    const cut = this.#text !== '';
+    const kept = this.#handle;
+    if (lines.length > 0 || came) this.#handle = cut ? came : undefined;
+    for (const [at, line] of lines.entries()) {
+      const last = at === lines.length - 1 && !cut ? came : undefined;
+      this.#line(line, at === 0 ? (kept ?? last) : last);
+    }
   }
 
-  #line(line: string): void {
+  #line(line: string, handle: RawHandle | undefined): void {
     let message: unknown;
     try {
       message = JSON.parse(line);
     } catch {
+      handle?.close();
       return;
     }
     const { cmd, msg } = (message ?? {}) as { cmd?: unknown; msg?: unknown };
-    if (cmd === 'NODE_HANDLE') {
-      const handle = this.#handle ?? undefined;
-      this.#handle = null;
-      if (this.#isWord(msg)) this.#listener(msg, handle);
-      else handle?.close();
-    } else if (this.#isWord(message)) this.#listener(message);
+    if (cmd === 'NODE_HANDLE' && this.#isWord(msg)) this.#listener(msg, handle);
+    else {
+      handle?.close();
+      if (this.#isWord(message)) this.#listener(message);
+    }
   }
 }

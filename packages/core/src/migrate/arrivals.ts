@@ -99,10 +99,9 @@ export class Arrivals {
     if (tracked.bound) this.#context.onMoved(label(tracked.bound));
   }
 
-  /** A socket that has moved on in the meantime is still known to its protocol, which passes the word on. */
   #pass(id: number): void {
     const packed = this.#parcels.take(id);
     const served = this.#served.get(id);
-    served?.protocol.told?.(served.socket, unpack(packed));
+    if (served) this.#context.protocols.tell(served.socket, served.protocol, unpack(packed));
   }
 }

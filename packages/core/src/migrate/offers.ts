@@ -193,10 +193,12 @@ export class Offers {
     leaving: Leaving,
     plain: Buffer,
   ): void {
-    const { destination, world, logger } = this.#context;
+    const { destination, world, protocols, logger } = this.#context;
     const afterwards = new Afterwards();
+    const tell = (word: unknown) => afterwards.tell(word);
+    protocols.left(socket, tell);
     try {
-      leaving.left?.((word) => afterwards.tell(word));
+      leaving.left?.(tell);
     } catch (error) {
       logger().error(`A socket of ${protocol.name} has left, and its \`left\` threw: ${messageOf(error)}`);
     }
@@ -241,11 +243,9 @@ export class Offers {
         unread ? { state, unread } : { state },
       );
       if (socket) this.#staying.add(socket);
-      kept.afterwards.settle((packed) => {
-        if (!socket || socket.destroyed) return false;
-        kept.protocol.told?.(socket, unpack(packed));
-        return true;
-      });
+      kept.afterwards.settle(
+        (packed) => socket !== undefined && protocols.tell(socket, kept.protocol, unpack(packed)),
+      );
     }
   }
 }

@@ -57,6 +57,8 @@ export interface NamedProtocol extends SocketProtocol {
 export class Protocols {
   readonly #byName = new Map<string, NamedProtocol>();
   readonly #sockets = new Map<Socket, NamedProtocol>();
+  /** For sockets that have left, how to reach them. */
+  readonly #left = new WeakMap<Socket, Tell>();
   readonly #logger: () => Logger;
   readonly #onChanged: () => void;
 
@@ -116,6 +118,20 @@ export class Protocols {
       socket.destroy();
     }
     return socket;
+  }
+
+  /** From now on, what is said of this socket goes where it is. */
+  left(socket: Socket, tell: Tell): void {
+    this.#left.set(socket, tell);
+  }
+
+  /** Passes a word on to whoever serves the socket now: its protocol here, or another process. */
+  tell(socket: Socket, protocol: NamedProtocol, word: unknown): boolean {
+    const tell = this.#left.get(socket);
+    if (tell) return tell(word);
+    if (socket.destroyed) return false;
+    protocol.told?.(socket, word);
+    return true;
   }
 
   #add(socket: Socket, protocol: NamedProtocol): void {
