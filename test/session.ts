@@ -37,7 +37,7 @@ export function sessionsOf(page: string): Session[] {
 
 /** Where the packages that a program imports are found. */
 function memberOf(source: string): string {
-  if (source.includes("from '@endless/ws'")) return 'ws';
+  if (/from '(@endless\/ws|socket\.io)'/.test(source)) return 'ws';
   return /from '@?(?:endless\/)?(express|koa|fastify)'/.exec(source)?.[1] ?? 'core';
 }
 

@@ -86,8 +86,7 @@ export class Channel<In, Out> {
     const came = pipe.pendingHandle ?? undefined;
     pipe.pendingHandle = null;
     // Only what has come now is searched, or a long line would be searched again with each piece of it.
-    const [first, ...rest] = this.#decoder.write(bytes).split('
-');
+    const [first, ...rest] = this.#decoder.write(bytes).split('\n');
     this.#text += first;
     const lines = rest.length > 0 ? [this.#text, ...rest.slice(0, -1)] : [];
     if (rest.length > 0) this.#text = rest.at(-1) as string;
