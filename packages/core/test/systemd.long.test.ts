@@ -1,0 +1,155 @@
+import { execFile, spawnSync } from 'node:child_process';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { promisify } from 'node:util';
+import { freePort, get, startLoad, startProgram } from '@endless/testkit';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { fixture, temporaryFolder, until } from './program.js';
+
+const MANAGER = '/lib/systemd/systemd';
+const NAMESPACE = ['--mount', '--pid', '--fork', '--mount-proc', '--kill-child'];
+/** systemd runs only where it believes that the machine was booted with it. */
+const BOOTED = 'mount -t tmpfs tmpfs /run/systemd && mkdir /run/systemd/system';
+
+const canManage =
+  spawnSync('unshare', [
+    ...NAMESPACE,
+    'sh',
+    '-c',
+    `mkdir -p /run/systemd && ${BOOTED} && ${MANAGER} --version`,
+  ]).status === 0;
+
+interface Units {
+  port: number;
+  /** A file that makes successors fail in the way that it names. */
+  faultFile: string;
+  systemctl(...args: string[]): Promise<string>;
+  /** A property of the service. */
+  show(property: string): Promise<string>;
+}
+
+/** A service manager of its own, in namespaces of its own, that has these units. */
+async function manager(unitsFor: (port: number, folder: string) => Record<string, string>): Promise<Units> {
+  const [port, folder] = [await freePort(), temporaryFolder()];
+  const faultFile = path.join(folder, 'fault');
+  const runtime = path.join(folder, 'run');
+  const units = path.join(folder, '.config/systemd/user');
+  mkdirSync(units, { recursive: true });
+  mkdirSync(runtime, { mode: 0o700 });
+  for (const [name, text] of Object.entries(unitsFor(port, folder)))
+    writeFileSync(path.join(units, name), text.replace('[Service]', `[Service]\n${common(port, folder)}`));
+  const env = { HOME: folder, XDG_RUNTIME_DIR: runtime, XDG_CONFIG_HOME: undefined };
+  const program = startProgram(
+    `mkdir -p /run/systemd && ${BOOTED} && ${MANAGER} --user --log-target=console --log-level=info & wait`,
+    { node: 'unshare', execArgv: [...NAMESPACE, 'sh', '-c'], env, maxProcesses: 40 },
+  );
+  onTestFinished(() => program.stop());
+  const systemctl = async (...args: string[]) => {
+    const { stdout } = await promisify(execFile)('systemctl', ['--user', '--no-pager', ...args], {
+      env: { ...process.env, ...env },
+      timeout: 20_000,
+    });
+    return stdout.trim();
+  };
+  await until(
+    () => systemctl('is-system-running').then(Boolean, ({ stdout }) => /running|degraded/.test(stdout)),
+    10_000,
+  );
+  return {
+    port,
+    faultFile,
+    systemctl,
+    show: (property) => systemctl('show', '--value', '-p', property, 'app'),
+  };
+}
+
+const common = (port: number, folder: string) => `
+Environment=PORT=${port} FAULT_FILE=${folder}/fault
+ExecStart=${process.execPath} ${fixture('app.mjs')}
+ExecReload=/bin/kill -HUP $MAINPID
+WorkingDirectory=${folder}
+`;
+const settings = (more: object = {}) =>
+  `Environment='SETTINGS=${JSON.stringify({ rollbackWindow: 300, idleGrace: 100, ...more })}'`;
+
+describe.skipIf(!canManage)('under systemd itself (needs root, unshare and systemd)', () => {
+  async function restartsTwice({ port, systemctl, show }: Units): Promise<void> {
+    expect(await show('ActiveState')).toBe('active');
+    const load = startLoad({ port, connections: 10, mode: 'keep-alive' });
+    await until(() => load.answered > 0);
+    for (let generation = 1; generation <= 2; generation += 1) {
+      const old = await show('MainPID');
+      await systemctl('reload', 'app');
+      await until(() => load.answers.has(String(generation)));
+      await until(async () => (await show('MainPID')) !== old, 10_000);
+      expect([await show('ActiveState'), await show('SubState')]).toEqual(['active', 'running']);
+    }
+    expect((await load.stop()).lost).toEqual([]);
+  }
+
+  async function stops({ port, systemctl, show }: Units): Promise<void> {
+    const slow = get({ port, path: '/slow?ms=700' });
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    await systemctl('stop', 'app.service');
+    expect((await slow).body).toMatch(/^slow/);
+    expect([await show('ActiveState'), await show('Result')]).toEqual(['inactive', 'success']);
+  }
+
+  test('Type=notify: the unit lives through restarts, a failed one and a watchdog, and stops well', async () => {
+    const units = await manager(() => ({
+      'app.service': `[Service]\nType=notify\nNotifyAccess=all\nWatchdogSec=2\n${settings()}\n`,
+    }));
+    const { systemctl, show, faultFile } = units;
+    await systemctl('start', 'app');
+    expect(await show('StatusText')).toMatch(/^serving: pid \d+, generation 0$/);
+    await restartsTwice(units);
+    expect(await show('StatusText')).toMatch(/^serving: pid \d+, generation 2$/);
+
+    const main = await show('MainPID');
+    writeFileSync(faultFile, 'exit-3');
+    await systemctl('reload', 'app');
+    await until(async () => (await show('StatusText')).startsWith('restart failed: '), 10_000);
+    expect([await show('MainPID'), await show('ActiveState')]).toEqual([main, 'active']);
+    rmSync(faultFile);
+
+    // Longer than the watchdog waits for a word.
+    await new Promise((resolve) => setTimeout(resolve, 5_000));
+    expect([await show('MainPID'), await show('NRestarts')]).toEqual([main, '0']);
+    await stops(units);
+  });
+
+  test('PIDFile=: systemd follows the file', async () => {
+    const units = await manager((_port, folder) => ({
+      'app.service': `[Service]\nType=simple\nPIDFile=${folder}/app.pid\n${settings({ pidFile: `${folder}/app.pid` })}\n`,
+    }));
+    await units.systemctl('start', 'app');
+    await until(async () => (await get({ port: units.port }).catch(() => undefined)) !== undefined);
+    await restartsTwice(units);
+    await stops(units);
+  });
+
+  test('a .socket unit: the port is systemd’s, and a stop and a start refuse nobody', async () => {
+    const units = await manager((port) => ({
+      'app.socket': `[Socket]\nListenStream=${port}\n`,
+      'app.service': `[Service]\nType=notify\nNotifyAccess=all\n${settings()}\n`,
+    }));
+    await units.systemctl('start', 'app.socket');
+    expect((await get({ port: units.port })).body).toBe('generation 0');
+    await restartsTwice(units);
+    await stops(units);
+    // It waits in the queue until the next first process is there.
+    expect((await get({ port: units.port })).body).toBe('generation 0');
+    await stops(units);
+  });
+
+  test('without a word to it, the unit would not live through a restart', async () => {
+    const units = await manager(() => ({
+      'app.service': `[Service]\nType=simple\nNotifyAccess=none\n${settings()}\n`,
+    }));
+    await units.systemctl('start', 'app');
+    await until(async () => (await get({ port: units.port }).catch(() => undefined)) !== undefined);
+    await units.systemctl('reload', 'app');
+    await until(async () => (await units.show('ActiveState')) === 'inactive', 10_000);
+    await expect(get({ port: units.port })).rejects.toThrow('ECONNREFUSED');
+  });
+});
