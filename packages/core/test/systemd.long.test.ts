@@ -109,7 +109,7 @@ describe.skipIf(!canManage)('under systemd itself (needs root, unshare and syste
 
   test('Type=notify: the unit lives through restarts, a failed one and a watchdog, and stops well', async () => {
     const units = await manager(() => ({
-      'app.service': `[Service]\nType=notify\nNotifyAccess=all\nWatchdogSec=4\n${settings()}\n`,
+      'app.service': `[Service]\nType=notify\nNotifyAccess=all\nWatchdogSec=2\n${settings()}\n`,
     }));
     const { systemctl, show, faultFile } = units;
     await systemctl('start', 'app');
@@ -125,7 +125,7 @@ describe.skipIf(!canManage)('under systemd itself (needs root, unshare and syste
     rmSync(faultFile);
 
     // Longer than the watchdog waits for a word.
-    await new Promise((resolve) => setTimeout(resolve, 6_000));
+    await new Promise((resolve) => setTimeout(resolve, 4_000));
     expect([await show('MainPID'), await show('Result')]).toEqual([main, 'success']);
     await stops(units);
   });

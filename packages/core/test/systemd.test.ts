@@ -189,6 +189,8 @@ describe.skipIf(!can('python3'))('the notify protocol (needs python3)', () => {
     await manager.waitFor('reload done');
     const second = main();
     await until(() => beats(second).length >= 5);
+    // Restarts that follow each other faster than it is spoken to must not leave it without a word.
+    expect(service.heard().join('\n')).toMatch(/MAINPID='\d+' READY='1' WATCHDOG='1'/);
     for (const pid of [first, second]) {
       const times = beats(pid);
       const gaps = times.slice(1).map((time, index) => time - (times[index] as number));

@@ -45,7 +45,9 @@ export class ServiceManager {
     events.on('committed', ({ pid, generation }) => {
       this.#stopWatchdog();
       this.#reloading = false;
-      this.#say(`MAINPID=${pid}`, 'READY=1', statusOf(pid, generation));
+      // The new process begins to count now: several restarts within its time would leave the watchdog without a word.
+      const alive = this.#watchdogPeriod === undefined ? [] : ['WATCHDOG=1'];
+      this.#say(`MAINPID=${pid}`, 'READY=1', ...alive, statusOf(pid, generation));
     });
     events.on('failed', ({ error }) => this.notReloaded(error.message));
     events.on('rollback', ({ reason }) => this.notReloaded(reason));
@@ -82,12 +84,19 @@ export class ServiceManager {
 
   /** This process is the main one: from now on it says that its event loop turns, twice in the time in which it has to be heard. */
   becomeMain(): void {
-    const { WATCHDOG_USEC, WATCHDOG_PID } = this.#context.world.env;
-    const usec = Number(WATCHDOG_USEC);
-    const { world } = this.#context;
-    if (!(usec > 0) || (WATCHDOG_PID !== undefined && WATCHDOG_PID !== String(world.pid))) return;
+    const period = this.#watchdogPeriod;
+    if (period === undefined) return;
     this.#stopWatchdog();
-    this.#stopWatchdog = world.every(usec / 2_000, () => this.#say('WATCHDOG=1'));
+    this.#stopWatchdog = this.#context.world.every(period, () => this.#say('WATCHDOG=1'));
+  }
+
+  /** Milliseconds from one word to the next; undefined where no watchdog waits for this process. */
+  get #watchdogPeriod(): number | undefined {
+    const { env, pid } = this.#context.world;
+    const { WATCHDOG_USEC, WATCHDOG_PID } = env;
+    const usec = Number(WATCHDOG_USEC);
+    if (!(usec > 0) || (WATCHDOG_PID !== undefined && WATCHDOG_PID !== String(pid))) return undefined;
+    return usec / 2_000;
   }
 
   #say(...assignments: string[]): void {
