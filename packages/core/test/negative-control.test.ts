@@ -1,4 +1,4 @@
-import { freePort, startLoad, startProgram } from '@endless/testkit';
+import { freePort, get, startLoad, startProgram } from '@endless/testkit';
 import { expect, onTestFinished, test } from 'vitest';
 import { fixture, hup, serve, until } from './program.js';
 
@@ -29,6 +29,16 @@ test('a restart in the ordinary way, `server.close()` and start again, loses req
   expect([...answers.keys()]).toEqual(['0', '1']);
   for (const reason of lostBy.keys())
     expect(['refused', 'reset', 'ended', 'connect-failed']).toContain(reason);
+});
+
+test('clients in the accept queue of a process that stops in the ordinary way are lost', async () => {
+  const port = await freePort();
+  const program = startProgram(fixture('ordinary.mjs'), { env: { PORT: String(port), GENERATION: '0' } });
+  onTestFinished(() => program.stop());
+  await program.waitFor('listening');
+  await get({ port, path: '/block-and-stop' });
+  const clients = await Promise.allSettled(Array.from({ length: 25 }, () => get({ port, timeout: 5_000 })));
+  expect(clients.map(({ status }) => status)).toEqual(Array(25).fill('rejected'));
 });
 
 test('the same load over a restart of endless loses none', async () => {
