@@ -7,7 +7,7 @@ export const reporters = process.env.TEST_RESULTS
 
 export default defineConfig({
   test: {
-    include: ['{packages,testkit,examples,demo}/**/*.test.ts', 'test/**/*.test.ts'],
+    include: ['{packages,testkit,examples,demo,bench}/**/*.test.ts', 'test/**/*.test.ts'],
     exclude: ['**/node_modules/**', '**/dist/**', '**/*.long.test.ts', 'demo/.work/**'],
     // The tests start real servers and look at the clock: beside each other they would disturb each other.
     fileParallelism: false,

@@ -12,6 +12,8 @@ export interface Effort {
   widest: number;
   /** ... or after so many milliseconds. */
   longest: number;
+  /** Requests before the first slice; after 20,000 a new process is hardly getting faster any more. */
+  warmUp: number;
 }
 
 /** What came of a comparison of the second server with the first. */
@@ -34,8 +36,6 @@ type Pair = [first: Slice, second: Slice];
 
 const CONNECTIONS = 24;
 const REQUESTS_PER_SLICE = 3_000;
-/** Requests after which a new process is hardly getting faster any more. */
-const WARM_UP_REQUESTS = 20_000;
 /** Pairs that do not count: the server that was warmed up first has cooled down meanwhile. */
 const WARM_UP_PAIRS = 2;
 
@@ -51,7 +51,7 @@ export async function compare(contenders: [Contender, Contender], effort: Effort
   const deadline = performance.now() + effort.longest;
   const rounds: Pair[][] = [];
   for (;;) {
-    rounds.push(await runRound(contenders, effort.pairsPerRound, rounds.length % 2 === 1));
+    rounds.push(await runRound(contenders, effort, rounds.length % 2 === 1));
     const isLate = performance.now() > deadline;
     // Which of the two comes first leaves a trace, which an even number of rounds takes out again.
     if (rounds.length % 2 === 1 || (rounds.length < effort.leastRounds && !isLate)) continue;
@@ -63,13 +63,13 @@ export async function compare(contenders: [Contender, Contender], effort: Effort
 
 async function runRound(
   contenders: [Contender, Contender],
-  pairs: number,
+  { pairsPerRound, warmUp }: Effort,
   isReversed: boolean,
 ): Promise<Pair[]> {
   const started: Subject[] = [];
   try {
     const start = async (contender: Contender) => {
-      const subject = await Subject.start(contender);
+      const subject = await Subject.start(contender, warmUp);
       started.push(subject);
       return subject;
     };
@@ -79,7 +79,7 @@ async function runRound(
       () => start(contenders[1]),
     );
     const result: Pair[] = [];
-    for (let pair = 0; pair < WARM_UP_PAIRS + pairs; pair++) {
+    for (let pair = 0; pair < WARM_UP_PAIRS + pairsPerRound; pair++) {
       const isSwapped = (pair % 2 === 1) !== isReversed;
       result.push(
         await inOrder(
@@ -105,11 +105,11 @@ class Subject {
     this.#load = load;
   }
 
-  static async start(contender: Contender): Promise<Subject> {
+  static async start(contender: Contender, warmUp: number): Promise<Subject> {
     const server = await ServerProcess.start(contender);
     try {
       const load = await KeepAliveLoad.open(server.port, CONNECTIONS);
-      await load.run(WARM_UP_REQUESTS);
+      await load.run(warmUp);
       return new Subject(server, load);
     } catch (error) {
       await server.stop();

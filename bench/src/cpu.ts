@@ -1,18 +1,36 @@
 import { type Comparison, compare, type Effort } from './compare.js';
-import type { Options } from './options.js';
+import {
+  EXPRESS,
+  EXPRESS_ENDLESS,
+  FASTIFY,
+  FASTIFY_ENDLESS,
+  HTTP,
+  HTTP_LISTEN,
+  HTTP_REGISTER,
+  KOA,
+  KOA_ENDLESS,
+  PEERS,
+  PLAIN,
+  PLAIN_ENDLESS,
+} from './contenders.js';
+import { type Options, scaled } from './options.js';
 import type { Contender } from './server-process.js';
-import { table } from './table.js';
 
 /** CPU time per request and throughput of a server with endless over those of the same server without. */
-export async function cpu({ quick, only }: Options): Promise<boolean> {
+export async function cpu(options: Options): Promise<boolean> {
+  const { only, report } = options;
+  const effort = scaled(options, { full: FULL, quick: QUICK, smoke: SMOKE });
   const results: Result[] = [];
   for (const trial of TRIALS.filter(({ name }) => name.startsWith(only))) {
-    const comparison = await compare(trial.contenders, quick ? QUICK : FULL);
+    const comparison = await compare(trial.contenders, effort);
     results.push({ ...comparison, ...trial, holds: trial.limit.holds(comparison) });
     console.error(`${trial.name}: ${comparison.pairs} pairs`);
   }
-  console.log(table(TITLES, results.map(rowOf)));
-  return results.every(({ holds }) => holds);
+  report.table(TITLES, results.map(rowOf));
+  report.raw(results.map(({ limit, contenders, ...result }) => result));
+  const ahead = peersAhead(results);
+  if (ahead.length > 0) report.note(`Ahead of endless by more than both intervals: ${ahead.join(', ')}.`);
+  return ahead.length === 0 && results.every(({ holds }) => holds);
 }
 
 interface Trial {
@@ -37,18 +55,8 @@ const NOTHING_TO_PAY: Limit = {
   holds: ({ cpuRatio }) => cpuRatio.high <= 1.04,
 };
 
-const HTTP: Contender = { file: 'http-bare.js' };
-const HTTP_REGISTER: Contender = {
-  file: 'http-bare.js',
-  nodeOptions: ['--import', import.meta.resolve('@endless/core/register')],
-};
-const HTTP_LISTEN: Contender = { file: 'http-listen.js' };
-const EXPRESS: Contender = { file: 'express-bare.js' };
-const EXPRESS_ENDLESS: Contender = { file: 'express-endless.js' };
-const KOA: Contender = { file: 'koa-bare.js' };
-const KOA_ENDLESS: Contender = { file: 'koa-endless.js' };
-const FASTIFY: Contender = { file: 'fastify-bare.js' };
-const FASTIFY_ENDLESS: Contender = { file: 'fastify-endless.js' };
+const ENDLESS_AS_PEER = 'peers: plain, endless.listen';
+const NO_LIMIT: Limit = { text: 'none', holds: () => true };
 
 const TRIALS: Trial[] = [
   { name: 'http: bare, bare', contenders: [HTTP, HTTP], limit: SAME },
@@ -66,10 +74,28 @@ const TRIALS: Trial[] = [
     contenders: [FASTIFY, FASTIFY_ENDLESS],
     limit: NOTHING_TO_PAY,
   },
+  { name: ENDLESS_AS_PEER, contenders: [PLAIN, PLAIN_ENDLESS], limit: NOTHING_TO_PAY },
+  ...PEERS.map(
+    ([name, peer]): Trial => ({
+      name: `peers: plain, ${name}`,
+      contenders: [PLAIN, peer],
+      limit: NO_LIMIT,
+    }),
+  ),
 ];
 
-const FULL: Effort = { pairsPerRound: 10, leastRounds: 16, widest: 0.04, longest: 360_000 };
-const QUICK: Effort = { pairsPerRound: 6, leastRounds: 8, widest: Number.POSITIVE_INFINITY, longest: 60_000 };
+/** The peers that cost less than endless, by more than the intervals of both allow for. */
+function peersAhead(results: readonly Result[]): string[] {
+  const ours = results.find(({ name }) => name === ENDLESS_AS_PEER);
+  if (!ours) return [];
+  return results
+    .filter(({ limit, cpuRatio }) => limit === NO_LIMIT && cpuRatio.high < ours.cpuRatio.low)
+    .map(({ name }) => name);
+}
+
+const FULL: Effort = { pairsPerRound: 10, leastRounds: 16, widest: 0.04, longest: 180_000, warmUp: 20_000 };
+const QUICK: Effort = { ...FULL, pairsPerRound: 4, leastRounds: 2, widest: Number.POSITIVE_INFINITY };
+const SMOKE: Effort = { ...QUICK, pairsPerRound: 1, warmUp: 100 };
 
 const TITLES = [
   'comparison',

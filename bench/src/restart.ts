@@ -1,20 +1,21 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { freePort, type Program, startProgram } from '@endless/testkit';
 import { firstAnswer } from './first-answer.js';
-import type { Options } from './options.js';
+import { type Options, scaled } from './options.js';
 import { fixture } from './server-process.js';
 import { type Estimate, median, medianDifference } from './statistics.js';
-import { table } from './table.js';
 
 /** SIGHUP to the first answer of the new process, beside spawn to the first answer of the same program. */
-export async function restart({ quick }: Options): Promise<boolean> {
+export async function restart(options: Options): Promise<boolean> {
+  const runs = scaled(options, { full: 30, quick: 6, smoke: 1 });
   const results: Result[] = [];
-  for (const [name, file] of PROGRAMS) {
-    const times = await measure(fixture(file), quick ? QUICK_RUNS : RUNS);
+  for (const [name, file] of PROGRAMS.filter(([name]) => name.startsWith(options.only))) {
+    const times = await measure(fixture(file), runs);
     results.push(resultOf(name, times));
     console.error(`${name}: ${times.restarts.length} restarts`);
   }
-  console.log(table(TITLES, results.map(rowOf)));
+  options.report.table(TITLES, results.map(rowOf));
+  options.report.raw(results);
   return results.every(({ holds }) => holds);
 }
 
@@ -22,8 +23,6 @@ const PROGRAMS = [
   ['http, endless.listen', 'restart-http.js'],
   ['Express, app.use(endless())', 'restart-express.js'],
 ] as const;
-const RUNS = 30;
-const QUICK_RUNS = 6;
 /** Runs that do not count: until then the file cache is cold. */
 const WARM_UP_RUNS = 2;
 /** Lets the machine come to rest after processes have ended. */

@@ -60,3 +60,12 @@ function mulberry32(seed: number): () => number {
     return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
   };
 }
+
+/** The median as a text, with the smallest and the largest if there are several. */
+export function range(values: readonly number[], digits = 0): string {
+  const text = (value: number) => (Number.isFinite(value) ? value.toFixed(digits) : 'never');
+  const middle = text(median(values));
+  return values.length === 1
+    ? middle
+    : `${middle} (${text(Math.min(...values))} to ${text(Math.max(...values))})`;
+}

@@ -1,0 +1,20 @@
+import { readFileSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
+
+/** KiB that a process has resident; 0 if there is none any more. */
+export function residentSize(pid: number): number {
+  try {
+    return Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0);
+  } catch {
+    return 0;
+  }
+}
+
+/** Resolves when a process is gone. Looks only at this one: to look through all of them would hold the clients up. */
+export async function isGone(pid: number, patience: number): Promise<void> {
+  const deadline = performance.now() + patience;
+  while (residentSize(pid) > 0) {
+    if (performance.now() > deadline) throw new Error(`${pid} stays.`);
+    await delay(2);
+  }
+}
