@@ -42,6 +42,16 @@ describe('the programs of', () => {
 });
 
 describe('README.md', () => {
+  test('shows the figures of the benchmark as they were measured', () => {
+    const { tables } = JSON.parse(read('docs/charts/losses.json')) as {
+      tables: { titles: string[]; rows: string[][] }[];
+    };
+    const { titles, rows } = tables[0] as { titles: string[]; rows: string[][] };
+    const columns = ['restarted by', 'lost', 'connections opened'].map((title) => titles.indexOf(title));
+    const measured = rows.map((row) => columns.map((column) => row[column]));
+    expect(rowsOf(readme, 'Restarted by')).toEqual(measured);
+  });
+
   test('has the two set-up commands, and the lines that are used by', () => {
     const lines = blocksOf(readme).flatMap(({ text }) => text.split('\n'));
     for (const line of ['npx -y pnpm@12 demo', 'npx -y pnpm@12 test']) expect(lines).toContain(line);

@@ -112,10 +112,12 @@ export interface Point {
   y: number;
 }
 
-/** Draws curves beside each other, each on scales of its own that both grow by factors. */
+/** Draws curves beside each other; what they share is the height, and both scales grow by factors. */
 export function curves(chart: { title: string; unit: string; rows: Point[] }): string {
   const names = [...new Set(chart.rows.map(({ name }) => name))];
   const width = WIDTH / names.length;
+  const heights = chart.rows.map(({ y }) => Math.log10(y));
+  const domain = [10 ** Math.floor(Math.min(...heights)), 10 ** Math.ceil(Math.max(...heights))];
   const plots = names.map((name) => {
     const rows = chart.rows.filter((row) => row.name === name);
     return plot({
@@ -124,7 +126,7 @@ export function curves(chart: { title: string; unit: string; rows: Point[] }): s
       marginTop: 45,
       marginBottom: 45,
       x: { type: 'log', label: name, labelAnchor: 'center', labelArrow: 'none', ticks: 3, tickFormat: 'd' },
-      y: { type: 'log', label: null, grid: true, ticks: 4, tickFormat: 'd' },
+      y: { type: 'log', label: null, domain, grid: true, ticks: 4, tickFormat: 'd' },
       marks: [
         Plot.lineY(rows, { x: 'x', y: 'y', stroke: GENERATIONS[0] as string }),
         Plot.dotY(rows, { x: 'x', y: 'y', fill: GENERATIONS[0] as string }),

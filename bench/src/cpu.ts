@@ -94,7 +94,13 @@ function peersAhead(results: readonly Result[]): string[] {
 }
 
 const FULL: Effort = { pairsPerRound: 10, leastRounds: 16, widest: 0.04, longest: 180_000, warmUp: 20_000 };
-const QUICK: Effort = { ...FULL, pairsPerRound: 4, leastRounds: 2, widest: Number.POSITIVE_INFINITY };
+const QUICK: Effort = {
+  ...FULL,
+  pairsPerRound: 4,
+  leastRounds: 2,
+  widest: Number.POSITIVE_INFINITY,
+  warmUp: 10_000,
+};
 const SMOKE: Effort = { ...QUICK, pairsPerRound: 1, warmUp: 100 };
 
 const TITLES = [

@@ -33,11 +33,10 @@ export async function growth(options: Options): Promise<boolean> {
   await grow('live connections', () =>
     series(connections, async (count) => (await chain(1, count, scale.runs)).map(({ gone }) => gone)),
   );
-  let memory: number[] = [];
+  let restarted: Restart[] = [];
   await grow('generations', async () => {
-    const restarts = await chain(1, 0, scale.generations);
-    memory = restarts.map(({ size }) => size);
-    return byGeneration(restarts.map(({ answer }) => answer));
+    restarted = await chain(1, 0, scale.generations);
+    return byGeneration(restarted.map(({ answer }) => answer));
   });
 
   report.table(TITLES, results.map(rowOf));
@@ -47,13 +46,14 @@ export async function growth(options: Options): Promise<boolean> {
       'must answer. Slope: added milliseconds for each one more, from the first to the last. Growth: the exponent from the ' +
       'middle to the last; 1 is linear, below is better.',
   );
-  if (memory.length > 0) {
-    const [first, last] = [memory[0] ?? 0, memory.at(-1) ?? 0];
+  const [first, last] = [restarted[0], restarted.at(-1)];
+  if (first && last) {
+    const size = (restart: Restart) => `${(restart.size / 1024).toFixed(1)} MiB`;
     report.note(
-      `The process of generation 1 has ${(first / 1024).toFixed(1)} MiB resident, that of generation ${memory.length} ${(last / 1024).toFixed(1)} MiB.`,
+      `The first of ${restarted.length} generations has ${size(first)} resident, the last ${size(last)}.`,
     );
   }
-  report.raw({ ...scale, connections, results, residentKiB: memory });
+  report.raw({ ...scale, connections, results, byGeneration: restarted });
   report.chart(
     curves({
       title: 'How a restart grows',

@@ -10,8 +10,8 @@ export async function shutdown(options: Options): Promise<boolean> {
   const { report } = options;
   const scale = scaled(options, {
     full: { runs: 3, idle: 10_000, slow: 100, spread: 5_000 },
-    quick: { runs: 1, idle: 2_000, slow: 100, spread: 5_000 },
-    smoke: { runs: 1, idle: 50, slow: 5, spread: 500 },
+    quick: { runs: 1, idle: 2_000, slow: 100, spread: 2_000 },
+    smoke: { runs: 1, idle: 50, slow: 5, spread: 300 },
   });
   const idle = Math.min(scale.idle, mostConnections() - scale.slow);
   if (idle < scale.idle)

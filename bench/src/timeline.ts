@@ -8,7 +8,7 @@ import { ENDLESS, PLAIN_RESTART, type Way } from './ways.js';
 /** One restart in slices of 100 ms: who answers how many requests, how late, and how many are lost. */
 export async function timeline(options: Options): Promise<boolean> {
   const { report, only } = options;
-  const around = scaled(options, { full: 3_000, quick: 3_000, smoke: 300 });
+  const around = scaled(options, { full: 3_000, quick: 1_500, smoke: 300 });
   const results: Result[] = [];
   for (const way of [ENDLESS, PLAIN_RESTART].filter(({ name }) => name.startsWith(only)))
     results.push(await measure(way, around));

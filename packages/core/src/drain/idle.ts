@@ -1,12 +1,21 @@
 import type { Socket } from 'node:net';
+import { currentResponse } from '../node-private.js';
 import type { World } from '../world.js';
 import { idleConnections } from './activity.js';
 import type { TrackedServer } from './tracked-server.js';
 
-/** How often the idle connections are looked at: often enough to spread their ends, seldom enough to cost nothing. */
+/** How often the idle connections are looked for: often enough to notice them, seldom enough to cost nothing. */
 const SWEEPS_PER_GRACE = 50;
 const SHORTEST_SWEEP = 10;
 const LONGEST_SWEEP = 250;
+/** How often those whose moment has come are cut: a few each time. */
+const CUT = 10;
+
+/** When an idle connection is cut, and what it had read when it was last seen idle. */
+interface Due {
+  moment: number;
+  bytesRead: number;
+}
 
 /**
  * Ends the idle connections of a draining server, each at a random moment in the second half of its grace, so that a
@@ -16,18 +25,35 @@ const LONGEST_SWEEP = 250;
  * are destroyed and not half-closed: after a FIN a request would still be run, and its answer could not be sent.
  */
 export function endIdle(tracked: TrackedServer, idleGrace: number, world: World): () => void {
-  const due = new Map<Socket, number>();
+  const due = new Map<Socket, Due>();
+  let isOver = false;
+  const cut = () => {
+    if (isOver) return;
+    const now = world.now();
+    for (const [socket, { moment, bytesRead }] of due) {
+      if (moment > now) continue;
+      due.delete(socket);
+      if (socket.bytesRead === bytesRead && !currentResponse(socket)) socket.destroy();
+    }
+  };
+  // Right after the requests that have arrived were read, and not when a timer fires, which is right before that: a request
+  // that waits in the kernel would be cut. To find the idle ones takes long enough for more of them to arrive.
+  const cutSoon = () => void setImmediate(cut);
   const sweep = () => {
     const now = world.now();
     const idle = idleConnections(tracked);
     for (const socket of due.keys()) if (!idle.has(socket)) due.delete(socket);
     for (const socket of idle) {
-      const moment = due.get(socket) ?? now + idleGrace * (0.5 + Math.random() / 2);
-      if (moment <= now) socket.destroy();
-      else due.set(socket, moment);
+      const moment = due.get(socket)?.moment ?? now + idleGrace * (0.5 + Math.random() / 2);
+      due.set(socket, { moment, bytesRead: socket.bytesRead });
     }
+    cutSoon();
   };
   sweep();
   const interval = Math.min(LONGEST_SWEEP, Math.max(SHORTEST_SWEEP, idleGrace / SWEEPS_PER_GRACE));
-  return world.every(interval, sweep);
+  const cancel = [world.every(interval, sweep), world.every(CUT, cutSoon)];
+  return () => {
+    isOver = true;
+    for (const fn of cancel) fn();
+  };
 }

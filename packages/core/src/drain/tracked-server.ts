@@ -105,7 +105,7 @@ export class TrackedServer {
 
   #collect<Item extends Socket | ServerHttp2Session>(event: string, into: Set<Item>): void {
     const tracked = this;
-    // One closure a server and none a connection.
+    // One closure a server and none a connection: `once` would wrap it for each, and they close once anyway.
     function remove(this: Item) {
       into.delete(this);
       if (tracked.empty) tracked.#onEmpty();
@@ -113,7 +113,7 @@ export class TrackedServer {
     this.#listen(event, (item: Item) => {
       this.used = true;
       into.add(item);
-      (item as Socket).once('close', remove as () => void);
+      (item as Socket).on('close', remove as () => void);
     });
   }
 
