@@ -50,7 +50,7 @@ export class Report {
       began: this.#began.toISOString(),
       seconds: Math.round((Date.now() - this.#began.getTime()) / 1000),
       node: process.version,
-      machine: `${os.type()} ${os.release()}, ${os.arch()}, ${os.availableParallelism()} cores`,
+      machine: `${os.type()}, ${os.arch()}, ${os.availableParallelism()} cores`,
       tables: this.#tables,
       notes: this.#notes,
       charts: [...this.#charts.keys()],
