@@ -413,7 +413,8 @@ describe('`hold()`', () => {
 
   test('keeps an old process after a restart', async () => {
     const { program, port } = await serve('stop.mjs', { rollbackWindow: 500 });
-    await get({ port, path: '/hold?ms=1500' });
+    // The first hold outlasts the start of the successor and the window.
+    await get({ port, path: '/hold?ms=4000' });
     await hup(program);
     expect(await program.exited).toEqual({ code: 0, signal: null });
     await program.waitFor('exit 0');
