@@ -86,7 +86,7 @@ export interface Endless {
 
 /** Makes the public face of a lifecycle. */
 export function createEndless(lifecycle: Lifecycle): Endless {
-  const { hooks, events, beforeBegin } = lifecycle;
+  const { hooks, events } = lifecycle;
   return {
     async listen(app, address, options = {}) {
       checkListenOptions(options);
@@ -124,11 +124,7 @@ export function createEndless(lifecycle: Lifecycle): Endless {
     beforeBegin(fn) {
       checkFunction('fn', fn);
       lifecycle.install();
-      beforeBegin.push(fn);
-      return () => {
-        const at = beforeBegin.indexOf(fn);
-        if (at >= 0) beforeBegin.splice(at, 1);
-      };
+      return lifecycle.beforeBegin(fn);
     },
     restart: () => lifecycle.restart(),
     shutdown: () => lifecycle.shutdown(),

@@ -6,31 +6,24 @@ import { drainConnections, stopAccepting } from '../drain/drain.js';
 import { Holds, type Release } from '../drain/holds.js';
 import type { TrackedServer } from '../drain/tracked-server.js';
 import { EndlessError, messageOf } from '../errors.js';
-import { Inheritance, refusalOf } from '../handoff/inheritance.js';
 import { Predecessor } from '../handoff/predecessor.js';
-import type { Moved, ToPredecessor, ToSuccessor } from '../handoff/protocol.js';
-import type { Successor, Surroundings } from '../handoff/successor.js';
+import type { ToPredecessor, ToSuccessor } from '../handoff/protocol.js';
+import type { Successor } from '../handoff/successor.js';
 import { ticketKeysOf } from '../handoff/tickets.js';
-import { type Asked, askedOf, label } from '../listen/address.js';
+import { label } from '../listen/address.js';
 import type { ListenOptions } from '../listen/create-server.js';
-import { limit } from '../listen/timeouts.js';
-import { bindBesidePath, isFilePath } from '../listen/unix-path.js';
 import { watchListening } from '../listen/watch.js';
 import { guarded, type Logger, silent, textLogger } from '../log.js';
-import { Arrivals, type SocketWord } from '../migrate/arrivals.js';
 import { Protocols } from '../migrate/protocols.js';
-import { Receiver } from '../migrate/receiver.js';
+import { Reception } from '../migrate/reception.js';
 import type { RawHandle } from '../node-private.js';
-import { askHealth, privateServers } from '../readiness/health.js';
+import { askHealth } from '../readiness/health.js';
 import { DEFAULTS, mergeSettings, type ResolvedSettings, type Settings } from '../settings.js';
 import { SignalHandlers } from '../signals/handlers.js';
 import type { HookableSignal } from '../signals/signals.js';
-import { hasTerminal, inForeground, outliveTerminal } from '../signals/terminal.js';
-import { takeActivation } from '../supervisor/activation.js';
-import { containerEndsWith } from '../supervisor/container.js';
-import { underNodemon } from '../supervisor/nodemon.js';
+import { outliveTerminal } from '../signals/terminal.js';
 import { PidFile } from '../supervisor/pid-file.js';
-import { answerPm2, underPm2 } from '../supervisor/pm2.js';
+import { Surroundings } from '../supervisor/surroundings.js';
 import { ServiceManager } from '../supervisor/systemd.js';
 import type { World } from '../world.js';
 import { Candidate } from './candidate.js';
@@ -39,6 +32,7 @@ import { Ending, type ShutdownResult } from './ending.js';
 import { Events } from './events.js';
 import { Handover } from './handover.js';
 import { Hooks } from './hooks.js';
+import { Intake } from './intake.js';
 import { Probation } from './probation.js';
 import { Restart, type RestartResult } from './restart.js';
 import { Servers } from './servers.js';
@@ -57,8 +51,6 @@ const LEAVE_TIME = 1_000;
 const CHAIN_TIME = 200;
 /** Time that a hook before the hammer has. */
 const HAMMER_HOOK_TIME = 1_000;
-/** How often a process that no signal of its terminal reaches looks whether that is still there. */
-const TERMINAL_CHECK = 1_000;
 
 /** The one lifecycle of a process: the only place that changes its state. */
 export class Lifecycle {
@@ -70,11 +62,10 @@ export class Lifecycle {
   readonly holds = new Holds(() => this.#ending?.check());
   readonly protocols = new Protocols(
     () => this.#logger,
-    () => this.#tellProtocols(),
+    () => this.#reception?.tellProtocols(),
   );
   readonly abort = new AbortController();
   readonly closers: (() => unknown)[] = [];
-  readonly beforeBegin: ((address: unknown) => void)[] = [];
   /** Resolves when this process has drained. */
   readonly done: Promise<void>;
   settings: ResolvedSettings = DEFAULTS;
@@ -87,8 +78,7 @@ export class Lifecycle {
   #generation = Predecessor.generation();
   #failedRestarts = 0;
   #migrated = 0;
-  #receiver: Receiver | undefined;
-  #arrivals: Arrivals | undefined;
+  #reception: Reception | undefined;
   #installed = false;
   /** With `register` every server of the program is meant, also one that comes after the last was closed. */
   #watchForGood = false;
@@ -114,24 +104,13 @@ export class Lifecycle {
   #stoppedAt: number | undefined;
   #leaving = false;
   #left = false;
-  #hadTerminal = false;
-  #endsContainer: string | undefined;
-  #surroundings: Surroundings = {};
-  /** Sockets that the service manager has opened for this process. */
-  #activated: Inheritance | undefined;
+  #surroundings: Surroundings | undefined;
   #serviceManager: ServiceManager | undefined;
-  #underPm2 = false;
-  #underNodemon = false;
   #logger: Logger;
   readonly #signals: SignalHandlers;
   readonly #pidFile: PidFile;
   #resolveDone: () => void = () => {};
-  /** The servers whose listen was seen from its beginning. */
-  readonly #seen = new WeakSet<Server>();
-  readonly #asked = new WeakMap<Server, Asked>();
-  readonly #backlogs = new WeakMap<Server, number>();
-  readonly #given = new WeakMap<Server, { address: unknown; options: ListenOptions }>();
-  readonly #begun = new WeakSet<Server>();
+  readonly #intake: Intake;
 
   constructor(world: World, version: string) {
     this.world = world;
@@ -139,6 +118,17 @@ export class Lifecycle {
     this.#logger = guarded(textLogger(world));
     this.#signals = new SignalHandlers(world, (signal) => void this.#onSignal(signal));
     this.#pidFile = new PidFile(world);
+    this.#intake = new Intake({
+      world,
+      servers: this.servers,
+      settings: () => this.settings,
+      logger: () => this.#logger,
+      generation: () => this.#generation,
+      claim: (server, asked) =>
+        Boolean(this.#candidate?.claim(server, asked) || this.#surroundings?.activated?.claim(server, asked)),
+      expectsAll: () => !this.#retired,
+      onListening: (server) => this.#listening(server),
+    });
     this.done = new Promise((resolve) => {
       this.#resolveDone = resolve;
     });
@@ -191,7 +181,13 @@ export class Lifecycle {
     if (!isMainThread || this.#state === 'terminated') return;
     if (!this.#installed) {
       this.#installed = true;
-      this.#hadTerminal = hasTerminal();
+      this.#surroundings = new Surroundings({
+        world: this.world,
+        events: this.events,
+        logger: () => this.#logger,
+        onStop: () => void this.#shutdownBySignal('SIGTERM'),
+        onTerminalGone: () => void this.#onSignal('SIGHUP'),
+      });
       this.#candidate = Candidate.find({
         version: this.version,
         settings: () => this.settings,
@@ -207,57 +203,36 @@ export class Lifecycle {
         this.#generation = this.#predecessor.handoff.generation;
         this.#listenToSignals();
         this.#predecessor.handlersAreIn();
-        this.#keepSurroundings(this.#predecessor.handoff);
-      } else this.#findSurroundings();
+        this.#surroundings.keep(this.#predecessor.handoff);
+      } else this.#surroundings.look();
       this.#serviceManager = ServiceManager.find({
         world: this.world,
         events: this.events,
         signal: this.abort.signal,
         stopping: () => this.stopping && !this.#sentAway,
         logger: () => this.#logger,
-        fd: this.#surroundings.notify,
+        fd: this.#surroundings.kept.notify,
       });
     }
     this.#stopWatching ??= watchListening({
-      beforeListen: (server, options) => this.#guard(() => this.#beforeListen(server, options)),
-      listening: (server) => this.#guard(() => this.#listening(server)),
-    });
-  }
-
-  /** The first process looks who has started it and waits for it: asked at its start, and of no successor. */
-  #findSurroundings(): void {
-    this.#endsContainer = containerEndsWith(this.world);
-    this.#underNodemon = underNodemon(this.world);
-    this.#underPm2 = underPm2(this.world);
-    if (this.#underPm2) answerPm2(this.world, this.events, () => void this.#shutdownBySignal('SIGTERM'));
-    const activation = takeActivation(this.world);
-    this.#surroundings = {
-      foreground: inForeground(),
-      ...(activation?.notify !== undefined && { notify: activation.notify }),
-    };
-    if (!activation) return;
-    this.#activated = new Inheritance(activation.sockets, { gated: false });
-    for (const reason of [...activation.refused, ...this.#activated.refused])
-      this.#logger.warn(`Refused an inherited socket: ${reason}`);
-  }
-
-  #keepSurroundings({ notify, foreground = false }: Surroundings): void {
-    const refusal = notify === undefined ? undefined : refusalOf(notify);
-    if (refusal !== undefined) this.#logger.warn(`Refused an inherited socket: ${refusal}`);
-    this.#surroundings = { foreground, ...(refusal === undefined && notify !== undefined && { notify }) };
-    if (!foreground || !this.#hadTerminal) return;
-    outliveTerminal();
-    // The terminal belongs to the shell once the first process has left, and its end is signalled to nobody else.
-    const stop = this.world.every(TERMINAL_CHECK, () => {
-      if (hasTerminal()) return;
-      stop();
-      void this.#onSignal('SIGHUP');
+      beforeListen: (server, options) => this.#guard(() => this.#intake.beforeListen(server, options)),
+      listening: (server) => this.#guard(() => this.#intake.listening(server)),
     });
   }
 
   /** Remembers what `endless.listen` was given for this server. */
   expect(server: Server, address: unknown, options: ListenOptions): void {
-    this.#given.set(server, { address, options });
+    this.#intake.expect(server, address, options);
+  }
+
+  /** Runs `fn` before each server begins to accept; returns the undo. */
+  beforeBegin(fn: (address: unknown) => void): () => void {
+    const { beforeBegin } = this.#intake;
+    beforeBegin.push(fn);
+    return () => {
+      const at = beforeBegin.indexOf(fn);
+      if (at >= 0) beforeBegin.splice(at, 1);
+    };
   }
 
   /** Looks after a server that listened before endless was first used; its other connections are Node's to end. */
@@ -265,7 +240,7 @@ export class Lifecycle {
     if (!isMainThread || !server.listening) return;
     if (!this.servers.get(server)) {
       this.install();
-      this.#listening(server);
+      this.#intake.listening(server);
     }
     this.servers.adopt(server, socket);
   }
@@ -294,40 +269,13 @@ export class Lifecycle {
     }
   }
 
-  #beforeListen(server: Server, options: Record<string, unknown>): void {
-    if (privateServers.has(server)) return;
-    this.#seen.add(server);
-    const own = this.#given.get(server)?.options;
-    limit(
-      server,
-      {
-        readTimeout: own?.readTimeout ?? this.settings.readTimeout,
-        writeTimeout: own?.writeTimeout ?? this.settings.writeTimeout,
-        maxHeaderBytes: own?.maxHeaderBytes ?? this.settings.maxHeaderBytes,
-      },
-      this.world,
-    );
-    const asked = askedOf(options);
-    if (!asked) return;
-    this.#asked.set(server, asked);
-    if (typeof options.backlog === 'number') this.#backlogs.set(server, options.backlog);
-    if (this.#candidate?.claim(server, asked) || this.#activated?.claim(server, asked)) return;
-    if ('path' in asked && isFilePath(asked.path)) bindBesidePath(server, asked.path);
-  }
-
   #listening(server: Server): void {
-    if (privateServers.has(server)) return;
-    if (!this.#seen.has(server) && !this.#retired)
-      this.#logger.warn(
-        'endless came after the server: connections opened before its first request are not looked after, and a successor cannot inherit its address. Call endless() before listen().',
-      );
-    this.servers.add(server, this.#asked.get(server), this.#backlogs.get(server));
     server.once('close', () => this.#closed(server));
     if (this.#candidate?.waiting) {
       this.#candidate.changed();
       return;
     }
-    this.#begin(server);
+    this.#intake.begin(server);
     if (this.#state !== 'init') return;
     this.#pidFile.write(this.settings.pidFile, this.#logger);
     this.#becomeReady();
@@ -346,7 +294,7 @@ export class Lifecycle {
     this.#state = 'init';
     this.#signals.stop();
     // A server that never had a connection may have been a port check, and the real one is still to come.
-    if (this.#watchForGood || this.adapted || !(used || this.#given.has(server))) return;
+    if (this.#watchForGood || this.adapted || !(used || this.#intake.expected(server))) return;
     this.#stopWatching?.();
     this.#stopWatching = undefined;
     this.#retired = true;
@@ -357,27 +305,7 @@ export class Lifecycle {
   /** Before the old process hears that this one accepts: it would remove a pid file that still names it. */
   #aboutToAccept(): void {
     this.#pidFile.write(this.settings.pidFile, this.#logger);
-    for (const { server } of this.servers.all()) this.#begin(server);
-  }
-
-  /** The last moment before a server accepts: the seed's `BeforeBegin`. */
-  #begin(server: Server): void {
-    if (this.#begun.has(server)) return;
-    this.#begun.add(server);
-    server.once('close', () => this.#begun.delete(server));
-    const given = this.#given.get(server);
-    const asked = this.#asked.get(server);
-    const address = given?.address ?? (asked && label(asked));
-    for (const fn of given?.options.beforeBegin ? [given.options.beforeBegin] : this.beforeBegin) {
-      try {
-        fn(address);
-      } catch (error) {
-        this.#logger.error(`A beforeBegin hook threw: ${messageOf(error)}`);
-      }
-    }
-    this.#logger.info(
-      `serving on ${label(this.servers.get(server)?.bound ?? { port: 0 })}, generation ${this.#generation}`,
-    );
+    for (const { server } of this.servers.all()) this.#intake.begin(server);
   }
 
   #becomeReady(): void {
@@ -390,7 +318,13 @@ export class Lifecycle {
     const candidate = this.#candidate as Candidate;
     this.#candidate = undefined;
     this.#becomeReady();
-    this.#tellProtocols();
+    this.#reception = new Reception({
+      predecessor: candidate.predecessor,
+      protocols: this.protocols,
+      servers: () => this.servers.all(),
+      onMoved: (address) => this.#moved(address),
+    });
+    this.#reception.tellProtocols();
     this.#probation = new Probation({
       world: this.world,
       predecessor: candidate.predecessor,
@@ -420,13 +354,13 @@ export class Lifecycle {
 
   async #onSignal(signal: HookableSignal): Promise<void> {
     let action = this.settings.signals[signal];
-    if (signal === 'SIGHUP' && action === 'restart' && this.#terminalGone()) {
+    if (signal === 'SIGHUP' && action === 'restart' && this.#surroundings?.terminalGone) {
       outliveTerminal();
       this.#logger.warn('The terminal went away: SIGHUP is taken as SIGTERM.');
       action = 'shutdown';
       signal = 'SIGTERM';
     }
-    if (signal === 'SIGUSR2' && action === 'hammer' && this.#underNodemon) {
+    if (signal === 'SIGUSR2' && action === 'hammer' && this.#surroundings?.nodemon) {
       // It signals each process of the tree, and then its child once more.
       if (!this.#ending) this.#logger.info('Received SIGUSR2 from nodemon: it is taken as SIGINT.');
       action = 'shutdown';
@@ -448,11 +382,6 @@ export class Lifecycle {
         await this.hooks.run('post', signal, this.#logger);
       }
     }
-  }
-
-  /** On Windows a SIGHUP says nothing else: the console is being closed. */
-  #terminalGone(): boolean {
-    return this.world.platform === 'win32' || (this.#hadTerminal && !hasTerminal());
   }
 
   #onSignalAsCandidate(signal: HookableSignal, action: string | false): void {
@@ -514,7 +443,7 @@ export class Lifecycle {
       logger: this.#logger,
       generation: this.#generation,
       again: () => this.#again,
-      surroundings: this.#surroundings,
+      surroundings: this.#surroundings?.kept ?? {},
       tickets: () => (this.settings.tlsTickets ? ticketKeysOf(this.servers.all()) : {}),
       onSpawned: ({ pid, generation }) => this.events.emit('spawned', { pid, generation }, this.#logger),
       onReady: ({ pid, generation }) => this.events.emit('ready', { pid, generation }, this.#logger),
@@ -553,13 +482,13 @@ export class Lifecycle {
         'ERR_ENDLESS_UNSUPPORTED',
         'A restart needs the main thread of a process of its own on a POSIX system; in a worker thread, a cluster worker or on Windows only shutdown works.',
       );
-    if (this.#underPm2)
+    if (this.#surroundings?.pm2)
       return new EndlessError(
         'ERR_ENDLESS_UNSUPPORTED',
         'PM2 watches the process that it has started, and would start another beside a successor. Use `pm2 reload`; shutdown works here.',
       );
     if (this.#handover || this.#ending || this.#state === 'terminated') return this.#shuttingDown();
-    const ends = this.#endsContainer;
+    const ends = this.#surroundings?.endsContainer;
     if (ends && !this.settings.allowOrphaning)
       return new EndlessError(
         'ERR_ENDLESS_PID_1',
@@ -713,13 +642,11 @@ export class Lifecycle {
   #hearPredecessor(message: ToSuccessor, handle: RawHandle | undefined): void {
     switch (message.type) {
       case 'connection':
-        this.#receive(message, handle);
-        break;
       case 'parcel':
       case 'offer':
       case 'yours':
       case 'word':
-        this.#receiveSocket(message, handle);
+        this.#reception?.hear(message, handle);
         break;
       case 'committed':
         this.#probation?.committed();
@@ -741,34 +668,6 @@ export class Lifecycle {
       void this.#beginShutdown('SIGTERM', () => {}).then(() => this.#leave());
     }
     this.#ending?.limit(deadline);
-  }
-
-  #receive(message: Moved, handle: RawHandle | undefined): void {
-    this.#receiver ??= new Receiver(
-      () => this.servers.all(),
-      (ids, lost) => this.#predecessor?.send({ type: 'taken', ids, lost }),
-    );
-    if (this.#receiver.receive(message, handle)) this.#moved(message.address);
-  }
-
-  #receiveSocket(word: SocketWord, handle: RawHandle | undefined): void {
-    if (!this.#arrivals) {
-      const arrivals = new Arrivals({
-        protocols: this.protocols,
-        servers: () => this.servers.all(),
-        answer: (message) => this.#predecessor?.send(message),
-        onMoved: (address) => this.#moved(address),
-      });
-      this.#arrivals = arrivals;
-      void this.#predecessor?.closed.then(() => arrivals.alone());
-    }
-    this.#arrivals.hear(word, handle);
-  }
-
-  /** The old process offers only sockets of protocols that it has heard of. */
-  #tellProtocols(): void {
-    if (this.#candidate?.waiting) return;
-    this.#predecessor?.send({ type: 'protocols', names: this.protocols.names });
   }
 
   #moved(address: string): void {
@@ -911,7 +810,7 @@ export class Lifecycle {
     await this.#olderOnesGone(ending);
     await this.#serviceManager?.said;
     this.#left = true;
-    if (this.#successor && this.#hadTerminal)
+    if (this.#successor && this.#surroundings?.hadTerminal)
       this.#logger.info(
         `pid ${this.#successor.pid} serves on. The terminal is the shell's again: Ctrl-C does not reach that process, \`kill ${this.#successor.pid}\` does.`,
       );

@@ -1,0 +1,109 @@
+import type { Server } from 'node:net';
+import { messageOf } from '../errors.js';
+import { type Asked, askedOf, label } from '../listen/address.js';
+import type { ListenOptions } from '../listen/create-server.js';
+import { limit } from '../listen/timeouts.js';
+import { bindBesidePath, isFilePath } from '../listen/unix-path.js';
+import type { Logger } from '../log.js';
+import { privateServers } from '../readiness/health.js';
+import type { ResolvedSettings } from '../settings.js';
+import type { World } from '../world.js';
+import type { Servers } from './servers.js';
+
+/** What the coming of servers needs of the process to which they come. */
+export interface IntakeContext {
+  world: World;
+  servers: Servers;
+  settings(): ResolvedSettings;
+  logger(): Logger;
+  generation(): number;
+  /** Gives a server that is about to listen a socket that is there already; returns whether there is one. */
+  claim(server: Server, asked: Asked): boolean;
+  /** Whether a server that was not seen from its beginning is an oversight of the program. */
+  expectsAll(): boolean;
+  /** A server listens and is looked after. */
+  onListening(server: Server): void;
+}
+
+/** How servers come in: what each was given and asked for, from before it listens to the moment before it accepts. */
+export class Intake {
+  readonly beforeBegin: ((address: unknown) => void)[] = [];
+  readonly #context: IntakeContext;
+  /** The servers whose listen was seen from its beginning. */
+  readonly #seen = new WeakSet<Server>();
+  readonly #asked = new WeakMap<Server, Asked>();
+  readonly #backlogs = new WeakMap<Server, number>();
+  readonly #given = new WeakMap<Server, { address: unknown; options: ListenOptions }>();
+  readonly #begun = new WeakSet<Server>();
+
+  constructor(context: IntakeContext) {
+    this.#context = context;
+  }
+
+  /** Remembers what `endless.listen` was given for this server. */
+  expect(server: Server, address: unknown, options: ListenOptions): void {
+    this.#given.set(server, { address, options });
+  }
+
+  /** Whether it was `endless.listen` that made this server listen. */
+  expected(server: Server): boolean {
+    return this.#given.has(server);
+  }
+
+  /** A server is about to listen. */
+  beforeListen(server: Server, options: Record<string, unknown>): void {
+    if (privateServers.has(server)) return;
+    this.#seen.add(server);
+    const { world, settings, claim } = this.#context;
+    const own = this.#given.get(server)?.options;
+    const { readTimeout, writeTimeout, maxHeaderBytes } = settings();
+    limit(
+      server,
+      {
+        readTimeout: own?.readTimeout ?? readTimeout,
+        writeTimeout: own?.writeTimeout ?? writeTimeout,
+        maxHeaderBytes: own?.maxHeaderBytes ?? maxHeaderBytes,
+      },
+      world,
+    );
+    const asked = askedOf(options);
+    if (!asked) return;
+    this.#asked.set(server, asked);
+    if (typeof options.backlog === 'number') this.#backlogs.set(server, options.backlog);
+    if (claim(server, asked)) return;
+    if ('path' in asked && isFilePath(asked.path)) bindBesidePath(server, asked.path);
+  }
+
+  /** A server listens. */
+  listening(server: Server): void {
+    if (privateServers.has(server)) return;
+    const { servers, expectsAll, logger, onListening } = this.#context;
+    if (!this.#seen.has(server) && expectsAll())
+      logger().warn(
+        'endless came after the server: connections opened before its first request are not looked after, and a successor cannot inherit its address. Call endless() before listen().',
+      );
+    servers.add(server, this.#asked.get(server), this.#backlogs.get(server));
+    onListening(server);
+  }
+
+  /** The last moment before a server accepts: the seed's `BeforeBegin`. */
+  begin(server: Server): void {
+    if (this.#begun.has(server)) return;
+    this.#begun.add(server);
+    server.once('close', () => this.#begun.delete(server));
+    const { servers, logger, generation } = this.#context;
+    const given = this.#given.get(server);
+    const asked = this.#asked.get(server);
+    const address = given?.address ?? (asked && label(asked));
+    for (const fn of given?.options.beforeBegin ? [given.options.beforeBegin] : this.beforeBegin) {
+      try {
+        fn(address);
+      } catch (error) {
+        logger().error(`A beforeBegin hook threw: ${messageOf(error)}`);
+      }
+    }
+    logger().info(
+      `serving on ${label(servers.get(server)?.bound ?? { port: 0 })}, generation ${generation()}`,
+    );
+  }
+}

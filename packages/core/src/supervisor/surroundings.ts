@@ -1,0 +1,106 @@
+import { Inheritance, refusalOf } from '../handoff/inheritance.js';
+import type { Surroundings as Kept } from '../handoff/successor.js';
+import type { Events } from '../lifecycle/events.js';
+import type { Logger } from '../log.js';
+import { hasTerminal, inForeground, outliveTerminal } from '../signals/terminal.js';
+import type { World } from '../world.js';
+import { takeActivation } from './activation.js';
+import { containerEndsWith } from './container.js';
+import { underNodemon } from './nodemon.js';
+import { answerPm2, underPm2 } from './pm2.js';
+
+/** How often a process that no signal of its terminal reaches looks whether that is still there. */
+const TERMINAL_CHECK = 1_000;
+
+/** What the surroundings need of the process that they surround. */
+export interface SurroundingsContext {
+  world: World;
+  events: Events;
+  logger(): Logger;
+  /** Somebody who has started this process wants it to stop. */
+  onStop(): void;
+  /** The terminal of this process has gone away, and no signal has said so. */
+  onTerminalGone(): void;
+}
+
+/** Who has started this process and what waits for it: the terminal, the container, the service manager, PM2, nodemon. */
+export class Surroundings {
+  readonly #context: SurroundingsContext;
+  readonly #hadTerminal = hasTerminal();
+  #kept: Kept = {};
+  #endsContainer: string | undefined;
+  #activated: Inheritance | undefined;
+  #pm2 = false;
+  #nodemon = false;
+
+  constructor(context: SurroundingsContext) {
+    this.#context = context;
+  }
+
+  /** The first process looks around: whoever waits, waits for the process that it has started. */
+  look(): void {
+    const { world, events, logger, onStop } = this.#context;
+    this.#endsContainer = containerEndsWith(world);
+    this.#nodemon = underNodemon(world);
+    this.#pm2 = underPm2(world);
+    if (this.#pm2) answerPm2(world, events, onStop);
+    const activation = takeActivation(world);
+    this.#kept = {
+      foreground: inForeground(),
+      ...(activation?.notify !== undefined && { notify: activation.notify }),
+    };
+    if (!activation) return;
+    this.#activated = new Inheritance(activation.sockets, { gated: false });
+    for (const reason of [...activation.refused, ...this.#activated.refused])
+      logger().warn(`Refused an inherited socket: ${reason}`);
+  }
+
+  /** A successor is told what the first process has seen. */
+  keep({ notify, foreground = false }: Kept): void {
+    const { world, logger, onTerminalGone } = this.#context;
+    const refusal = notify === undefined ? undefined : refusalOf(notify);
+    if (refusal !== undefined) logger().warn(`Refused an inherited socket: ${refusal}`);
+    this.#kept = { foreground, ...(refusal === undefined && notify !== undefined && { notify }) };
+    if (!foreground || !this.#hadTerminal) return;
+    outliveTerminal();
+    // The terminal belongs to the shell once the first process has left, and its end is signalled to nobody else.
+    const stop = world.every(TERMINAL_CHECK, () => {
+      if (hasTerminal()) return;
+      stop();
+      onTerminalGone();
+    });
+  }
+
+  /** What a successor is told. */
+  get kept(): Kept {
+    return this.#kept;
+  }
+
+  /** Sockets that the service manager has opened for this process. */
+  get activated(): Inheritance | undefined {
+    return this.#activated;
+  }
+
+  /** Why the exit of this process would end its container, if it would. */
+  get endsContainer(): string | undefined {
+    return this.#endsContainer;
+  }
+
+  get pm2(): boolean {
+    return this.#pm2;
+  }
+
+  get nodemon(): boolean {
+    return this.#nodemon;
+  }
+
+  /** Whether this process was started from a terminal. */
+  get hadTerminal(): boolean {
+    return this.#hadTerminal;
+  }
+
+  /** Whether a SIGHUP means that the terminal went away; on Windows it says nothing else: the console is being closed. */
+  get terminalGone(): boolean {
+    return this.#context.world.platform === 'win32' || (this.#hadTerminal && !hasTerminal());
+  }
+}
