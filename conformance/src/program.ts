@@ -5,6 +5,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { freePort, get, type Program, type ProgramOptions, startProgram } from '@endless/testkit';
 import { expect, onTestFinished } from 'vitest';
 
+/** Milliseconds that a restart can be taken back, where a test is not about that: each would wait for it. */
+const SHORT_WINDOW = 300;
+
 /** A program that listens on a port of its own and is ended with the test. */
 export interface Served {
   program: Program;
@@ -32,7 +35,12 @@ export async function serve(
   const faultFile = path.join(folder, 'fault');
   const program = startProgram(file, {
     ...options,
-    env: { PORT: String(port), SETTINGS: JSON.stringify(settings), FAULT_FILE: faultFile, ...env },
+    env: {
+      PORT: String(port),
+      SETTINGS: JSON.stringify({ rollbackWindow: SHORT_WINDOW, ...settings }),
+      FAULT_FILE: faultFile,
+      ...env,
+    },
   });
   onTestFinished(async () => {
     await program.stop();

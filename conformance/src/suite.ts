@@ -123,7 +123,7 @@ export function conformance(
   describe(`${name}: a restart that is taken back`, () => {
     for (const listen of LISTENS)
       test(`leaves the app as it was, with ${listen} listen: no connection is refused, the next restart works`, async () => {
-        const { program, port } = await start({}, listen);
+        const { program, port } = await start({ rollbackWindow: 2_000 }, listen);
         const load = startLoad({ port, connections: 5, mode: 'new-connection' });
         const stream = get({ port, path: '/stream?ms=1500' });
         await active(port, 1);

@@ -31,6 +31,18 @@ export interface World {
 /** `setTimeout` holds 31 bits; a longer wait would fire at once. */
 const LONGEST_TIMER = 2 ** 31 - 1;
 
+/**
+ * While lines of ours are on their way, an error of stderr is ours to ignore: a log that nobody reads any more is no reason
+ * to end, and Node.js would throw what nobody listens to.
+ */
+const ignore = () => {};
+let unwritten = 0;
+
+function written(): void {
+  unwritten -= 1;
+  if (unwritten === 0) process.stderr.off('error', ignore);
+}
+
 /** The world as it is. */
 export const realWorld: World = {
   pid: process.pid,
@@ -65,10 +77,9 @@ export const realWorld: World = {
   },
   writeError(text) {
     const { stderr } = process;
-    // A log that nobody reads any more is no reason to end: Node.js would throw an error that nobody listens to.
-    const ignore = () => {};
-    stderr.once('error', ignore);
-    stderr.write(text, () => setImmediate(() => stderr.off('error', ignore)));
+    if (unwritten === 0) stderr.on('error', ignore);
+    unwritten += 1;
+    stderr.write(text, () => setImmediate(written));
   },
   parent: {
     connected: () => process.connected === true,

@@ -51,7 +51,7 @@ describe('a restart closes no plaintext connection', () => {
 describe('a successor that dies while connections move', () => {
   for (const after of [0, 2, 5, 10, 20])
     test(`${after} ms after it took over: no connection hangs, and none has two owners`, async () => {
-      const { program, port } = await serve('app.mjs', { idleGrace: 2_000 });
+      const { program, port } = await serve('app.mjs', { idleGrace: 2_000, rollbackWindow: 2_000 });
       const sockets = await Promise.all(Array.from({ length: 300 }, () => open(port)));
       const closed = new Set<Socket>();
       for (const socket of sockets) socket.once('close', () => closed.add(socket));

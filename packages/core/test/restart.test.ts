@@ -2,14 +2,6 @@ import { get, startLoad } from '@endless/testkit';
 import { describe, expect, test } from 'vitest';
 import { getJson, hup, newestPid, serve, until } from './program.js';
 
-interface Failure {
-  code: string;
-  message: string;
-  exitCode: number;
-  signal: string;
-  stderr: string;
-}
-
 describe('a restart loses no request', () => {
   for (const mode of ['keep-alive', 'new-connection'] as const)
     test(`under strict ${mode} load, 20 times`, { timeout: 90_000 }, async () => {
@@ -36,53 +28,6 @@ describe('a restart loses no request', () => {
       expect(answer.headers.connection).toBe(migrate ? 'keep-alive' : 'close');
       await program.waitForPids(1);
     });
-});
-
-describe('a restart that fails changes nothing', () => {
-  const faults = {
-    throw: { code: 'ERR_ENDLESS_SUCCESSOR_EXITED', exitCode: 1, stderr: /no database/ },
-    'throw-after-listen': {
-      code: 'ERR_ENDLESS_SUCCESSOR_EXITED',
-      exitCode: 1,
-      stderr: /broke after listening/,
-    },
-    'exit-0': { code: 'ERR_ENDLESS_SUCCESSOR_EXITED', exitCode: 0, stderr: /^$/ },
-    'exit-3': { code: 'ERR_ENDLESS_SUCCESSOR_EXITED', exitCode: 3, stderr: /cannot read the configuration/ },
-    idle: { code: 'ERR_ENDLESS_ADDRESS_UNCLAIMED', exitCode: undefined, stderr: /^$/ },
-    busy: { code: 'ERR_ENDLESS_ADDRESS_UNCLAIMED', exitCode: undefined, stderr: /^$/ },
-    unhealthy: { code: 'ERR_ENDLESS_UNHEALTHY', exitCode: undefined, stderr: undefined },
-  };
-  for (const [name, expected] of Object.entries(faults))
-    test(`when the successor does this: ${name}`, async () => {
-      const { program, port, fault } = await serve('app.mjs', { startTimeout: 2_000, idleGrace: 200 });
-      const load = startLoad({ port, connections: 20, mode: 'keep-alive' });
-      fault(name);
-      const failure = await getJson<Failure>(port, '/restart');
-      expect(failure).toMatchObject({ code: expected.code });
-      expect(failure.exitCode).toBe(expected.exitCode);
-      if (expected.stderr) expect(failure.stderr ?? '').toMatch(expected.stderr);
-      expect(program.pids()).toEqual([program.pid]);
-      expect((await get({ port })).body).toBe('generation 0');
-
-      fault();
-      const success = await getJson<{ pid: number; generation: number }>(port, '/restart');
-      expect(success).toMatchObject({ generation: 1 });
-      expect((await get({ port })).headers['x-pid']).toBe(String(success.pid));
-      const report = await load.stop();
-      expect(report.lost).toEqual([]);
-      await program.waitForPids(1);
-    });
-
-  test('when the command does not exist', async () => {
-    const { program, port } = await serve('app.mjs', { restart: { command: '/no/such/node' } });
-    const load = startLoad({ port, connections: 20, mode: 'keep-alive' });
-    const failure = await getJson<Failure>(port, '/restart');
-    expect(failure.code).toBe('ERR_ENDLESS_SPAWN_FAILED');
-    expect(failure.message).toContain('/no/such/node');
-    expect((await load.stop()).lost).toEqual([]);
-    expect(program.pids()).toEqual([program.pid]);
-    expect((await getJson<{ failedRestarts: number }>(port, '/stats')).failedRestarts).toBe(1);
-  });
 });
 
 describe('several restarts', () => {

@@ -1,10 +1,16 @@
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { ServeOptions } from '@endless/conformance';
 import { get, type LoadReport, startLoad } from '@endless/testkit';
 import { describe, expect, test } from 'vitest';
 import { ask, open } from './connection.js';
-import { getJson, hup, serve, temporaryFolder, until } from './program.js';
+import { getJson, hup, type Served, serve as serveFixture, temporaryFolder, until } from './program.js';
+
+/** Serves with the window that is the default; other tests have a shorter one. */
+function serve(name: string, settings: object = {}, options?: ServeOptions): Promise<Served> {
+  return serveFixture(name, { rollbackWindow: 2_000, ...settings }, options);
+}
 
 interface Stats {
   state: string;

@@ -206,7 +206,7 @@ describe(`the app's end`, () => {
   });
 
   test('does not come while the restart can be taken back, nor when it is', async () => {
-    const { program, port } = await start();
+    const { program, port } = await start({}, { rollbackWindow: 2_000 });
     program.signal('SIGKILL', await hup(program));
     await program.waitFor('Rolled back');
     expect((await get({ port })).status).toBe(200);

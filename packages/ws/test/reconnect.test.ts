@@ -26,7 +26,8 @@ class Returning {
       const closed = once(ws, 'close');
       await Promise.race([once(ws, 'open'), closed]);
       let sent = this.acknowledged.length;
-      while (ws.readyState === WebSocket.OPEN && !this.over) {
+      // What was said on the connection before and not acknowledged is said again, also once it is over.
+      while (ws.readyState === WebSocket.OPEN && !(this.over && sent >= this.next)) {
         ws.send(String(sent++));
         this.next = Math.max(this.next, sent);
         await sleep(2);
