@@ -44,12 +44,15 @@ const ca = readFileSync(path.join(HERE, 'tls/cert.pem'));
 test('there is an example for each way to use endless', () => {
   expect(examples.map(({ name }) => name)).toEqual([
     'chat/server.js',
+    'docker/server.js',
     'express/server.js',
     'fastify/server.js',
+    'haproxy/server.js',
     'http/server.js',
     'koa/server.js',
     'nest/on-express.js',
     'nest/on-fastify.js',
+    'prometheus/server.js',
     'several-servers/server.js',
     'sse/server.js',
     'tls/server.js',

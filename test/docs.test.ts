@@ -3,18 +3,20 @@ import { createServer, maxHeaderSize } from 'node:http';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { endless } from '../packages/core/dist/index.js';
-import { EVENT_NAMES } from '../packages/core/dist/lifecycle/events.js';
+import { CHANNEL_NAMES, EVENT_NAMES } from '../packages/core/dist/lifecycle/events.js';
 import { DEFAULTS } from '../packages/core/dist/settings.js';
 import { DEFAULT_ACTIONS } from '../packages/core/dist/signals/signals.js';
 import { VERSION } from '../packages/core/dist/version.js';
-import { anchorsOf, blocksOf, code, ROOT, read, rowsOf } from './markdown.js';
+import { anchorsOf, blocksOf, code, PACKAGES, ROOT, read, rowsOf } from './markdown.js';
 import { play, sessionsOf } from './session.js';
 
 const ADAPTERS = ['express', 'koa', 'fastify'];
-const READMES = ['README.md', ...['core', ...ADAPTERS, 'ws'].map((name) => `packages/${name}/README.md`)];
+const READMES = ['README.md', ...PACKAGES.map((name) => `packages/${name}/README.md`)];
 const DECISIONS = readdirSync(path.join(ROOT, 'docs/decisions')).map((file) => `docs/decisions/${file}`);
 const DOCS = ['architecture', 'deploying', 'errors', 'guarantees'].map((name) => `docs/${name}.md`);
-const PAGES = [...READMES, 'CONTRIBUTING.md', ...DOCS, ...DECISIONS];
+const EXAMPLES = ['', 'docker/', 'haproxy/', 'kubernetes/'].map((folder) => `examples/${folder}README.md`);
+const OTHERS = ['CONTRIBUTING.md', 'SECURITY.md', 'CHANGELOG.md', ...EXAMPLES];
+const PAGES = [...READMES, ...OTHERS, ...DOCS, ...DECISIONS];
 
 const readme = read('README.md');
 const core = read('packages/core/README.md');
@@ -125,8 +127,9 @@ describe("core's README names every", () => {
     );
   });
 
-  test('event', () => {
-    expect(rowsOf(core, 'Event').map(([name]) => code(name))).toEqual(EVENT_NAMES);
+  test('event, with its diagnostics channel', () => {
+    const rows = rowsOf(core, 'Event').map(([name, channel]) => [code(name), code(channel)]);
+    expect(rows).toEqual(EVENT_NAMES.map((name, at) => [name, CHANNEL_NAMES[at]]));
   });
 
   test('log line as it is written', () => {
@@ -170,7 +173,7 @@ describe('docs/architecture.md', () => {
   test('names every folder of the workspace', () => {
     const members = [...read('pnpm-workspace.yaml').matchAll(/^ {2}- ([\w/*-]+)$/gm)].flatMap(([, member]) =>
       member === 'packages/*'
-        ? [...ADAPTERS, 'ws'].map((name) => `packages/${name}`)
+        ? PACKAGES.filter((name) => name !== 'core').map((name) => `packages/${name}`)
         : [member?.replace('/*', '')],
     );
     expect(members.length).toBeGreaterThan(3);
@@ -204,10 +207,18 @@ describe('every page', () => {
 
   test.each(PAGES)('%s names only commands that there are', (page) => {
     for (const [, name] of read(page).matchAll(/(?:`|^)(?:npx -y )?pnpm(?:@12)? ([\w:]+)/gm))
-      if (name !== 'exec') expect(scripts).toContain(name);
+      if (name !== 'exec' && name !== 'install') expect(scripts).toContain(name);
   });
 });
 
-test('VERSION is the version of the package', () => {
-  expect(VERSION).toBe(JSON.parse(read('packages/core/package.json')).version);
+test('there is one version: in the code, in every package, and first in the changelog', () => {
+  for (const name of PACKAGES)
+    expect(JSON.parse(read(`packages/${name}/package.json`)).version, name).toBe(VERSION);
+  expect(/^## (\S+)/m.exec(read('CHANGELOG.md'))?.[1]).toBe(VERSION);
+});
+
+test('`pnpm check` runs what CI runs', () => {
+  const inCi = read('.ci/run').matchAll(/^(?:check|tests) \w+ npx -y pnpm@12 ([\w:]+)$/gm);
+  const { check } = JSON.parse(read('package.json')).scripts;
+  expect(check.split(' && ')).toEqual([...inCi].map(([, script]) => `pnpm ${script}`));
 });

@@ -5,6 +5,9 @@ import { fileURLToPath } from 'node:url';
 /** The root of the repository. */
 export const ROOT = fileURLToPath(new URL('..', import.meta.url));
 
+/** The packages that are published, in `packages/`. */
+export const PACKAGES = ['core', 'express', 'koa', 'fastify', 'ws'];
+
 /** Reads a file of the repository. */
 export function read(file: string): string {
   return readFileSync(path.join(ROOT, file), 'utf8');

@@ -35,35 +35,57 @@ export function sessionsOf(page: string): Session[] {
   return sessions;
 }
 
-/** Where the packages that a program imports are found. */
+/** Where in this repository the packages that a program imports are found. */
 function memberOf(source: string): string {
   if (/from '(@endless\/ws|socket\.io)'/.test(source)) return 'ws';
   return /from '@?(?:endless\/)?(express|koa|fastify)'/.exec(source)?.[1] ?? 'core';
+}
+
+/** The same program for those who `require`. */
+export function required({ source, ...session }: Session): Session {
+  const commonjs = source
+    .replaceAll(/^import (.+) from ('.+');$/gm, 'const $1 = require($2);')
+    // The first ws 8 has the other name for those who import only.
+    .replace('{ WebSocketServer }', '{ Server: WebSocketServer }')
+    .replaceAll(/^await /gm, '');
+  return { ...session, source: commonjs };
+}
+
+/** Where and how a program is played. */
+export interface Stage {
+  /** A folder in which its packages are installed; else that of the package in this repository. */
+  where?: string;
+  /** The Node.js binary; else our own. */
+  node?: string;
+  env?: Record<string, string>;
 }
 
 /**
  * Does what the page says: starts the program, restarts and stops it, and asks it after each step. Only the port is
  * another one. A command that is not known fails.
  */
-export async function play({ source, commands }: Session): Promise<void> {
+export async function play({ source, commands }: Session, stage: Stage = {}): Promise<void> {
+  const { where = path.join(ROOT, 'packages', memberOf(source)), node = process.execPath, env } = stage;
   const port = await freePort();
-  const folder = mkdtempSync(path.join(ROOT, 'packages', memberOf(source), '.work-'));
+  const folder = mkdtempSync(path.join(where, '.work-'));
   onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+  // In its own package a program finds that by name only below the manifest of that.
+  if (source.includes('require(')) writeFileSync(path.join(folder, 'package.json'), '{"type":"commonjs"}');
   writeFileSync(path.join(folder, 'server.js'), source.replaceAll('9090', String(port)));
   const shell = startProgram('-s', {
     node: 'sh',
     stdin: 'pipe',
     cwd: folder,
-    env: { PATH: `${path.dirname(process.execPath)}:${process.env.PATH}` },
+    env: { ...env, PATH: `${path.dirname(node)}:${process.env.PATH}` },
   });
   onTestFinished(() => shell.stop());
 
   let pid = 0;
   let generation = -1;
-  const type = (command: string) => shell.child.stdin?.write(`${command}\n`);
+  const enter = (command: string) => shell.child.stdin?.write(`${command}\n`);
   const restart = async (command: string, accepts: RegExp) => {
     const after = shell.stderr.length;
-    type(command);
+    enter(command);
     pid = Number((await shell.waitFor(accepts, { from: 'stderr', after }))[1]);
     generation += 1;
     expect(await ask(port, '/')).toContain(`process ${pid}`);
@@ -79,7 +101,7 @@ export async function play({ source, commands }: Session): Promise<void> {
     else if (command === 'curl localhost:9090')
       expect(await ask(port, '/')).toBe(`${answer?.replace(/process \d+/, `process ${pid}`)}\n`);
     else if (command.startsWith('kill ')) {
-      type(command);
+      enter(command);
       await goneFrom(shell, pid);
     } else throw new Error(`Nobody knows how to run \`${line}\`.`);
   }

@@ -1,4 +1,5 @@
 import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
+import { inForeground } from './signals/terminal.js';
 
 /** Everything outside this process that endless touches, so that its parts can be tested without it. */
 export interface World {
@@ -20,6 +21,8 @@ export interface World {
   onSignal(signal: NodeJS.Signals, fn: () => void): () => void;
   onExit(fn: () => void): () => void;
   writeError(text: string): void;
+  /** How wide the terminal is that shows what `writeError` writes; undefined where none does, or where it is another's. */
+  columns(): number | undefined;
   /** The process that started this one and kept a channel to it, as a process manager or a cluster does. */
   readonly parent: {
     connected(): boolean;
@@ -81,6 +84,7 @@ export const realWorld: World = {
     unwritten += 1;
     stderr.write(text, () => setImmediate(written));
   },
+  columns: () => (process.stderr.isTTY && inForeground() ? process.stderr.columns || 80 : undefined),
   parent: {
     connected: () => process.connected === true,
     // A parent that is gone has told us so already.

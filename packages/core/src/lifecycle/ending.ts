@@ -2,6 +2,7 @@ import { stopAccepting } from '../drain/drain.js';
 import { Goodbyes } from '../drain/goodbyes.js';
 import { connectionsIn, type Hammered, hammerServers, summaryOf } from '../drain/hammer.js';
 import type { Holds } from '../drain/holds.js';
+import type { Left, ProgressLine } from '../drain/progress.js';
 import type { TrackedServer } from '../drain/tracked-server.js';
 import type { Predecessor } from '../handoff/predecessor.js';
 import { label } from '../listen/address.js';
@@ -40,6 +41,8 @@ export interface EndingContext {
   closers: readonly (() => unknown)[];
   /** The connections on their way out, of which some may have gone before. */
   departure: Departure;
+  /** Tells somebody at a terminal what is left; absent where the log is the application's. */
+  progress?: ProgressLine;
   /** Whether an adapter answers late requests in its framework's own way. */
   answersLate(): boolean;
   /** Whether a successor serves the address of a server from now on. */
@@ -129,7 +132,7 @@ export class Ending {
   }
 
   async #run(): Promise<ShutdownResult> {
-    const { world, hooks, closers, events, servers, departure, onBegun } = this.#context;
+    const { world, hooks, closers, events, servers, departure, progress, onBegun } = this.#context;
     const settings = this.#context.settings();
     const logger = this.#context.logger();
     onBegun();
@@ -139,6 +142,7 @@ export class Ending {
     }
     logger.info('Waiting for connections to finish...');
     events.emit('draining', { reason: this.reason, deadlineMs: this.#deadline.left }, logger);
+    progress?.begin(() => this.#left());
     for (const tracked of servers.all()) {
       this.#stopAccepting(tracked);
       logger.info(`${tracked.bound ? label(tracked.bound) : 'unknown'} Listener closed.`);
@@ -151,6 +155,7 @@ export class Ending {
     await this.#deadline.bound(this.#drained());
     departure.stop();
     this.#goodbyes.stop();
+    progress?.end();
     events.emit('drained', { durationMs: world.now() - this.#began }, logger);
     // Once the hammer has fallen nothing is awaited for long, but nothing is left out either.
     const post = hooks.run('post', this.#trigger, logger);
@@ -173,6 +178,17 @@ export class Ending {
   #stopAccepting(tracked: TrackedServer): void {
     if (this.#context.leaves(tracked)) leavePath(tracked.server);
     stopAccepting(tracked);
+  }
+
+  #left(): Left {
+    const { servers, holds } = this.#context;
+    const connections = servers.all().reduce((sum, { sockets }) => sum + sockets.size, 0);
+    return {
+      requests: servers.activeRequests,
+      connections,
+      holds: holds.count,
+      hammerIn: this.#deadline.left,
+    };
   }
 
   /** Resolves when no connection is left but upgraded ones that stay: those are the application's to close. */

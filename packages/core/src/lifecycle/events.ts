@@ -1,3 +1,4 @@
+import { type Channel, channel } from 'node:diagnostics_channel';
 import type { Hammered } from '../drain/hammer.js';
 import type { EndlessError } from '../errors.js';
 import { messageOf } from '../errors.js';
@@ -30,19 +31,25 @@ export interface EndlessEvents {
   failed: { error: EndlessError };
 }
 
+/** Where else each event is published, with the same object: for those who watch a program without being part of it. */
+const CHANNELS: Record<keyof EndlessEvents, Channel> = {
+  spawned: channel('endless:restart'),
+  ready: channel('endless:ready'),
+  handover: channel('endless:handover'),
+  committed: channel('endless:committed'),
+  rollback: channel('endless:rollback'),
+  draining: channel('endless:drain'),
+  migrated: channel('endless:migrated'),
+  hammered: channel('endless:hammered'),
+  drained: channel('endless:drained'),
+  failed: channel('endless:failed'),
+};
+
 /** The events that `endless.on` knows. */
-export const EVENT_NAMES: readonly (keyof EndlessEvents)[] = [
-  'spawned',
-  'ready',
-  'handover',
-  'committed',
-  'rollback',
-  'draining',
-  'migrated',
-  'hammered',
-  'drained',
-  'failed',
-];
+export const EVENT_NAMES = Object.keys(CHANNELS) as readonly (keyof EndlessEvents)[];
+
+/** The names of their diagnostics channels. */
+export const CHANNEL_NAMES = Object.values(CHANNELS).map(({ name }) => String(name));
 
 /** A typed emitter whose listeners can stop nothing: one that throws is reported. */
 export class Events {
@@ -56,8 +63,9 @@ export class Events {
     return () => void listeners.delete(fn);
   }
 
-  /** Tells every listener. */
+  /** Tells every listener, and whoever has subscribed to the channel of this event. */
   emit<Name extends keyof EndlessEvents>(name: Name, event: EndlessEvents[Name], logger: Logger): void {
+    if (CHANNELS[name].hasSubscribers) CHANNELS[name].publish(event);
     for (const fn of [...(this.#listeners.get(name) ?? [])]) {
       try {
         (fn as (event: EndlessEvents[Name]) => void)(event);

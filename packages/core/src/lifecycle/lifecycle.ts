@@ -4,6 +4,7 @@ import { constants } from 'node:os';
 import { isMainThread } from 'node:worker_threads';
 import { drainConnections, stopAccepting } from '../drain/drain.js';
 import { Holds, type Release } from '../drain/holds.js';
+import { ProgressLine } from '../drain/progress.js';
 import type { TrackedServer } from '../drain/tracked-server.js';
 import { EndlessError, messageOf } from '../errors.js';
 import { Predecessor } from '../handoff/predecessor.js';
@@ -107,6 +108,7 @@ export class Lifecycle {
   #surroundings: Surroundings | undefined;
   #serviceManager: ServiceManager | undefined;
   #logger: Logger;
+  readonly #progress: ProgressLine;
   readonly #signals: SignalHandlers;
   readonly #pidFile: PidFile;
   #resolveDone: () => void = () => {};
@@ -115,7 +117,8 @@ export class Lifecycle {
   constructor(world: World, version: string) {
     this.world = world;
     this.version = version;
-    this.#logger = guarded(textLogger(world));
+    this.#progress = new ProgressLine(world);
+    this.#logger = guarded(textLogger(world, () => this.#progress.erase()));
     this.#signals = new SignalHandlers(world, (signal) => void this.#onSignal(signal));
     this.#pidFile = new PidFile(world);
     this.#intake = new Intake({
@@ -762,6 +765,7 @@ export class Lifecycle {
         closers: this.closers,
         departure,
         answersLate: () => this.answersLate,
+        ...(this.settings.logger === undefined && { progress: this.#progress }),
         leaves: ({ bound }) => bound !== undefined && handed.has(label(bound)),
         onBegun: () => this.abort.abort(),
       },

@@ -1,0 +1,15 @@
+// node examples/docker/server.js
+//
+// What the Dockerfile beside it runs as pid 1, and examples/kubernetes in a pod. A restart is refused there; a stop is what endless is for.
+import { createServer } from 'node:http';
+import { endless } from '@endless/core';
+
+// Below the patience of whoever stops it: `docker stop --time 30`, terminationGracePeriodSeconds.
+endless.configure({ shutdownDelay: Number(process.env.SHUTDOWN_DELAY ?? 0), hammerTime: 20_000 });
+
+const server = createServer((request, response) => {
+  if (request.url === '/ready') endless.readiness(request, response);
+  else if (request.url === '/live') response.end('alive\n');
+  else response.end(`Hello from pid ${process.pid}, generation ${endless.generation}\n`);
+});
+await endless.listen(server, process.env.PORT ?? 9090);

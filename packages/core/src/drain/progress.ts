@@ -1,0 +1,68 @@
+import type { World } from '../world.js';
+
+/** What a drain waits for. */
+export interface Left {
+  requests: number;
+  connections: number;
+  holds: number;
+  /** Milliseconds until the hammer falls; -1 where it does not fall by itself. */
+  hammerIn: number;
+}
+
+/** A drain that is over within this is not worth a line. */
+const SHOW_AFTER = 1_000;
+const SHOW_EVERY = 250;
+/** To the first column, and everything from there on away. */
+const ERASE = '\r\x1b[K';
+
+/** The last line of a terminal, which tells for as long as a drain takes what is left of it. */
+export class ProgressLine {
+  readonly #world: World;
+  #shown = false;
+  #stop = () => {};
+
+  constructor(world: World) {
+    this.#world = world;
+  }
+
+  /** Shows what is left, again and again, where a terminal shows it to somebody. */
+  begin(left: () => Left): void {
+    const columns = this.#world.columns();
+    if (columns === undefined) return;
+    const show = () => {
+      const text = `endless ${this.#world.pid} ${textOf(left())}`;
+      // A line that wraps could not be taken away again.
+      this.#world.writeError(`${ERASE}${text.slice(0, (this.#world.columns() ?? columns) - 1)}`);
+      this.#shown = true;
+    };
+    this.#stop = this.#world.after(SHOW_AFTER, () => {
+      show();
+      this.#stop = this.#world.every(SHOW_EVERY, show);
+    });
+  }
+
+  /** Nothing is left: takes the line away. */
+  end(): void {
+    this.#stop();
+    const erase = this.erase();
+    if (erase !== '') this.#world.writeError(erase);
+  }
+
+  /** What has to be written before another line, so that it does not stand behind this one. */
+  erase(): string {
+    if (!this.#shown) return '';
+    this.#shown = false;
+    return ERASE;
+  }
+}
+
+function textOf({ requests, connections, holds, hammerIn }: Left): string {
+  const parts = [count(requests, 'request'), count(connections, 'connection')];
+  if (holds > 0) parts.push(count(holds, 'hold'));
+  const hammer = hammerIn < 0 ? 'no deadline' : `the hammer falls in ${Math.ceil(hammerIn / 1_000)} s`;
+  return `waits for ${parts.join(', ')}; ${hammer}`;
+}
+
+function count(number: number, noun: string): string {
+  return `${number} ${noun}${number === 1 ? '' : 's'}`;
+}

@@ -1,0 +1,50 @@
+import { spawnSync } from 'node:child_process';
+import { freePort, get, type Program, startProgram } from '@endless/testkit';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { fixture, until } from './program.js';
+
+const canScript = spawnSync('script', ['--version']).status === 0;
+const LINE = /<erase>endless \d+ waits for 1 request, 1 connection; the hammer falls in (\d+) s/g;
+
+/** Shuts the program down in a terminal of its own while it answers a request for `ms`, and resolves with what that has shown. */
+async function shownOver(ms: number, settings: object): Promise<string> {
+  const port = await freePort();
+  const terminal: Program = startProgram(`${process.execPath} ${fixture('in-terminal.mjs')}`, {
+    node: 'script',
+    execArgv: ['--quiet', '--flush', '--return', '--command'],
+    args: ['/dev/null'],
+    stdin: 'pipe',
+    env: { PORT: String(port), SETTINGS: JSON.stringify({ idleGrace: 0, ...settings }) },
+  });
+  onTestFinished(() => terminal.stop());
+  const [, pid] = await terminal.waitFor(/listening (\d+) 0/);
+  const slow = get({ port, path: `/slow?ms=${ms}` });
+  await terminal.waitFor('asked /slow');
+  terminal.signal('SIGTERM', Number(pid));
+  expect((await slow).body).toBe('generation 0');
+  await until(() => terminal.pids().length === 0);
+  return terminal.output.replaceAll('\r\x1b[K', '<erase>');
+}
+
+describe.skipIf(!canScript)('what a terminal shows of a drain (needs script, of Debian’s bsdutils)', () => {
+  test('of two seconds and a half: one line, written in place, taken away before the next', async () => {
+    const shown = await shownOver(2_500, { hammerTime: 10_000 });
+    const times = [...shown.matchAll(LINE)].map(([, seconds]) => Number(seconds));
+    expect(times.length).toBeGreaterThan(3);
+    expect(times).toEqual([...times].sort((one, other) => other - one));
+    expect([times[0], times.at(-1)]).toEqual([9, 8]);
+    // It is taken away once for each time that it was shown; the last may have been when the request had its answer already.
+    const shows = shown.match(/<erase>endless \d+ waits for/g) ?? [];
+    expect(shown.match(/<erase>/g)).toHaveLength(shows.length + 1);
+    const after = shown.slice(shown.lastIndexOf('waits for'));
+    expect(after.indexOf('<erase>')).toBeLessThan(after.search(/Z endless \d+ Serve\(\) returning/));
+  });
+
+  test('of half a second: nothing', async () => {
+    expect(await shownOver(500, {})).not.toContain('waits for');
+  });
+
+  test('with a log of its own, or none: nothing', async () => {
+    expect(await shownOver(2_000, { logger: false })).not.toContain('waits for');
+  });
+});
