@@ -7,6 +7,7 @@ describe('a restart loses no request', () => {
     test(`under strict ${mode} load, 20 times`, { timeout: 90_000 }, async () => {
       const { program, port } = await serve('app.mjs', { idleGrace: 500 });
       const load = startLoad({ port, connections: 50, mode });
+      await until(() => load.answers.has('0'));
       for (let restart = 0; restart < 20; restart += 1) await hup(program);
       await until(() => load.answers.has('20'));
       const report = await load.stop();

@@ -65,8 +65,7 @@ export class Successor {
         this.#gone = true;
         const report = () => {
           this.#channel.close();
-          for (const spare of this.#spares.values()) spare.close();
-          this.#spares.clear();
+          this.closeSpares();
           resolve({ pid: this.pid, exitCode, signal, stderr: this.#stderr });
         };
         const timer = setTimeout(report, LAST_WORDS);
@@ -135,6 +134,12 @@ export class Successor {
     const spare = this.#spares.get(address);
     this.#spares.delete(address);
     return spare;
+  }
+
+  /** Closes the copies that nobody has taken: whoever connected to such a socket would wait in its queue for ever. */
+  closeSpares(): void {
+    for (const spare of this.#spares.values()) spare.close();
+    this.#spares.clear();
   }
 
   /** Says a word to it, with a handle if there is one. */

@@ -130,6 +130,7 @@ export class Handover {
         this.#standingBy.push(tracked);
       }
     }
+    successor.closeSpares();
     return complete;
   }
 }
