@@ -2,15 +2,27 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { cpu } from './cpu.js';
 import { growth } from './growth.js';
+import { latency } from './latency.js';
 import { losses } from './losses.js';
 import { memory } from './memory.js';
+import { migrate } from './migrate.js';
 import type { Benchmark } from './options.js';
 import { Report, writeResults } from './report.js';
 import { restart } from './restart.js';
 import { shutdown } from './shutdown.js';
 import { timeline } from './timeline.js';
 
-const BENCHMARKS: Record<string, Benchmark> = { losses, timeline, shutdown, cpu, memory, restart, growth };
+const BENCHMARKS: Record<string, Benchmark> = {
+  losses,
+  timeline,
+  shutdown,
+  cpu,
+  memory,
+  restart,
+  growth,
+  migrate,
+  latency,
+};
 
 // An orderly exit ends the servers that were started, which a signal alone does not.
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1));

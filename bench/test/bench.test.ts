@@ -38,6 +38,14 @@ describe('runs:', () => {
     expect(firsts(await run('losses', '--only', 'pm2'))).toEqual(['pm2 reload']);
   });
 
+  test('migrate, of busy connections', async () => {
+    expect(firsts(await run('migrate', '--only', '50 busy'))).toEqual(['50 busy']);
+  });
+
+  test('latency', async () => {
+    expect((await run('latency')).tables[0]?.rows).toHaveLength(1);
+  });
+
   test('timeline, with its two charts', async () => {
     const page = await run('timeline');
     expect(firsts(page)).toEqual(['endless', 'plain server.close()']);

@@ -52,6 +52,7 @@ export function conformance(
           const report = await load.stop();
           expect(report.lost).toEqual([]);
           expect(report.answers.size).toBe(restarts + 1);
+          if (mode === 'keep-alive') expect(report.opened).toBe(20);
         });
 
     test('slow, streamed and uploaded requests finish on the process that began them', async () => {

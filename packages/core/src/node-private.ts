@@ -170,18 +170,50 @@ export function ipcEndFrom({ pipe, _send, owner }: TakenIpc): IpcEnd {
  */
 function sender(owner: IpcOwner): IpcEnd['send'] {
   return (message, handle) => {
-    owner._send(message, handle, { swallowErrors: true });
+    owner._send(handle ? padded(message as object) : message, handle, { swallowErrors: true });
     owner._handleQueue = null;
   };
 }
 
-/** A stream that reads the raw bytes of a channel; whoever listens to its `'data'` must look at `pipe.pendingHandle` at once. */
-export function channelStream(pipe: RawPipe): Socket {
+/**
+ * What a channel reads at once. libuv takes one handle a read, and in one turn of the event loop it reads on, up to 32
+ * times, only while each read fills its buffer: with a larger one a busy process would take one handle a turn.
+ */
+const READ_SIZE = 256;
+/** What it reads at once of a long line. */
+const LONG_READ_SIZE = 64 * 1024;
+/** What goes around a message that comes with a handle. */
+const WRAPPING = '{"cmd":"NODE_HANDLE","type":"net.Native","msg":}\n'.length;
+
+/** A message that comes with a handle, so long that it fills whole reads. */
+function padded(message: object): object {
+  const size = WRAPPING + Buffer.byteLength(JSON.stringify({ ...message, pad: '' }));
+  return { ...message, pad: ' '.repeat(READ_SIZE - (size % READ_SIZE)) };
+}
+
+/** A stream that reads a channel: `onRead` gets its bytes, which it must not keep, and the handle that came with them. */
+export function channelStream(
+  pipe: RawPipe,
+  onRead: (bytes: Buffer, handle: RawHandle | undefined) => void,
+): Socket {
   // Node is reading already; a second start would answer EALREADY.
   pipe.readStop();
-  return new Socket({ handle: pipe, readable: true, writable: true } as ConstructorParameters<
-    typeof Socket
-  >[0]);
+  const [short, long] = [Buffer.alloc(READ_SIZE), Buffer.alloc(LONG_READ_SIZE)];
+  let next = short;
+  const callback = (size: number, buffer: Buffer) => {
+    const handle = pipe.pendingHandle ?? undefined;
+    pipe.pendingHandle = null;
+    const bytes = buffer.subarray(0, size);
+    next = handle || bytes.includes(0x0a) ? short : long;
+    onRead(bytes, handle);
+    return true;
+  };
+  return new Socket({
+    handle: pipe,
+    readable: true,
+    writable: true,
+    onread: { buffer: () => next, callback },
+  } as ConstructorParameters<typeof Socket>[0]);
 }
 
 /**

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { nodeBinaries, startLoad } from '@endless/testkit';
 import { describe, expect, test } from 'vitest';
 import { ask, open } from './connection.js';
+import { killedAfter } from './killed-successor.js';
 import { getJson, hup, newestPid, serve, until } from './program.js';
 
 interface Stats {
@@ -70,4 +71,7 @@ describe('a successor that dies while connections move', () => {
         expect(answer).toMatch(/connection: keep-alive/i);
       expect(program.pids()).toEqual([program.pid]);
     });
+
+  for (const moves of [1, 32, 33, 150, 299])
+    test(`after ${moves} moves: no connection hangs, and no other ends`, () => killedAfter(moves));
 });

@@ -34,9 +34,8 @@ export class Channel<In, Out> {
     this.#end = end;
     this.#isWord = isWord;
     this.#listener = listener;
-    this.#stream = channelStream(end.pipe);
+    this.#stream = channelStream(end.pipe, (bytes, handle) => this.#read(bytes, handle));
     this.#stream.unref();
-    this.#stream.on('data', (bytes) => this.#read(bytes));
     this.closed = new Promise((resolve) => {
       this.#stream.once('close', () => {
         clearInterval(this.#alive);
@@ -81,10 +80,7 @@ export class Channel<In, Out> {
    * last line of what was read, be that whole or not. (A line that is cut by the end of a read must keep its own handle,
    * although the next read brings another.)
    */
-  #read(bytes: Buffer): void {
-    const { pipe } = this.#end;
-    const came = pipe.pendingHandle ?? undefined;
-    pipe.pendingHandle = null;
+  #read(bytes: Buffer, came: RawHandle | undefined): void {
     // Only what has come now is searched, or a long line would be searched again with each piece of it.
     const [first, ...rest] = this.#decoder.write(bytes).split('\n');
     this.#text += first;

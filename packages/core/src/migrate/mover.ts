@@ -17,6 +17,12 @@ const BETWEEN_LOOKS = 4;
 /** How often connections are looked for that became free without a response having ended. */
 const LOOK_EVERY = 50;
 
+/** A connection that was found idle. */
+interface Found {
+  tracked: TrackedServer;
+  bytesRead: number;
+}
+
 /** Where moved connections go. */
 export interface Destination {
   /** Sends one; it is answered with {@link Mover.taken}. */
@@ -38,8 +44,10 @@ export class Mover {
   readonly #destination: Destination;
   readonly #world: World;
   readonly #servers = new Set<TrackedServer>();
-  /** Connections that may be idle, with the bytes that they had read when they were found so. */
-  readonly #ready = new Map<Socket, { tracked: TrackedServer; bytesRead: number }>();
+  /** Connections whose response has ended: the next request may be on its way, so they go before those that rest. */
+  readonly #justAnswered = new Set<Socket>();
+  /** The former and the others that may be idle, with the bytes that they had read when they were found so. */
+  readonly #ready = [new Map<Socket, Found>(), new Map<Socket, Found>()] as const;
   readonly #onTheWay = new Map<number, { tracked: TrackedServer; handle: RawHandle; used: boolean }>();
   readonly #undo: (() => void)[] = [];
   readonly #onMoved: (address: string) => void;
@@ -70,14 +78,16 @@ export class Mover {
   /** Begins to move the connections of a server. */
   move(tracked: TrackedServer): void {
     this.#servers.add(tracked);
-    const onRequest = (_request: IncomingMessage, response: ServerResponse) => this.#lookAfter(response);
+    const onRequest = ({ socket }: IncomingMessage, response: ServerResponse) =>
+      this.#lookAfter(socket, response);
     tracked.server.prependListener('request', onRequest);
     this.#undo.push(() => tracked.server.off('request', onRequest));
     for (const socket of tracked.sockets) {
       const response = currentResponse(socket);
-      if (response) this.#lookAfter(response);
+      if (response) this.#lookAfter(socket, response);
     }
-    if (this.#servers.size === 1) this.#undo.push(this.#world.every(LOOK_EVERY, () => this.#schedule(true)));
+    if (this.#servers.size === 1)
+      this.#undo.push(this.#world.every(LOOK_EVERY, () => this.#schedule(this.#ready[1].size === 0)));
     this.#look();
   }
 
@@ -104,7 +114,8 @@ export class Mover {
   stop(): void {
     this.#stopped = true;
     for (const fn of this.#undo.splice(0)) fn();
-    this.#ready.clear();
+    for (const found of this.#ready) found.clear();
+    this.#justAnswered.clear();
   }
 
   /** These come back, and nothing more is sent. */
@@ -119,8 +130,11 @@ export class Mover {
     if (first) this.#onGivenUp([...this.#servers], gone);
   }
 
-  #lookAfter(response: ServerResponse): void {
-    response.once('close', () => this.#schedule(true));
+  #lookAfter(socket: Socket, response: ServerResponse): void {
+    response.once('close', () => {
+      this.#justAnswered.add(socket);
+      this.#schedule(true);
+    });
   }
 
   /** Goes on in the next turn, after a look at what is idle now if something has changed. */
@@ -140,9 +154,12 @@ export class Mover {
     if (this.#stopped) return;
     this.#dirty = false;
     const began = this.#world.now();
+    const [first, then] = this.#ready;
     for (const tracked of this.#servers)
       for (const socket of idleConnections(tracked))
-        this.#ready.set(socket, { tracked, bytesRead: socket.bytesRead });
+        if (this.#justAnswered.has(socket)) first.set(socket, { tracked, bytesRead: socket.bytesRead });
+        else if (!then.has(socket)) then.set(socket, { tracked, bytesRead: socket.bytesRead });
+    this.#justAnswered.clear();
     const ended = this.#world.now();
     this.#nextLook = ended + (ended - began) * BETWEEN_LOOKS;
     this.#pump();
@@ -151,24 +168,30 @@ export class Mover {
   #pump(): void {
     if (this.#stopped) return;
     let sent = 0;
-    for (const [socket, { tracked, bytesRead }] of this.#ready) {
-      if (this.#onTheWay.size >= WINDOW) return;
-      if (sent === PER_TURN) {
-        this.#schedule();
-        return;
+    for (const found of this.#ready)
+      for (const [socket, { tracked, bytesRead }] of found) {
+        if (this.#onTheWay.size >= WINDOW) return;
+        if (sent === PER_TURN) {
+          this.#schedule();
+          return;
+        }
+        found.delete(socket);
+        if (this.#send(socket, tracked, bytesRead)) sent += 1;
       }
-      this.#ready.delete(socket);
-      // Idle when it was found, and nothing read since: idle still. Otherwise it is found again after its answer.
-      if (socket.destroyed || socket.bytesRead !== bytesRead || socket.writableLength > 0) continue;
-      if (!tracked.bound || !stopReading(socket)) continue;
-      const used = isUsed(socket);
-      const handle = detachHandle(socket);
-      const id = this.#nextId++;
-      // Without its connections nothing else may keep this process alive until the successor has answered.
-      if (this.#onTheWay.size === 0) this.#destination.hold(true);
-      this.#onTheWay.set(id, { tracked, handle, used });
-      this.#destination.send({ type: 'connection', id, address: label(tracked.bound), used }, handle);
-      sent += 1;
-    }
+  }
+
+  /** Sends a connection if it is idle still: it was when it was found, and has read nothing since. */
+  #send(socket: Socket, tracked: TrackedServer, bytesRead: number): boolean {
+    // Otherwise it is found again after its answer.
+    if (socket.destroyed || socket.bytesRead !== bytesRead || socket.writableLength > 0) return false;
+    if (!tracked.bound || !stopReading(socket)) return false;
+    const used = isUsed(socket);
+    const handle = detachHandle(socket);
+    const id = this.#nextId++;
+    // Without its connections nothing else may keep this process alive until the successor has answered.
+    if (this.#onTheWay.size === 0) this.#destination.hold(true);
+    this.#onTheWay.set(id, { tracked, handle, used });
+    this.#destination.send({ type: 'connection', id, address: label(tracked.bound), used }, handle);
+    return true;
   }
 }

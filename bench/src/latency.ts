@@ -1,0 +1,102 @@
+import { type ChildProcess, fork } from 'node:child_process';
+import { once } from 'node:events';
+import { setTimeout as delay } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { freePort, type Program, startProgram } from '@endless/testkit';
+import { type Options, scaled } from './options.js';
+import type { Command } from './paced-load.js';
+import { fixture } from './server-process.js';
+import { median } from './statistics.js';
+
+const CONNECTIONS = 50;
+/** How long is looked at, from the moment at which a process is asked to restart, or a copy is started. */
+const WINDOW = 1_000;
+/** Time in which a process that is new gets warm. */
+const REST = 1_500;
+/** Of the machine's capacity. */
+const SHARE = 0.5;
+const LIMIT = 1.2;
+const TITLES = [
+  'requests /s',
+  'runs',
+  'restart p99 ms',
+  'copy p99 ms',
+  'ratio',
+  'upper quartile',
+  'limit',
+  'holds',
+];
+
+/** The 99th percentile of the latency during a restart, beside that while a copy of the program starts on another port. */
+export async function latency(options: Options): Promise<boolean> {
+  const file = fixture('latency.js');
+  const port = await freePort();
+  const program = startProgram(file, { env: { PORT: String(port) } });
+  const load = fork(fileURLToPath(new URL('./paced-load.js', import.meta.url)));
+  try {
+    await program.waitFor('listening');
+    await tell(load, { type: 'open', port, connections: CONNECTIONS });
+    const ms = scaled(options, { full: 3_000, quick: 3_000, smoke: 200 });
+    await tell(load, { type: 'capacity', ms });
+    const capacity = await tell(load, { type: 'capacity', ms });
+    await tell(load, { type: 'pace', rate: capacity * SHARE });
+    const restarts: number[] = [];
+    const copies: number[] = [];
+    const ratios: number[] = [];
+    const runs = scaled(options, { full: 24, quick: 6, smoke: 1 });
+    for (let run = 0; run < runs; run++) {
+      const steps = [
+        async () => restarts.push(await during(load, () => restartOf(program))),
+        async () => copies.push(await during(load, () => startCopy(file))),
+      ];
+      for (const step of run % 2 === 0 ? steps : steps.reverse()) await step();
+      ratios.push((restarts.at(-1) ?? Number.NaN) / (copies.at(-1) ?? Number.NaN));
+    }
+    const upper = quartile(ratios);
+    const row = [capacity * SHARE, runs, median(restarts), median(copies), median(ratios), upper];
+    const cells = row.map((value, at) => value.toFixed(at < 2 ? 0 : 2));
+    options.report.table(TITLES, [[...cells, `≤ ${LIMIT}`, upper <= LIMIT ? 'yes' : 'NO']]);
+    options.report.raw({ capacity, restarts, copies });
+    return upper <= LIMIT;
+  } finally {
+    load.kill('SIGKILL');
+    await program.stop();
+  }
+}
+
+async function tell(load: ChildProcess, command: Command): Promise<number> {
+  const ended = once(load, 'exit').then(() => {
+    throw new Error('The load ended.');
+  });
+  load.send(command);
+  const [answer] = await Promise.race([once(load, 'message'), ended]);
+  return answer as number;
+}
+
+/** Does something, and resolves with the 99th percentile of the latency meanwhile; ends what it has started. */
+async function during(load: ChildProcess, begin: () => Promise<Program | undefined>): Promise<number> {
+  await delay(REST);
+  await tell(load, { type: 'mark' });
+  const started = begin();
+  await delay(WINDOW);
+  const p99 = await tell(load, { type: 'p99' });
+  await (await started)?.stop();
+  return p99;
+}
+
+async function restartOf(program: Program): Promise<undefined> {
+  const newest = [...program.stdout.matchAll(/listening (\d+)/g)].at(-1)?.[1];
+  program.signal('SIGHUP', Number(newest));
+}
+
+async function startCopy(file: string): Promise<Program> {
+  const copy = startProgram(file, { env: { PORT: String(await freePort()) } });
+  await copy.waitFor('listening');
+  return copy;
+}
+
+/** Three quarters are not above it. */
+function quartile(values: readonly number[]): number {
+  const sorted = Float64Array.from(values).sort();
+  return sorted[Math.ceil(sorted.length * 0.75) - 1] ?? Number.NaN;
+}
