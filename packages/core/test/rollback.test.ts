@@ -213,6 +213,19 @@ describe('the commit', () => {
     expect((await get({ port })).body).toBe('generation 1');
   });
 
+  test('comes with a SIGUSR2 to the old process: whoever hammers it wants it gone', async () => {
+    const { program, port } = await serve('app.mjs', { rollbackWindow: 5_000 });
+    const never = get({ port, path: '/never' });
+    await until(async () => (await getJson<{ activeRequests: number }>(port, '/stats')).activeRequests === 2);
+    const successor = await hup(program);
+    program.signal('SIGUSR2', program.pid);
+    await expect(never).rejects.toThrow();
+    await program.waitForPids(1);
+    expect(program.pids()).toEqual([successor]);
+    expect(program.stdout).toContain(`event hammered ${program.pid}`);
+    expect(program.stdout).not.toContain('event rollback');
+  });
+
   test('comes before the successor restarts in its turn: at most one window of a chain is open', async () => {
     const { program, port } = await serve('app.mjs', { rollbackWindow: 5_000, hammerTime: 20_000 });
     const load = startLoad({ port, connections: 10, mode: 'keep-alive' });
