@@ -54,9 +54,9 @@ export async function shutdown(options: Options): Promise<boolean> {
 /** How many times as long as the clients take a server keeps an idle connection. */
 const KEPT = 4;
 
-/** Milliseconds, for the programs. */
+/** Milliseconds, for the programs. Those that wait do so until the last client, whose clock may be late, has sent. */
 function timesOf(spread: number): Record<string, string> {
-  return { SLOW: String(spread * 0.4), DELAY: String(spread), KEEP_ALIVE: String(spread * KEPT) };
+  return { SLOW: String(spread * 0.4), DELAY: String(spread * 1.1), KEEP_ALIVE: String(spread * KEPT) };
 }
 
 /** Each as its README says; those that can wait before they close, also with that wait. */
