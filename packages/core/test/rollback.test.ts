@@ -204,6 +204,15 @@ describe('the commit', () => {
     expect(program.stdout).toContain(`event committed ${program.pid}`);
   });
 
+  test('comes with a successor that stops in the moment in which it takes over', async () => {
+    const { program, port, fault } = await serve('app.mjs');
+    fault('stops-at-once');
+    program.signal('SIGHUP');
+    await program.waitForPids(0);
+    await expect(get({ port })).rejects.toThrow('ECONNREFUSED');
+    expect(program.stdout).not.toContain('event rollback');
+  });
+
   test('comes with a SIGTERM to the old process, which then drains and leaves alone', async () => {
     const { program, port } = await serve('app.mjs');
     const successor = await hup(program);

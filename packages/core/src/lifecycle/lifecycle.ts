@@ -320,7 +320,6 @@ export class Lifecycle {
   #becomeNewest(again: boolean): void {
     const candidate = this.#candidate as Candidate;
     this.#candidate = undefined;
-    this.#becomeReady();
     this.#reception = new Reception({
       predecessor: candidate.predecessor,
       protocols: this.protocols,
@@ -341,6 +340,8 @@ export class Lifecycle {
         candidate.predecessor.send({ type: 'prune', left: this.settings.maxDraining });
       },
     });
+    // Last, since who hears of it may stop the process again at once.
+    this.#becomeReady();
     if (again) void this.#restartBySignal('SIGHUP');
   }
 
@@ -440,6 +441,8 @@ export class Lifecycle {
     if (refusal) throw refusal;
     const began = this.world.now();
     let departure: Departure | undefined;
+    // What a successor says in one breath with "I accept", before the handover to which it belongs.
+    const early: ToPredecessor[] = [];
     const restart = new Restart({
       world: this.world,
       settings: this.settings,
@@ -450,7 +453,7 @@ export class Lifecycle {
       tickets: () => (this.settings.tlsTickets ? ticketKeysOf(this.servers.all()) : {}),
       onSpawned: ({ pid, generation }) => this.events.emit('spawned', { pid, generation }, this.#logger),
       onReady: ({ pid, generation }) => this.events.emit('ready', { pid, generation }, this.#logger),
-      onMessage: (message) => this.#hearSuccessor(message, departure),
+      onMessage: (message) => (departure ? this.#hearSuccessor(message, departure) : early.push(message)),
     });
     this.#restart = restart;
     try {
@@ -468,10 +471,16 @@ export class Lifecycle {
           `${ambiguous.join(', ')} cannot be handed over: several servers asked for port 0. Give them ports of their own.`,
         );
       const successor = await restart.run(passengers);
+      if (this.#ending) {
+        successor.kill();
+        throw this.#shuttingDown();
+      }
       const handed = new Set(passengers.map(({ bound }) => label(bound)));
       for (const address of restart.dropped) handed.delete(address);
       departure = this.#createDeparture('restart', signal, handed, successor);
-      return this.#handOver(successor, departure, handed, signal, began);
+      const result = this.#handOver(successor, departure, handed, signal, began);
+      for (const message of early) this.#hearSuccessor(message, departure);
+      return result;
     } catch (error) {
       this.#restart = undefined;
       this.#restartFailed(error as EndlessError, signal);
@@ -568,10 +577,6 @@ export class Lifecycle {
     signal: HookableSignal,
     began: number,
   ): RestartResult {
-    if (this.#ending) {
-      successor.kill();
-      throw this.#shuttingDown();
-    }
     const { pid, generation } = successor;
     const durationMs = this.world.now() - began;
     this.#restart = undefined;
@@ -678,13 +683,13 @@ export class Lifecycle {
     this.events.emit('migrated', { address }, this.#logger);
   }
 
-  #hearSuccessor(message: ToPredecessor, departure: Departure | undefined): void {
+  #hearSuccessor(message: ToPredecessor, departure: Departure): void {
     switch (message.type) {
       case 'taken':
-        departure?.taken(message.ids, message.lost);
+        departure.taken(message.ids, message.lost);
         break;
       case 'answer':
-        departure?.answered(message.accepted, message.refused);
+        departure.answered(message.accepted, message.refused);
         this.#ending?.check();
         break;
       case 'unready':
