@@ -56,10 +56,13 @@ function deliver() {
 }
 log.onAdded(deliver);
 
+/** Milliseconds after which a browser comes back. */
+const BACK_AFTER = 100;
+
 /** The dashboard's events: the id of each is the position behind it, from which the browser asks again. */
 function stream(request, response) {
   response.writeHead(200, { 'Content-Type': 'text/event-stream', 'Cache-Control': 'no-store' });
-  response.write('retry: 100\n\n');
+  response.write(`retry: ${BACK_AFTER}\n\n`);
   let position = Number(request.headers['last-event-id'] ?? 0);
   const send = () => {
     for (const { next, ...entry } of log.from(position)) {
