@@ -1,10 +1,23 @@
 import { defineConfig } from 'vitest/config';
 import { reporters } from './vitest.config.ts';
 
+/** Tests that the short suite runs on one Node.js version, and this one on each. */
+const ON_EVERY_NODE = [
+  'drain',
+  'hammer',
+  'http1',
+  'http2',
+  'migrate',
+  'moved-connections',
+  'timeouts',
+  'tls',
+].map((name) => `packages/core/test/${name}.test.ts`);
+
 /** Races that are run many times, and whole-chain runs: `pnpm test:long`. */
 export default defineConfig({
   test: {
-    include: ['{packages,test}/**/*.long.test.ts'],
+    include: ['{packages,test,bench}/**/*.long.test.ts', ...ON_EVERY_NODE],
+    env: { EVERY_NODE: '1' },
     fileParallelism: false,
     pool: 'forks',
     testTimeout: 600_000,

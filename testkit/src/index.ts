@@ -9,7 +9,7 @@ export type {
   Loss,
   LossReason,
 } from './load-types.js';
-export { type NodeBinary, nodeBinaries } from './node-versions.js';
+export { type NodeBinary, nodeBinaries, testedNodes } from './node-versions.js';
 export { freePort } from './ports.js';
 export {
   type Program,

@@ -22,6 +22,19 @@ export function nodeBinaries(): NodeBinary[] {
   });
 }
 
+/**
+ * The Node.js versions on which a test runs that runs on each: in the short suite the one that runs the tests, in the long suite
+ * (EVERY_NODE) all.
+ */
+export function testedNodes(): NodeBinary[] {
+  const own: NodeBinary = {
+    version: process.versions.node,
+    major: Number.parseInt(process.versions.node, 10),
+    path: process.execPath,
+  };
+  return process.env.EVERY_NODE ? nodeBinaries() : [own];
+}
+
 const PACKAGES = ['node-20', 'node-22', 'node-24', 'node-26'];
 
 // Optional packages are absent on other platforms, and in an installation without them.

@@ -1,13 +1,13 @@
 import { connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
-import { get, nodeBinaries } from '@endless/testkit';
+import { get, testedNodes } from '@endless/testkit';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { ask, open } from './connection.js';
 import { hup, serve } from './program.js';
 
 describe('TLS sessions', () => {
-  for (const { major, path: node } of nodeBinaries())
+  for (const { major, path: node } of testedNodes())
     for (const maxVersion of ['TLSv1.2', 'TLSv1.3'] as const)
       for (const tlsTickets of [true, false])
         test(`with ${maxVersion} ${tlsTickets ? 'are resumed' : 'are not resumed'} after a restart with tlsTickets: ${tlsTickets}, on Node ${major}`, async () => {

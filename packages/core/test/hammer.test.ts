@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { get, nodeBinaries } from '@endless/testkit';
+import { get, testedNodes } from '@endless/testkit';
 import { describe, expect, test } from 'vitest';
 import { open } from './connection.js';
 import { FrameClient } from './http2-frames.js';
@@ -13,7 +13,7 @@ interface Hammered {
   connections: Record<string, number>;
 }
 
-for (const { version, path: node } of nodeBinaries())
+for (const { version, path: node } of testedNodes())
   describe(`what never ends is ended and listed on Node ${version}`, () => {
     test('after a restart', async () => {
       const served = await stuck(node);

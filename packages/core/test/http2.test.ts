@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { connect as connectHttp2 } from 'node:http2';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import { nodeBinaries } from '@endless/testkit';
+import { testedNodes } from '@endless/testkit';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { open } from './connection.js';
 import { FrameClient } from './http2-frames.js';
@@ -11,7 +11,7 @@ import { ENDINGS, exchange, openTls, serveSecure } from './secure.js';
 
 const NOTICE = 'GOAWAY 2147483647 error 0';
 
-for (const { version, path: node } of nodeBinaries())
+for (const { version, path: node } of testedNodes())
   describe(`an HTTP/2 session on Node ${version}`, () => {
     for (const [ending, drain] of Object.entries(ENDINGS)) {
       test(`in the clear hears in ${ending} a GOAWAY that refuses nothing, a PING, and once that is answered the last GOAWAY`, async () => {

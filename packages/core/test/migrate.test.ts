@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { nodeBinaries, startLoad } from '@endless/testkit';
+import { startLoad, testedNodes } from '@endless/testkit';
 import { describe, expect, test } from 'vitest';
 import { ask, open } from './connection.js';
 import { killedAfter } from './killed-successor.js';
@@ -12,7 +12,7 @@ interface Stats {
 }
 
 describe('a restart closes no plaintext connection', () => {
-  for (const { version, path: node } of nodeBinaries())
+  for (const { version, path: node } of testedNodes())
     test(`50 busy kept-alive connections over 20 restarts, Node ${version}`, {
       timeout: 90_000,
     }, async () => {

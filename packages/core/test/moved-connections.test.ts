@@ -1,7 +1,7 @@
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { RawClient } from '@endless/conformance';
-import { freePort, get, nodeBinaries, startLoad } from '@endless/testkit';
+import { freePort, get, startLoad, testedNodes } from '@endless/testkit';
 import { describe, expect, test } from 'vitest';
 import { getJson, hup, serve, temporaryFolder, until } from './program.js';
 
@@ -15,7 +15,7 @@ async function used(where: number | string, host?: string): Promise<RawClient> {
   return client;
 }
 
-describe.each(nodeBinaries())('on Node $version', ({ path: node }) => {
+describe.each(testedNodes())('on Node $version', ({ path: node }) => {
   describe('a connection is not moved', () => {
     /** Restarts while something is under way, and sees that the client is followed once that is over. */
     async function restartMeanwhile(

@@ -1,6 +1,6 @@
 import net from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { nodeBinaries } from '@endless/testkit';
+import { testedNodes } from '@endless/testkit';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { serve } from './program.js';
 
@@ -187,7 +187,7 @@ test('what one server is given goes over what the process is given, and the rest
 });
 
 describe('the limits hold on', () => {
-  for (const { major, path } of nodeBinaries())
+  for (const { major, path } of testedNodes())
     test(`Node ${major}`, async () => {
       const limits = { readTimeout: 500, writeTimeout: 700, maxHeaderBytes: 2_000 };
       const { port } = await inOwnServer(limits, path);

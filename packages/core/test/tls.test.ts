@@ -1,13 +1,13 @@
 import { once } from 'node:events';
 import { connect, createServer, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { nodeBinaries, startLoad } from '@endless/testkit';
+import { startLoad, testedNodes } from '@endless/testkit';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { open } from './connection.js';
 import { hup } from './program.js';
 import { ENDINGS, exchange, openTls, serveSecure } from './secure.js';
 
-for (const { version, path: node } of nodeBinaries())
+for (const { version, path: node } of testedNodes())
   describe(`TLS on Node ${version}`, () => {
     for (const [ending, drain] of Object.entries(ENDINGS))
       test(`a handshake that is under way when ${ending} begins is completed, and its request answered`, async () => {
