@@ -1,3 +1,0 @@
-import { faultMatrix } from './fault-matrix.js';
-
-faultMatrix('this Node.js');
