@@ -580,6 +580,8 @@ export class Lifecycle {
     const { pid, generation } = successor;
     const durationMs = this.world.now() - began;
     this.#restart = undefined;
+    // The successor was told with `go`; a restart after a rollback is one that nobody has asked for twice.
+    this.#again = false;
     this.#successor = successor;
     successor.release();
     this.#logger.info(`pid ${pid}, generation ${generation}, has taken over.`);
