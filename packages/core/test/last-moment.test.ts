@@ -22,3 +22,13 @@ test('the pid file names the old process again if the successor dies just before
   expect(readFileSync(pidFile, 'utf8')).toBe(`${program.pid}\n`);
   expect((await get({ port })).body).toBe('generation 0');
 });
+
+test('a SIGHUP to the old process after `go` and before the new one accepts is not lost', async () => {
+  const { program, port } = await serve('last-moment.mjs', {}, { env: { TAKES_A_WHILE: '1' } });
+  program.signal('SIGHUP');
+  await program.waitFor('about to accept 1');
+  program.signal('SIGHUP');
+  await program.waitFor(/listening \d+ 2/);
+  await program.waitFor('generation 2, has taken over');
+  expect((await get({ port })).body).toBe('generation 2');
+});

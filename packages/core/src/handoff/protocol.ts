@@ -35,10 +35,12 @@ export interface HandedSocket {
 /** What the old process says to its successor. */
 export type ToSuccessor =
   /**
-   * Accept now. `again`: a restart was asked for meanwhile, so restart once more. `tickets`: TLS session ticket keys in
-   * base64, by the label of the address; they travel here only, since an environment can be read by others.
+   * Accept now. `tickets`: TLS session ticket keys in base64, by the label of the address; they travel here only, since
+   * an environment can be read by others.
    */
-  | { type: 'go'; again: boolean; tickets: Record<string, string> }
+  | { type: 'go'; tickets: Record<string, string> }
+  /** A restart was asked for while this one was under way: restart once more. */
+  | { type: 'again' }
   | Moved
   /** A piece of what the next word about this socket needs. */
   | { type: 'parcel'; id: number; data: string }

@@ -19,7 +19,8 @@ const numbers: Check = (value) => Array.isArray(value) && value.every(number);
 const textsByName: Check = (value) => isRecord(value) && Object.values(value).every(text);
 
 const TO_SUCCESSOR: Shapes<ToSuccessor> = {
-  go: { again: flag, tickets: textsByName },
+  go: { tickets: textsByName },
+  again: {},
   connection: { id: number, address: text, used: flag },
   parcel: { id: number, data: text },
   offer: { id: number, protocol: text, address: text },

@@ -19,7 +19,7 @@ export interface CandidateContext {
   /** Just before the gates open. */
   beforeOpening(): void;
   /** The gates are open: this is the newest process now. */
-  onGo(again: boolean): void;
+  onGo(): void;
   /** What the old process says once the gates are open; a live connection comes with its handle. */
   onMessage(message: ToSuccessor, handle: RawHandle | undefined): void;
   /** The old process is gone, and this one cannot take its place. */
@@ -101,7 +101,7 @@ export class Candidate {
     }
     handle?.close();
     if (message.type === 'settle') this.complete();
-    else if (message.type === 'go') this.#go(message.again, message.tickets);
+    else if (message.type === 'go') this.#go(message.tickets);
   }
 
   #isComplete(): boolean {
@@ -130,7 +130,7 @@ export class Candidate {
     this.predecessor.send({ type: 'ready', dropped: this.#inheritance.unclaimed() });
   }
 
-  #go(again: boolean, tickets: Record<string, string>): void {
+  #go(tickets: Record<string, string>): void {
     this.#over = true;
     useTicketKeys(this.#context.servers(), tickets);
     this.#context.beforeOpening();
@@ -138,7 +138,7 @@ export class Candidate {
       server.emit('error', new Error(`listen failed on an inherited socket (errno ${errno})`));
     this.predecessor.accepting();
     this.predecessor.hold(false);
-    this.#context.onGo(again);
+    this.#context.onGo();
   }
 
   #predecessorGone(): void {
@@ -152,6 +152,6 @@ export class Candidate {
 
   #takeOver(): void {
     this.#context.logger().warn('The old process ended before it handed over: this one takes its place.');
-    this.#go(false, {});
+    this.#go({});
   }
 }

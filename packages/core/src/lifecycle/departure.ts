@@ -6,6 +6,7 @@ import type { Logger } from '../log.js';
 import { type Destination, Mover } from '../migrate/mover.js';
 import { Offers, type SocketDestination } from '../migrate/offers.js';
 import type { Protocols } from '../migrate/protocols.js';
+import type { SlowStart } from '../migrate/slow-start.js';
 import type { World } from '../world.js';
 
 /** What the departure of connections needs of the process that they leave. */
@@ -16,6 +17,8 @@ export interface DepartureContext {
   logger(): Logger;
   /** Where live connections go on a restart; undefined where none can. */
   destination: (Destination & SocketDestination) | undefined;
+  /** How fast they may go there. */
+  slowStart: SlowStart | undefined;
   /** Whether a successor serves the address of this server from now on. */
   leaves(tracked: TrackedServer): boolean;
   /** Milliseconds that an idle connection may still be used. */
@@ -42,13 +45,15 @@ export class Departure {
 
   constructor(context: DepartureContext) {
     this.#context = context;
-    const { destination, world, leaves } = context;
+    const { destination, world, slowStart, leaves } = context;
     const onMoved = (address: string) => {
       this.#moved += 1;
       context.onMoved(address);
     };
     this.#mover =
-      destination && new Mover(destination, world, onMoved, (stayed, gone) => this.#moveNoMore(stayed, gone));
+      destination &&
+      slowStart &&
+      new Mover(destination, world, slowStart, onMoved, (stayed, gone) => this.#moveNoMore(stayed, gone));
     this.#offers =
       destination &&
       new Offers({
@@ -112,6 +117,11 @@ export class Departure {
   /** How many connections have arrived at the successor. */
   get moved(): number {
     return this.#moved;
+  }
+
+  /** Whoever leaves leaves now. */
+  hurry(): void {
+    this.#mover?.hurry();
   }
 
   /** Lets the connections that are still here be. */

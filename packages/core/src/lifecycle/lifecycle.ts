@@ -8,9 +8,7 @@ import { ProgressLine } from '../drain/progress.js';
 import type { TrackedServer } from '../drain/tracked-server.js';
 import { EndlessError, messageOf } from '../errors.js';
 import { Predecessor } from '../handoff/predecessor.js';
-import type { ToPredecessor, ToSuccessor } from '../handoff/protocol.js';
-import type { Successor } from '../handoff/successor.js';
-import { ticketKeysOf } from '../handoff/tickets.js';
+import type { ToSuccessor } from '../handoff/protocol.js';
 import { label } from '../listen/address.js';
 import type { ListenOptions } from '../listen/create-server.js';
 import { watchListening } from '../listen/watch.js';
@@ -31,12 +29,12 @@ import { Candidate } from './candidate.js';
 import { Departure } from './departure.js';
 import { Ending, type ShutdownResult } from './ending.js';
 import { Events } from './events.js';
-import { Handover } from './handover.js';
 import { Hooks } from './hooks.js';
 import { Intake } from './intake.js';
 import { Probation } from './probation.js';
-import { Restart, type RestartResult } from './restart.js';
+import type { RestartResult } from './restart.js';
 import { Servers } from './servers.js';
+import { type Destination, Succession } from './succession.js';
 
 /**
  * Where a process is in its life, in the seed's four words: `'init'` until it accepts, `'running'` while it does,
@@ -77,7 +75,6 @@ export class Lifecycle {
 
   #state: State = 'init';
   #generation = Predecessor.generation();
-  #failedRestarts = 0;
   #migrated = 0;
   #reception: Reception | undefined;
   #installed = false;
@@ -88,17 +85,10 @@ export class Lifecycle {
   #retired = false;
   #candidate: Candidate | undefined;
   #predecessor: Predecessor | undefined;
-  #successor: Successor | undefined;
-  #restart: Restart | undefined;
-  /** While a successor serves and can still be replaced by this process. */
-  #handover: Handover | undefined;
   /** While this process serves and its predecessor can still take its place back. */
   #probation: Probation | undefined;
   /** Whether the predecessor has taken its place back: what happens here is no affair of its any more. */
   #sentAway = false;
-  /** Successors that were sent away and may be draining yet. */
-  readonly #retiring = new Set<Successor>();
-  #again = false;
   #departure: Departure | undefined;
   #ending: Ending | undefined;
   #shutdown: Promise<ShutdownResult> | undefined;
@@ -113,6 +103,7 @@ export class Lifecycle {
   readonly #pidFile: PidFile;
   #resolveDone: () => void = () => {};
   readonly #intake: Intake;
+  readonly #succession: Succession;
 
   constructor(world: World, version: string) {
     this.world = world;
@@ -132,6 +123,30 @@ export class Lifecycle {
       expectsAll: () => !this.#retired,
       onListening: (server) => this.#listening(server),
     });
+    this.#succession = new Succession({
+      world,
+      servers: this.servers,
+      hooks: this.hooks,
+      events: this.events,
+      settings: () => this.settings,
+      logger: () => this.#logger,
+      generation: () => this.#generation,
+      surroundings: () => this.#surroundings?.kept ?? {},
+      predecessorCommitted: () => this.#predecessorCommitted(),
+      stopping: () => this.#ending && this.#shuttingDown(),
+      createDeparture: (signal, to) => this.#createDeparture('restart', signal, to),
+      ending: () => this.#ending,
+      onCommit: ({ departure, signal, began }, handed) => {
+        const ending = this.#createEnding('restart', signal, departure, handed, began);
+        void this.#runEnding(ending).then(() => this.#leave());
+      },
+      onKept: () => {
+        this.#departure = undefined;
+        this.#pidFile.write(this.settings.pidFile, this.#logger);
+      },
+      onAgain: (signal) => void this.#restartBySignal(signal),
+      onPrune: (left) => this.#prune(left),
+    });
     this.done = new Promise((resolve) => {
       this.#resolveDone = resolve;
     });
@@ -146,7 +161,7 @@ export class Lifecycle {
   }
 
   get failedRestarts(): number {
-    return this.#failedRestarts;
+    return this.#succession.failed;
   }
 
   /** Connections that came from the old process alive, or left for the new one. */
@@ -197,7 +212,7 @@ export class Lifecycle {
         logger: () => this.#logger,
         servers: () => this.servers.all().map(({ server }) => server),
         beforeOpening: () => this.#aboutToAccept(),
-        onGo: (again) => this.#becomeNewest(again),
+        onGo: () => this.#becomeNewest(),
         onMessage: (message, handle) => this.#hearPredecessor(message, handle),
         onOrphaned: () => this.world.exit(1),
       });
@@ -286,7 +301,7 @@ export class Lifecycle {
 
   /** The application has closed a server; a drain has its own way of noticing. */
   #closed(server: Server): void {
-    if (this.#handover || this.#ending || server.listening) return;
+    if (this.#succession.undecided || this.#ending || server.listening) return;
     const used = this.servers.get(server)?.used;
     this.servers.remove(server);
     if (this.#candidate?.waiting) {
@@ -317,7 +332,7 @@ export class Lifecycle {
     this.events.emit('ready', { pid: this.world.pid, generation: this.#generation }, this.#logger);
   }
 
-  #becomeNewest(again: boolean): void {
+  #becomeNewest(): void {
     const candidate = this.#candidate as Candidate;
     this.#candidate = undefined;
     this.#reception = new Reception({
@@ -342,7 +357,6 @@ export class Lifecycle {
     });
     // Last, since who hears of it may stop the process again at once.
     this.#becomeReady();
-    if (again) void this.#restartBySignal('SIGHUP');
   }
 
   // --- signals: one path for the process ---
@@ -397,9 +411,9 @@ export class Lifecycle {
   }
 
   async #restartBySignal(signal: HookableSignal): Promise<void> {
-    if (this.#restart) {
+    if (this.#succession.underWay) {
       this.#logger.info(`Received ${signal}. A restart is under way: one more will follow it.`);
-      this.#again = true;
+      this.#succession.remember();
       return;
     }
     // A service manager that has sent the signal waits for an answer.
@@ -421,7 +435,7 @@ export class Lifecycle {
       return;
     }
     this.#stoppedAt = now;
-    this.#handover?.commit();
+    this.#succession.commit();
     if (this.#ending) {
       this.#logger.info(`Received ${signal}. Draining already; once more hammers.`);
       // The caller of `shutdown()` wanted to go on; whoever sent the signal wants an end.
@@ -439,53 +453,7 @@ export class Lifecycle {
   async restart(signal: HookableSignal = 'SIGHUP'): Promise<RestartResult> {
     const refusal = this.#whyNotRestart();
     if (refusal) throw refusal;
-    const began = this.world.now();
-    let departure: Departure | undefined;
-    // What a successor says in one breath with "I accept", before the handover to which it belongs.
-    const early: ToPredecessor[] = [];
-    const restart = new Restart({
-      world: this.world,
-      settings: this.settings,
-      logger: this.#logger,
-      generation: this.#generation,
-      again: () => this.#again,
-      surroundings: this.#surroundings?.kept ?? {},
-      tickets: () => (this.settings.tlsTickets ? ticketKeysOf(this.servers.all()) : {}),
-      onSpawned: ({ pid, generation }) => this.events.emit('spawned', { pid, generation }, this.#logger),
-      onReady: ({ pid, generation }) => this.events.emit('ready', { pid, generation }, this.#logger),
-      onMessage: (message) => (departure ? this.#hearSuccessor(message, departure) : early.push(message)),
-    });
-    this.#restart = restart;
-    try {
-      await Promise.race([
-        this.hooks.run('pre', signal, this.#logger),
-        new Promise<void>((resolve) => this.world.after(this.settings.startTimeout, resolve)),
-      ]);
-      await this.#predecessorCommitted();
-      if (this.#ending) throw this.#shuttingDown();
-      this.#logger.info(`Received ${signal}. forking.`);
-      // Looked at only now: a hook may have opened or closed a server.
-      const { passengers, ambiguous } = this.servers.passengers();
-      if (ambiguous.length > 0)
-        this.#logger.warn(
-          `${ambiguous.join(', ')} cannot be handed over: several servers asked for port 0. Give them ports of their own.`,
-        );
-      const successor = await restart.run(passengers);
-      if (this.#ending) {
-        successor.kill();
-        throw this.#shuttingDown();
-      }
-      const handed = new Set(passengers.map(({ bound }) => label(bound)));
-      for (const address of restart.dropped) handed.delete(address);
-      departure = this.#createDeparture('restart', signal, handed, successor);
-      const result = this.#handOver(successor, departure, handed, signal, began);
-      for (const message of early) this.#hearSuccessor(message, departure);
-      return result;
-    } catch (error) {
-      this.#restart = undefined;
-      this.#restartFailed(error as EndlessError, signal);
-      throw error;
-    }
+    return this.#succession.restart(signal);
   }
 
   #whyNotRestart(): EndlessError | undefined {
@@ -499,7 +467,8 @@ export class Lifecycle {
         'ERR_ENDLESS_UNSUPPORTED',
         'PM2 watches the process that it has started, and would start another beside a successor. Use `pm2 reload`; shutdown works here.',
       );
-    if (this.#handover || this.#ending || this.#state === 'terminated') return this.#shuttingDown();
+    if (this.#succession.undecided || this.#ending || this.#state === 'terminated')
+      return this.#shuttingDown();
     const ends = this.#surroundings?.endsContainer;
     if (ends && !this.settings.allowOrphaning)
       return new EndlessError(
@@ -511,7 +480,7 @@ export class Lifecycle {
         'ERR_ENDLESS_NOT_READY',
         'This process is not ready yet, and one that restarts while it starts would do so without end. Wait until a server listens.',
       );
-    if (this.#restart)
+    if (this.#succession.underWay)
       return new EndlessError(
         'ERR_ENDLESS_RESTART_IN_PROGRESS',
         'A restart is under way already. Wait for it, or send SIGHUP, which is remembered.',
@@ -520,10 +489,11 @@ export class Lifecycle {
   }
 
   #shuttingDown(): EndlessError {
+    const { successor } = this.#succession;
     return new EndlessError(
       'ERR_ENDLESS_SHUTTING_DOWN',
-      this.#successor
-        ? `This process is not the newest: pid ${this.#successor.pid} has taken over. Restart that one.`
+      successor
+        ? `This process is not the newest: pid ${successor.pid} has taken over. Restart that one.`
         : 'This process is shutting down and does not restart.',
     );
   }
@@ -547,20 +517,16 @@ export class Lifecycle {
       );
   }
 
-  #createDeparture(
-    reason: 'restart' | 'shutdown',
-    signal: HookableSignal,
-    handed: ReadonlySet<string> = new Set(),
-    destination?: Successor,
-  ): Departure {
+  #createDeparture(reason: 'restart' | 'shutdown', signal: HookableSignal, to?: Destination): Departure {
     const { migrate, idleGrace } = this.settings;
     this.#departure = new Departure({
       world: this.world,
       protocols: this.protocols,
       servers: () => this.servers.all(),
       logger: () => this.#logger,
-      destination: migrate ? destination : undefined,
-      leaves: ({ bound }) => bound !== undefined && handed.has(label(bound)),
+      destination: migrate ? to?.successor : undefined,
+      slowStart: to?.slowStart,
+      leaves: ({ bound }) => bound !== undefined && Boolean(to?.handed.has(label(bound))),
       idleGrace: idleGrace ?? (reason === 'shutdown' && signal === 'SIGINT' ? 0 : 5_000),
       onMoved: (address) => {
         this.#moved(address);
@@ -568,85 +534,6 @@ export class Lifecycle {
       },
     });
     return this.#departure;
-  }
-
-  #handOver(
-    successor: Successor,
-    departure: Departure,
-    handed: ReadonlySet<string>,
-    signal: HookableSignal,
-    began: number,
-  ): RestartResult {
-    const { pid, generation } = successor;
-    const durationMs = this.world.now() - began;
-    this.#restart = undefined;
-    // The successor was told with `go`; a restart after a rollback is one that nobody has asked for twice.
-    this.#again = false;
-    this.#successor = successor;
-    successor.release();
-    this.#logger.info(`pid ${pid}, generation ${generation}, has taken over.`);
-    this.events.emit('handover', { pid, generation, durationMs }, this.#logger);
-    const { rollbackWindow, hammerTime } = this.settings;
-    const handover = new Handover({
-      world: this.world,
-      logger: this.#logger,
-      successor,
-      departure,
-      servers: this.servers.all().filter(({ bound }) => bound && handed.has(label(bound))),
-      signal,
-      window: hammerTime < 0 ? rollbackWindow : Math.min(rollbackWindow, hammerTime / 2),
-      onCommit: () => this.#commit(handover, handed),
-      onRollback: (error, alive) => this.#rollBack(handover, error, alive),
-    });
-    this.#handover = handover;
-    handover.begin();
-    return { pid, generation, durationMs };
-  }
-
-  #commit({ successor, departure, signal, began }: Handover, handed: ReadonlySet<string>): void {
-    this.#handover = undefined;
-    successor.send({ type: 'committed' });
-    const { pid, generation } = successor;
-    this.events.emit('committed', { pid, generation }, this.#logger);
-    const ending = this.#createEnding('restart', signal, departure, handed, began);
-    void this.#runEnding(ending).then(() => this.#leave());
-  }
-
-  /** This process accepts again already; the rest of its place is taken back here. */
-  #rollBack({ successor, departure }: Handover, error: EndlessError, alive: boolean): void {
-    this.#handover = undefined;
-    this.#departure = undefined;
-    this.#successor = undefined;
-    this.#failedRestarts += 1;
-    this.#pidFile.write(this.settings.pidFile, this.#logger);
-    const { pid, generation } = successor;
-    if (alive) {
-      this.#retiring.add(successor);
-      void successor.ended.then(() => this.#retiring.delete(successor));
-      successor.retire(this.settings.hammerTime);
-    }
-    this.#logger.error(`${messageOf(error)}`);
-    this.#logger.warn(
-      `Rolled back: this process, pid ${this.world.pid}, serves again. ${departure.moved} connections had moved to pid ${pid}.`,
-    );
-    const connections = departure.moved;
-    this.events.emit(
-      'rollback',
-      { pid, generation, reason: error.message, error, connections },
-      this.#logger,
-    );
-  }
-
-  #restartFailed(error: EndlessError, signal: HookableSignal): void {
-    if (this.#ending) return;
-    this.#failedRestarts += 1;
-    // A candidate may have died after it wrote its pid there, and before it accepted.
-    this.#pidFile.write(this.settings.pidFile, this.#logger);
-    this.events.emit('failed', { error }, this.#logger);
-    if (!this.#again) return;
-    this.#again = false;
-    this.#logger.info('A restart was asked for meanwhile: trying once more.');
-    setImmediate(() => void this.#restartBySignal(signal));
   }
 
   #hearPredecessor(message: ToSuccessor, handle: RawHandle | undefined): void {
@@ -660,6 +547,9 @@ export class Lifecycle {
         break;
       case 'committed':
         this.#probation?.committed();
+        break;
+      case 'again':
+        void this.#restartBySignal('SIGHUP');
         break;
       case 'retire':
         this.#retire(message.deadline);
@@ -685,31 +575,6 @@ export class Lifecycle {
     this.events.emit('migrated', { address }, this.#logger);
   }
 
-  #hearSuccessor(message: ToPredecessor, departure: Departure): void {
-    switch (message.type) {
-      case 'taken':
-        departure.taken(message.ids, message.lost);
-        break;
-      case 'answer':
-        departure.answered(message.accepted, message.refused);
-        this.#ending?.check();
-        break;
-      case 'unready':
-        this.#handover?.unhealthy(message.message);
-        break;
-      case 'commit':
-        this.#handover?.commit();
-        break;
-      case 'stop':
-        this.#handover?.commit();
-        this.#ending?.limit(message.deadline);
-        break;
-      case 'prune':
-        this.#prune(message.left);
-        break;
-    }
-  }
-
   /** Newer generations drain too: whoever is beyond the last that may ends now. */
   #prune(left: number): void {
     const busy = this.#ending !== undefined && this.servers.activeRequests > 0;
@@ -733,7 +598,7 @@ export class Lifecycle {
   }
 
   #beginShutdown(signal: HookableSignal, announce: () => void): Promise<ShutdownResult> {
-    this.#handover?.commit();
+    this.#succession.commit();
     if (this.#shutdown) return this.#shutdown;
     announce();
     if (this.#candidate?.waiting)
@@ -741,7 +606,7 @@ export class Lifecycle {
     if (!this.#sentAway) this.#probation?.committed();
     const departure = this.#createDeparture('shutdown', signal);
     const ending = this.#createEnding('shutdown', signal, departure);
-    this.#restart?.abort(this.#shuttingDown());
+    this.#succession.abort(this.#shuttingDown());
     return this.#runEnding(ending);
   }
 
@@ -779,7 +644,7 @@ export class Lifecycle {
       began,
     );
     this.#ending = ending;
-    for (const successor of this.#retiring) if (reason === 'shutdown') successor.retire(ending.left);
+    if (reason === 'shutdown') this.#succession.retire(ending.left);
     return ending;
   }
 
@@ -808,7 +673,7 @@ export class Lifecycle {
   /** Ends at once what is still running; only while draining. */
   hammer(): void {
     // A process that has drained itself may still wait for older ones.
-    this.#handover?.commit();
+    this.#succession.commit();
     if (this.#ending && !this.#left) this.#ending.hammer();
     else this.#logger.info('Nothing is shutting down: the hammer is ignored.');
   }
@@ -821,13 +686,14 @@ export class Lifecycle {
     await this.#olderOnesGone(ending);
     await this.#serviceManager?.said;
     this.#left = true;
-    if (this.#successor && this.#surroundings?.hadTerminal)
+    const { successor } = this.#succession;
+    if (successor && this.#surroundings?.hadTerminal)
       this.#logger.info(
-        `pid ${this.#successor.pid} serves on. The terminal is the shell's again: Ctrl-C does not reach that process, \`kill ${this.#successor.pid}\` does.`,
+        `pid ${successor.pid} serves on. The terminal is the shell's again: Ctrl-C does not reach that process, \`kill ${successor.pid}\` does.`,
       );
     this.#signals.stop();
     if (!this.settings.exit) {
-      this.#successor?.close();
+      successor?.close();
       return;
     }
     // The channel to the successor ends with this process: until then it is not gone.

@@ -27,8 +27,6 @@ export interface RestartContext {
   onReady(successor: Successor): void;
   /** What the successor keeps of the surroundings in which the first process was started. */
   surroundings: Surroundings;
-  /** Whether another restart was asked for meanwhile. */
-  again(): boolean;
   /** TLS session ticket keys in base64, by the label of their address. */
   tickets(): Record<string, string>;
   /** Words that a successor says after it accepts. */
@@ -125,7 +123,7 @@ export class Restart {
         for (const address of message.dropped)
           logger.warn(`${address} is not served by the new process any more: it closes.`);
         this.#context.onReady(successor);
-        successor.send({ type: 'go', again: this.#context.again(), tickets: this.#context.tickets() });
+        successor.send({ type: 'go', tickets: this.#context.tickets() });
         break;
       case 'unready':
         this.#fail(

@@ -7,6 +7,7 @@ import { label } from '../listen/address.js';
 import { currentResponse, detachHandle, type RawHandle, stopReading } from '../node-private.js';
 import type { World } from '../world.js';
 import { isUsed, serveOn } from './serve.js';
+import type { SlowStart } from './slow-start.js';
 
 /** How many connections may be on their way at once: enough to keep the channel busy, and few enough that none waits long. */
 const WINDOW = 64;
@@ -44,10 +45,11 @@ export class Mover {
   readonly #destination: Destination;
   readonly #world: World;
   readonly #servers = new Set<TrackedServer>();
-  /** Connections whose response has ended: the next request may be on its way, so they go before those that rest. */
-  readonly #justAnswered = new Set<Socket>();
-  /** The former and the others that may be idle, with the bytes that they had read when they were found so. */
-  readonly #ready = [new Map<Socket, Found>(), new Map<Socket, Found>()] as const;
+  readonly #slowStart: SlowStart;
+  /** Idle connections that were busy lately: their next request may be on its way, so they go first, as many as may. */
+  readonly #busy = new Map<Socket, Found>();
+  /** Idle connections that are at rest. */
+  readonly #resting = new Map<Socket, Found>();
   readonly #onTheWay = new Map<number, { tracked: TrackedServer; handle: RawHandle; used: boolean }>();
   readonly #undo: (() => void)[] = [];
   readonly #onMoved: (address: string) => void;
@@ -56,6 +58,8 @@ export class Mover {
   #scheduled = false;
   #dirty = false;
   #nextLook = 0;
+  /** Set while no more busy connections may move. */
+  #wakeUp: (() => void) | undefined;
   #stopped = false;
 
   /**
@@ -65,11 +69,13 @@ export class Mover {
   constructor(
     destination: Destination,
     world: World,
+    slowStart: SlowStart,
     onMoved: (address: string) => void,
     onGivenUp: (servers: TrackedServer[], gone: boolean) => void,
   ) {
     this.#destination = destination;
     this.#world = world;
+    this.#slowStart = slowStart;
     this.#onMoved = onMoved;
     this.#onGivenUp = onGivenUp;
     void destination.gone.then(() => this.#giveUp([...this.#onTheWay.keys()], true));
@@ -78,16 +84,16 @@ export class Mover {
   /** Begins to move the connections of a server. */
   move(tracked: TrackedServer): void {
     this.#servers.add(tracked);
-    const onRequest = ({ socket }: IncomingMessage, response: ServerResponse) =>
-      this.#lookAfter(socket, response);
+    this.#slowStart.begin();
+    const onRequest = (_request: IncomingMessage, response: ServerResponse) => this.#lookAfter(response);
     tracked.server.prependListener('request', onRequest);
     this.#undo.push(() => tracked.server.off('request', onRequest));
     for (const socket of tracked.sockets) {
       const response = currentResponse(socket);
-      if (response) this.#lookAfter(socket, response);
+      if (response) this.#lookAfter(response);
     }
     if (this.#servers.size === 1)
-      this.#undo.push(this.#world.every(LOOK_EVERY, () => this.#schedule(this.#ready[1].size === 0)));
+      this.#undo.push(this.#world.every(LOOK_EVERY, () => this.#schedule(this.#resting.size === 0)));
     this.#look();
   }
 
@@ -110,12 +116,20 @@ export class Mover {
     return this.#onTheWay.size > 0;
   }
 
+  /** Moves the rest as fast as it can. */
+  hurry(): void {
+    this.#slowStart.hurry();
+    this.#wakeUp?.();
+    this.#schedule(true);
+  }
+
   /** Sends nothing more; what is on its way arrives. */
   stop(): void {
     this.#stopped = true;
     for (const fn of this.#undo.splice(0)) fn();
-    for (const found of this.#ready) found.clear();
-    this.#justAnswered.clear();
+    this.#wakeUp?.();
+    this.#busy.clear();
+    this.#resting.clear();
   }
 
   /** These come back, and nothing more is sent. */
@@ -130,10 +144,9 @@ export class Mover {
     if (first) this.#onGivenUp([...this.#servers], gone);
   }
 
-  #lookAfter(socket: Socket, response: ServerResponse): void {
+  #lookAfter(response: ServerResponse): void {
     response.once('close', () => {
-      this.#justAnswered.add(socket);
-      this.#schedule(true);
+      if (!this.#wakeUp) this.#schedule(true);
     });
   }
 
@@ -154,12 +167,11 @@ export class Mover {
     if (this.#stopped) return;
     this.#dirty = false;
     const began = this.#world.now();
-    const [first, then] = this.#ready;
     for (const tracked of this.#servers)
-      for (const socket of idleConnections(tracked))
-        if (this.#justAnswered.has(socket)) first.set(socket, { tracked, bytesRead: socket.bytesRead });
-        else if (!then.has(socket)) then.set(socket, { tracked, bytesRead: socket.bytesRead });
-    this.#justAnswered.clear();
+      for (const socket of idleConnections(tracked)) {
+        const found = this.#slowStart.rests(socket) ? this.#resting : this.#busy;
+        found.set(socket, { tracked, bytesRead: socket.bytesRead });
+      }
     const ended = this.#world.now();
     this.#nextLook = ended + (ended - began) * BETWEEN_LOOKS;
     this.#pump();
@@ -168,16 +180,35 @@ export class Mover {
   #pump(): void {
     if (this.#stopped) return;
     let sent = 0;
-    for (const found of this.#ready)
+    for (const found of [this.#busy, this.#resting])
       for (const [socket, { tracked, bytesRead }] of found) {
         if (this.#onTheWay.size >= WINDOW) return;
+        if (found === this.#busy && this.#slowStart.wait > 0) {
+          this.#wakeAfter(this.#slowStart.wait);
+          break;
+        }
         if (sent === PER_TURN) {
           this.#schedule();
           return;
         }
         found.delete(socket);
-        if (this.#send(socket, tracked, bytesRead)) sent += 1;
+        if (!this.#send(socket, tracked, bytesRead)) continue;
+        sent += 1;
+        if (found === this.#busy) this.#slowStart.moves();
       }
+  }
+
+  /** Looks again when one more busy connection may move. */
+  #wakeAfter(ms: number): void {
+    this.#wakeUp?.();
+    const cancel = this.#world.after(ms, () => {
+      this.#wakeUp = undefined;
+      this.#schedule(true);
+    });
+    this.#wakeUp = () => {
+      this.#wakeUp = undefined;
+      cancel();
+    };
   }
 
   /** Sends a connection if it is idle still: it was when it was found, and has read nothing since. */

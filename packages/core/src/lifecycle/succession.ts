@@ -1,0 +1,273 @@
+import type { EndlessError } from '../errors.js';
+import { messageOf } from '../errors.js';
+import type { ToPredecessor } from '../handoff/protocol.js';
+import type { Successor, Surroundings } from '../handoff/successor.js';
+import { ticketKeysOf } from '../handoff/tickets.js';
+import { label } from '../listen/address.js';
+import type { Logger } from '../log.js';
+import { SlowStart } from '../migrate/slow-start.js';
+import type { ResolvedSettings } from '../settings.js';
+import type { HookableSignal } from '../signals/signals.js';
+import type { World } from '../world.js';
+import type { Departure } from './departure.js';
+import type { Ending } from './ending.js';
+import type { Events } from './events.js';
+import { Handover } from './handover.js';
+import type { Hooks } from './hooks.js';
+import { Restart, type RestartResult } from './restart.js';
+import type { Servers } from './servers.js';
+
+/** What the succession needs of the process that is to be replaced. */
+export interface SuccessionContext {
+  world: World;
+  servers: Servers;
+  hooks: Hooks;
+  events: Events;
+  settings(): ResolvedSettings;
+  logger(): Logger;
+  generation(): number;
+  /** What the successor keeps of the surroundings in which the first process was started. */
+  surroundings(): Surroundings;
+  /** Resolves when the process before this one does not come back any more. */
+  predecessorCommitted(): Promise<void>;
+  /** Why this process is not to be replaced, if it has begun to stop meanwhile. */
+  stopping(): EndlessError | undefined;
+  /** Prepares the departure of the connections to the servers at these addresses. */
+  createDeparture(signal: HookableSignal, to: Destination): Departure;
+  /** The end of this process, once it has begun. */
+  ending(): Ending | undefined;
+  /** The successor stays: this process comes to its end. */
+  onCommit(handover: Handover, handed: ReadonlySet<string>): void;
+  /** No successor: the place of this process is its own again. */
+  onKept(): void;
+  /** A restart was asked for while one was under way that has failed. */
+  onAgain(signal: HookableSignal): void;
+  /** Newer generations drain too: so many of those before this one may go on. */
+  onPrune(left: number): void;
+}
+
+/** Where connections go on a restart. */
+export interface Destination {
+  successor: Successor;
+  slowStart: SlowStart;
+  /** Labels of the addresses that the successor serves. */
+  handed: ReadonlySet<string>;
+}
+
+/** How a process is replaced, from the request to restart until its successor stays or its place is its own again. */
+export class Succession {
+  readonly #context: SuccessionContext;
+  #restart: Restart | undefined;
+  /** While a successor serves and can still be replaced by this process. */
+  #handover: Handover | undefined;
+  #successor: Successor | undefined;
+  #departure: Departure | undefined;
+  /** Successors that were sent away and may be draining yet. */
+  readonly #retiring = new Set<Successor>();
+  /** Whether another restart was asked for meanwhile. */
+  #again = false;
+  #failed = 0;
+
+  constructor(context: SuccessionContext) {
+    this.#context = context;
+  }
+
+  /** Who has taken over, or undefined while this process is the newest. */
+  get successor(): Successor | undefined {
+    return this.#successor;
+  }
+
+  /** Whether a candidate is on its way. */
+  get underWay(): boolean {
+    return this.#restart !== undefined;
+  }
+
+  /** Whether a successor serves and can still be replaced by this process. */
+  get undecided(): boolean {
+    return this.#handover !== undefined;
+  }
+
+  /** How many restarts have failed or were taken back. */
+  get failed(): number {
+    return this.#failed;
+  }
+
+  /** One restart more is to follow the one that is under way. */
+  remember(): void {
+    this.#again = true;
+  }
+
+  /** Somebody does not wait for the window to end, nor for the new process to be warm. */
+  commit(): void {
+    this.#departure?.hurry();
+    this.#handover?.commit();
+  }
+
+  /** Gives up on the candidate that is on its way. */
+  abort(error: EndlessError): void {
+    this.#restart?.abort(error);
+  }
+
+  /** What was sent away has this many milliseconds left (-1: no limit). */
+  retire(deadline: number): void {
+    for (const successor of this.#retiring) successor.retire(deadline);
+  }
+
+  /** Replaces this process; the signal says whose hooks run. */
+  async restart(signal: HookableSignal): Promise<RestartResult> {
+    const { world, hooks, events, servers, settings, logger, stopping } = this.#context;
+    const began = world.now();
+    let departure: Departure | undefined;
+    // What a successor says in one breath with "I accept", before the handover to which it belongs.
+    const early: ToPredecessor[] = [];
+    const restart = new Restart({
+      world,
+      settings: settings(),
+      logger: logger(),
+      generation: this.#context.generation(),
+      surroundings: this.#context.surroundings(),
+      tickets: () => (settings().tlsTickets ? ticketKeysOf(servers.all()) : {}),
+      onSpawned: ({ pid, generation }) => events.emit('spawned', { pid, generation }, logger()),
+      onReady: ({ pid, generation }) => events.emit('ready', { pid, generation }, logger()),
+      onMessage: (message) => (departure ? this.#hear(message, departure) : early.push(message)),
+    });
+    this.#restart = restart;
+    try {
+      await Promise.race([
+        hooks.run('pre', signal, logger()),
+        new Promise<void>((resolve) => world.after(settings().startTimeout, resolve)),
+      ]);
+      await this.#context.predecessorCommitted();
+      const beforeSpawn = stopping();
+      if (beforeSpawn) throw beforeSpawn;
+      logger().info(`Received ${signal}. forking.`);
+      // Looked at only now: a hook may have opened or closed a server.
+      const { passengers, ambiguous } = servers.passengers();
+      if (ambiguous.length > 0)
+        logger().warn(
+          `${ambiguous.join(', ')} cannot be handed over: several servers asked for port 0. Give them ports of their own.`,
+        );
+      const slowStart = new SlowStart(world, servers.all(), settings().hammerTime);
+      const successor = await restart.run(passengers);
+      const meanwhile = stopping();
+      if (meanwhile) {
+        successor.kill();
+        throw meanwhile;
+      }
+      const handed = new Set(passengers.map(({ bound }) => label(bound)));
+      for (const address of restart.dropped) handed.delete(address);
+      const to = { successor, slowStart, handed };
+      departure = this.#context.createDeparture(signal, to);
+      const result = this.#handOver(to, departure, signal, began);
+      for (const message of early) this.#hear(message, departure);
+      return result;
+    } catch (error) {
+      this.#restart = undefined;
+      this.#restartFailed(error as EndlessError, signal);
+      throw error;
+    }
+  }
+
+  #handOver(
+    { successor, handed }: Destination,
+    departure: Departure,
+    signal: HookableSignal,
+    began: number,
+  ): RestartResult {
+    const { world, events, servers, settings, logger, onCommit } = this.#context;
+    const { pid, generation } = successor;
+    const durationMs = world.now() - began;
+    this.#restart = undefined;
+    this.#successor = successor;
+    this.#departure = departure;
+    successor.release();
+    if (this.#again) successor.send({ type: 'again' });
+    // A restart after a rollback is one that nobody has asked for twice.
+    this.#again = false;
+    logger().info(`pid ${pid}, generation ${generation}, has taken over.`);
+    events.emit('handover', { pid, generation, durationMs }, logger());
+    const { rollbackWindow, hammerTime } = settings();
+    const handover = new Handover({
+      world,
+      logger: logger(),
+      successor,
+      departure,
+      servers: servers.all().filter(({ bound }) => bound && handed.has(label(bound))),
+      signal,
+      window: hammerTime < 0 ? rollbackWindow : Math.min(rollbackWindow, hammerTime / 2),
+      onCommit: () => {
+        this.#handover = undefined;
+        successor.send({ type: 'committed' });
+        events.emit('committed', { pid, generation }, logger());
+        onCommit(handover, handed);
+      },
+      onRollback: (error, alive) => this.#rollBack(handover, error, alive),
+    });
+    this.#handover = handover;
+    handover.begin();
+    return { pid, generation, durationMs };
+  }
+
+  /** This process accepts again already; the rest of its place is taken back here. */
+  #rollBack({ successor, departure }: Handover, error: EndlessError, alive: boolean): void {
+    const { world, events, settings, onKept } = this.#context;
+    const logger = this.#context.logger();
+    this.#handover = undefined;
+    this.#departure = undefined;
+    this.#successor = undefined;
+    this.#failed += 1;
+    onKept();
+    const { pid, generation } = successor;
+    if (alive) {
+      this.#retiring.add(successor);
+      void successor.ended.then(() => this.#retiring.delete(successor));
+      successor.retire(settings().hammerTime);
+    }
+    logger.error(messageOf(error));
+    logger.warn(
+      `Rolled back: this process, pid ${world.pid}, serves again. ${departure.moved} connections had moved to pid ${pid}.`,
+    );
+    const connections = departure.moved;
+    events.emit('rollback', { pid, generation, reason: error.message, error, connections }, logger);
+  }
+
+  #restartFailed(error: EndlessError, signal: HookableSignal): void {
+    const { events, ending, onKept, onAgain } = this.#context;
+    const logger = this.#context.logger();
+    if (ending()) return;
+    this.#failed += 1;
+    // A candidate may have died after it had taken a place that is ours.
+    onKept();
+    events.emit('failed', { error }, logger);
+    if (!this.#again) return;
+    this.#again = false;
+    logger.info('A restart was asked for meanwhile: trying once more.');
+    setImmediate(() => onAgain(signal));
+  }
+
+  #hear(message: ToPredecessor, departure: Departure): void {
+    const { ending, onPrune } = this.#context;
+    switch (message.type) {
+      case 'taken':
+        departure.taken(message.ids, message.lost);
+        break;
+      case 'answer':
+        departure.answered(message.accepted, message.refused);
+        ending()?.check();
+        break;
+      case 'unready':
+        this.#handover?.unhealthy(message.message);
+        break;
+      case 'commit':
+        this.commit();
+        break;
+      case 'stop':
+        this.commit();
+        ending()?.limit(message.deadline);
+        break;
+      case 'prune':
+        onPrune(message.left);
+        break;
+    }
+  }
+}

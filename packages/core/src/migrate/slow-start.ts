@@ -1,0 +1,60 @@
+import type { Socket } from 'node:net';
+import type { TrackedServer } from '../drain/tracked-server.js';
+import type { World } from '../world.js';
+
+/** In so many milliseconds the number of busy connections that may have moved doubles. */
+const DOUBLES_IN = 50;
+/** The share of the hammer time that a slow start may take: a connection that is still here then would be cut. */
+const SHARE_OF_HAMMER_TIME = 1 / 8;
+
+/**
+ * How many busy connections may have moved: one at first, and twice as many every 50 ms.
+ *
+ * A new process runs code that is not compiled yet, at a fraction of its later speed. Whoever gave it all the load of the
+ * old one at once would see answers wait in line; so the share that it serves grows as it gets warm, which a load
+ * balancer calls a slow start. Connections at rest bring no load, and do not wait.
+ */
+export class SlowStart {
+  readonly #world: World;
+  readonly #bytesRead = new WeakMap<Socket, number>();
+  readonly #longest: number;
+  #began: number | undefined;
+  #hurried = false;
+  #moved = 0;
+
+  /** Made when a restart begins: who says nothing until the handover is at rest. */
+  constructor(world: World, servers: readonly TrackedServer[], hammerTime: number) {
+    this.#world = world;
+    this.#longest = hammerTime < 0 ? Number.POSITIVE_INFINITY : hammerTime * SHARE_OF_HAMMER_TIME;
+    for (const { sockets } of servers)
+      for (const socket of sockets) this.#bytesRead.set(socket, socket.bytesRead);
+  }
+
+  /** Whether a connection has been silent since the restart began. */
+  rests(socket: Socket): boolean {
+    return this.#bytesRead.get(socket) === socket.bytesRead;
+  }
+
+  /** The handover: time counts from here. */
+  begin(): void {
+    this.#began ??= this.#world.now();
+  }
+
+  /** There is no time for a slow start any more. */
+  hurry(): void {
+    this.#hurried = true;
+  }
+
+  /** A busy connection moves. */
+  moves(): void {
+    this.#moved += 1;
+  }
+
+  /** Milliseconds until one more busy connection may move. */
+  get wait(): number {
+    if (this.#hurried) return 0;
+    const elapsed = this.#world.now() - (this.#began ?? 0);
+    if (elapsed >= this.#longest) return 0;
+    return Math.max(0, Math.min(DOUBLES_IN * Math.log2(this.#moved + 1), this.#longest) - elapsed);
+  }
+}
