@@ -1,4 +1,4 @@
-import { type ChildProcess, fork } from 'node:child_process';
+import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -10,7 +10,7 @@ import { median } from './statistics.js';
 
 const CONNECTIONS = 50;
 /** How long is looked at, from the moment at which a process is asked to restart, or a copy is started. */
-const WINDOW = 1_000;
+const WINDOW = 1_500;
 /** Time in which a process that is new gets warm. */
 const REST = 1_500;
 /** Of the machine's capacity. */
@@ -32,14 +32,14 @@ export async function latency(options: Options): Promise<boolean> {
   const file = fixture('latency.js');
   const port = await freePort();
   const program = startProgram(file, { env: { PORT: String(port) } });
-  const load = fork(fileURLToPath(new URL('./paced-load.js', import.meta.url)));
+  const load = new Load();
   try {
     await program.waitFor('listening');
-    await tell(load, { type: 'open', port, connections: CONNECTIONS });
+    await load.tell({ type: 'open', port, connections: CONNECTIONS });
     const ms = scaled(options, { full: 3_000, quick: 3_000, smoke: 200 });
-    await tell(load, { type: 'capacity', ms });
-    const capacity = await tell(load, { type: 'capacity', ms });
-    await tell(load, { type: 'pace', rate: capacity * SHARE });
+    await load.tell({ type: 'capacity', ms });
+    const capacity = await load.tell({ type: 'capacity', ms });
+    await load.tell({ type: 'pace', rate: capacity * SHARE });
     const restarts: number[] = [];
     const copies: number[] = [];
     const ratios: number[] = [];
@@ -59,27 +59,39 @@ export async function latency(options: Options): Promise<boolean> {
     options.report.raw({ capacity, restarts, copies });
     return upper <= LIMIT;
   } finally {
-    load.kill('SIGKILL');
+    load.stop();
     await program.stop();
   }
 }
 
-async function tell(load: ChildProcess, command: Command): Promise<number> {
-  const ended = once(load, 'exit').then(() => {
-    throw new Error('The load ended.');
-  });
-  load.send(command);
-  const [answer] = await Promise.race([once(load, 'message'), ended]);
-  return answer as number;
+/** The load as a process of its own. */
+class Load {
+  readonly #child = fork(fileURLToPath(new URL('./paced-load.js', import.meta.url)));
+  readonly #ended = new AbortController();
+
+  constructor() {
+    this.#child.once('exit', () => this.#ended.abort(new Error('The load ended.')));
+  }
+
+  /** Resolves with its answer. */
+  async tell(command: Command): Promise<number> {
+    this.#child.send(command);
+    const [answer] = await once(this.#child, 'message', { signal: this.#ended.signal });
+    return answer as number;
+  }
+
+  stop(): void {
+    this.#child.kill('SIGKILL');
+  }
 }
 
 /** Does something, and resolves with the 99th percentile of the latency meanwhile; ends what it has started. */
-async function during(load: ChildProcess, begin: () => Promise<Program | undefined>): Promise<number> {
+async function during(load: Load, begin: () => Promise<Program | undefined>): Promise<number> {
   await delay(REST);
-  await tell(load, { type: 'mark' });
+  await load.tell({ type: 'mark' });
   const started = begin();
   await delay(WINDOW);
-  const p99 = await tell(load, { type: 'p99' });
+  const p99 = await load.tell({ type: 'p99' });
   await (await started)?.stop();
   return p99;
 }

@@ -17,11 +17,11 @@ test('busy connections move by and by, those at rest at once, and all arrive', a
   for (const socket of resting) expect(await ask(socket)).toMatch(/x-generation: 1/i);
   const moves: number[] = JSON.parse(told as string);
   expect(moves.length).toBe(124);
-  // The number of the busy ones doubles in 50 ms, whatever else the machine does: so many have a time before which they stay.
+  // The number of the busy ones doubles in 150 ms, whatever else the machine does: each has a time before which it stays.
   for (let busy = 2; busy <= 24; busy += 1)
-    expect(moves.at(busy - 25) as number).toBeGreaterThan(50 * Math.log2(busy) - 5);
+    expect(moves.at(busy - 25) as number).toBeGreaterThan(150 * Math.log2(busy) - 5);
   // Those at rest do not wait for them.
-  expect(moves[99] as number).toBeLessThan(50 * Math.log2(24));
+  expect(moves[99] as number).toBeLessThan(150 * Math.log2(24));
 });
 
 test('a short hammer time leaves time for all of them', async () => {
@@ -61,6 +61,6 @@ test('a stop that comes meanwhile moves the rest at once', async () => {
   expect(report.opened).toBe(300);
   const moves: number[] = JSON.parse(told as string);
   expect(moves.length).toBe(300);
-  // Earlier than the last of them could have moved otherwise.
-  expect(moves[299] as number).toBeLessThan(50 * Math.log2(300));
+  // Earlier than the last of them would have moved otherwise.
+  expect(moves[299] as number).toBeLessThan(800);
 });

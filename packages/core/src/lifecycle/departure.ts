@@ -72,6 +72,7 @@ export class Departure {
 
   /** Begins with the connections of these servers. */
   begin(servers: readonly TrackedServer[]): void {
+    this.#context.slowStart?.begin(servers.filter((tracked) => this.moves(tracked)));
     for (const tracked of servers) {
       if (this.#begun.has(tracked)) continue;
       this.#begun.add(tracked);

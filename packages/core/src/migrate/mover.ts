@@ -84,7 +84,6 @@ export class Mover {
   /** Begins to move the connections of a server. */
   move(tracked: TrackedServer): void {
     this.#servers.add(tracked);
-    this.#slowStart.begin();
     const onRequest = (_request: IncomingMessage, response: ServerResponse) => this.#lookAfter(response);
     tracked.server.prependListener('request', onRequest);
     this.#undo.push(() => tracked.server.off('request', onRequest));

@@ -4,11 +4,14 @@ import type { TrackedServer } from '../drain/tracked-server.js';
 import { realWorld } from '../world.js';
 import { SlowStart } from './slow-start.js';
 
-function begun({ hammerTime = 60_000, sockets = [] as Socket[] } = {}) {
+/** At the moment of the handover, with so many connections that are busy. */
+function begun(busy: number, { hammerTime = 60_000 } = {}) {
   let now = 1_000;
+  const sockets = Array.from({ length: busy }, () => ({ bytesRead: 0 }));
   const servers = [{ sockets: new Set(sockets) } as unknown as TrackedServer];
   const slowStart = new SlowStart({ ...realWorld, now: () => now }, servers, hammerTime);
-  slowStart.begin();
+  for (const socket of sockets) socket.bytesRead += 1;
+  slowStart.begin(servers);
   return { slowStart, pass: (ms: number) => (now += ms) };
 }
 
@@ -19,48 +22,55 @@ function allowed(slowStart: SlowStart): number {
   return count;
 }
 
-test('twice as many every 50 ms', () => {
-  const { slowStart, pass } = begun();
+test('one of 64 at once, and twice as many every 150 ms', () => {
+  const { slowStart, pass } = begun(640);
+  const counts = [allowed(slowStart)];
+  for (let step = 0; step < 6; step += 1) {
+    pass(150);
+    counts.push(allowed(slowStart));
+  }
+  expect(counts).toEqual([10, 10, 20, 40, 80, 160, 320]);
+});
+
+test('one at least', () => {
+  const { slowStart, pass } = begun(3);
   expect(allowed(slowStart)).toBe(1);
-  pass(25);
+  pass(149);
   expect(allowed(slowStart)).toBe(0);
-  pass(25);
+  pass(1);
   expect(allowed(slowStart)).toBe(1);
-  pass(50);
-  expect(allowed(slowStart)).toBe(2);
-  pass(400);
-  expect(allowed(slowStart)).toBe(1_020);
 });
 
 test('tells how long to wait for the next', () => {
-  const { slowStart, pass } = begun();
+  const { slowStart, pass } = begun(1);
   slowStart.moves();
-  expect(slowStart.wait).toBeCloseTo(50);
+  expect(slowStart.wait).toBeCloseTo(150);
   pass(20);
-  expect(slowStart.wait).toBeCloseTo(30);
+  expect(slowStart.wait).toBeCloseTo(130);
 });
 
 test('who hurries waits for nothing', () => {
-  const { slowStart } = begun();
+  const { slowStart } = begun(100);
   slowStart.hurry();
   expect(allowed(slowStart)).toBe(10_000);
 });
 
 test('it takes at most an eighth of the hammer time', () => {
-  const short = begun({ hammerTime: 800 });
+  const short = begun(64, { hammerTime: 800 });
   expect(allowed(short.slowStart)).toBe(1);
   short.pass(99);
   expect(allowed(short.slowStart)).toBeLessThan(10);
   short.pass(1);
   expect(allowed(short.slowStart)).toBe(10_000);
-  expect(allowed(begun({ hammerTime: 0 }).slowStart)).toBe(10_000);
-  expect(allowed(begun({ hammerTime: -1 }).slowStart)).toBe(1);
+  expect(allowed(begun(64, { hammerTime: 0 }).slowStart)).toBe(10_000);
+  expect(allowed(begun(64, { hammerTime: -1 }).slowStart)).toBe(1);
 });
 
 test('a connection is at rest that has been silent since the restart began', () => {
   const silent = { bytesRead: 10 } as Socket;
   const talkative = { bytesRead: 10 };
-  const { slowStart } = begun({ sockets: [silent, talkative as Socket] });
+  const servers = [{ sockets: new Set([silent, talkative]) } as unknown as TrackedServer];
+  const slowStart = new SlowStart(realWorld, servers, 60_000);
   talkative.bytesRead += 1;
   expect(slowStart.rests(silent)).toBe(true);
   expect(slowStart.rests(talkative as Socket)).toBe(false);

@@ -2,13 +2,15 @@ import type { Socket } from 'node:net';
 import type { TrackedServer } from '../drain/tracked-server.js';
 import type { World } from '../world.js';
 
-/** In so many milliseconds the number of busy connections that may have moved doubles. */
-const DOUBLES_IN = 50;
+/** The part of the busy connections that moves at once. */
+const FIRST = 1 / 64;
+/** In so many milliseconds the number of those that may have moved doubles. */
+const DOUBLES_IN = 150;
 /** The share of the hammer time that a slow start may take: a connection that is still here then would be cut. */
 const SHARE_OF_HAMMER_TIME = 1 / 8;
 
 /**
- * How many busy connections may have moved: one at first, and twice as many every 50 ms.
+ * How many busy connections may have moved: one of 64 at first, and twice as many every 150 ms, so all after 0.9 s.
  *
  * A new process runs code that is not compiled yet, at a fraction of its later speed. Whoever gave it all the load of the
  * old one at once would see answers wait in line; so the share that it serves grows as it gets warm, which a load
@@ -19,10 +21,11 @@ export class SlowStart {
   readonly #bytesRead = new WeakMap<Socket, number>();
   readonly #longest: number;
   #began: number | undefined;
+  #first = 1;
   #hurried = false;
   #moved = 0;
 
-  /** Made when a restart begins: who says nothing until the handover is at rest. */
+  /** Made when a restart begins: a connection that says nothing until the handover is at rest. */
   constructor(world: World, servers: readonly TrackedServer[], hammerTime: number) {
     this.#world = world;
     this.#longest = hammerTime < 0 ? Number.POSITIVE_INFINITY : hammerTime * SHARE_OF_HAMMER_TIME;
@@ -35,9 +38,13 @@ export class SlowStart {
     return this.#bytesRead.get(socket) === socket.bytesRead;
   }
 
-  /** The handover: time counts from here. */
-  begin(): void {
-    this.#began ??= this.#world.now();
+  /** The handover of these servers: time counts from here. */
+  begin(servers: readonly TrackedServer[]): void {
+    if (this.#began !== undefined) return;
+    this.#began = this.#world.now();
+    let busy = 0;
+    for (const { sockets } of servers) for (const socket of sockets) if (!this.rests(socket)) busy += 1;
+    this.#first = Math.max(1, busy * FIRST);
   }
 
   /** There is no time for a slow start any more. */
@@ -52,9 +59,10 @@ export class SlowStart {
 
   /** Milliseconds until one more busy connection may move. */
   get wait(): number {
-    if (this.#hurried) return 0;
-    const elapsed = this.#world.now() - (this.#began ?? 0);
+    if (this.#hurried || this.#began === undefined) return 0;
+    const elapsed = this.#world.now() - this.#began;
     if (elapsed >= this.#longest) return 0;
-    return Math.max(0, Math.min(DOUBLES_IN * Math.log2(this.#moved + 1), this.#longest) - elapsed);
+    const due = DOUBLES_IN * Math.log2((this.#moved + 1) / this.#first);
+    return Math.max(0, Math.min(due, this.#longest) - elapsed);
   }
 }
