@@ -83,6 +83,7 @@ export class Handover {
     if (this.#over) return;
     this.#over = true;
     this.#finish();
+    this.departure.hurry();
     this.#context.onCommit();
   }
 

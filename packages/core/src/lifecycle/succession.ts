@@ -61,7 +61,6 @@ export class Succession {
   /** While a successor serves and can still be replaced by this process. */
   #handover: Handover | undefined;
   #successor: Successor | undefined;
-  #departure: Departure | undefined;
   /** Successors that were sent away and may be draining yet. */
   readonly #retiring = new Set<Successor>();
   /** Whether another restart was asked for meanwhile. */
@@ -97,9 +96,8 @@ export class Succession {
     this.#again = true;
   }
 
-  /** Somebody does not wait for the window to end, nor for the new process to be warm. */
+  /** Somebody does not wait for the window to end. */
   commit(): void {
-    this.#departure?.hurry();
     this.#handover?.commit();
   }
 
@@ -147,7 +145,7 @@ export class Succession {
         logger().warn(
           `${ambiguous.join(', ')} cannot be handed over: several servers asked for port 0. Give them ports of their own.`,
         );
-      const slowStart = new SlowStart(world, servers.all(), settings().hammerTime);
+      const slowStart = new SlowStart(world, servers.all());
       const successor = await restart.run(passengers);
       const meanwhile = stopping();
       if (meanwhile) {
@@ -179,7 +177,6 @@ export class Succession {
     const durationMs = world.now() - began;
     this.#restart = undefined;
     this.#successor = successor;
-    this.#departure = departure;
     successor.release();
     if (this.#again) successor.send({ type: 'again' });
     // A restart after a rollback is one that nobody has asked for twice.
@@ -213,7 +210,6 @@ export class Succession {
     const { world, events, settings, onKept } = this.#context;
     const logger = this.#context.logger();
     this.#handover = undefined;
-    this.#departure = undefined;
     this.#successor = undefined;
     this.#failed += 1;
     onKept();

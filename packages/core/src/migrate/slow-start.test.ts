@@ -5,11 +5,11 @@ import { realWorld } from '../world.js';
 import { SlowStart } from './slow-start.js';
 
 /** At the moment of the handover, with so many connections that are busy. */
-function begun(busy: number, { hammerTime = 60_000 } = {}) {
+function begun(busy: number) {
   let now = 1_000;
   const sockets = Array.from({ length: busy }, () => ({ bytesRead: 0 }));
   const servers = [{ sockets: new Set(sockets) } as unknown as TrackedServer];
-  const slowStart = new SlowStart({ ...realWorld, now: () => now }, servers, hammerTime);
+  const slowStart = new SlowStart({ ...realWorld, now: () => now }, servers);
   for (const socket of sockets) socket.bytesRead += 1;
   slowStart.begin(servers);
   return { slowStart, pass: (ms: number) => (now += ms) };
@@ -55,22 +55,11 @@ test('who hurries waits for nothing', () => {
   expect(allowed(slowStart)).toBe(10_000);
 });
 
-test('it takes at most an eighth of the hammer time', () => {
-  const short = begun(64, { hammerTime: 800 });
-  expect(allowed(short.slowStart)).toBe(1);
-  short.pass(99);
-  expect(allowed(short.slowStart)).toBeLessThan(10);
-  short.pass(1);
-  expect(allowed(short.slowStart)).toBe(10_000);
-  expect(allowed(begun(64, { hammerTime: 0 }).slowStart)).toBe(10_000);
-  expect(allowed(begun(64, { hammerTime: -1 }).slowStart)).toBe(1);
-});
-
 test('a connection is at rest that has been silent since the restart began', () => {
   const silent = { bytesRead: 10 } as Socket;
   const talkative = { bytesRead: 10 };
   const servers = [{ sockets: new Set([silent, talkative]) } as unknown as TrackedServer];
-  const slowStart = new SlowStart(realWorld, servers, 60_000);
+  const slowStart = new SlowStart(realWorld, servers);
   talkative.bytesRead += 1;
   expect(slowStart.rests(silent)).toBe(true);
   expect(slowStart.rests(talkative as Socket)).toBe(false);

@@ -6,8 +6,6 @@ import type { World } from '../world.js';
 const FIRST = 1 / 64;
 /** In so many milliseconds the number of those that may have moved doubles. */
 const DOUBLES_IN = 150;
-/** The share of the hammer time that a slow start may take: a connection that is still here then would be cut. */
-const SHARE_OF_HAMMER_TIME = 1 / 8;
 
 /**
  * How many busy connections may have moved: one of 64 at first, and twice as many every 150 ms, so all after 0.9 s.
@@ -15,20 +13,20 @@ const SHARE_OF_HAMMER_TIME = 1 / 8;
  * A new process runs code that is not compiled yet, at a fraction of its later speed. Whoever gave it all the load of the
  * old one at once would see answers wait in line; so the share that it serves grows as it gets warm, which a load
  * balancer calls a slow start. Connections at rest bring no load, and do not wait.
+ *
+ * It ends with the rollback window: at the commit an application may close what its requests need.
  */
 export class SlowStart {
   readonly #world: World;
   readonly #bytesRead = new WeakMap<Socket, number>();
-  readonly #longest: number;
   #began: number | undefined;
   #first = 1;
   #hurried = false;
   #moved = 0;
 
   /** Made when a restart begins: a connection that says nothing until the handover is at rest. */
-  constructor(world: World, servers: readonly TrackedServer[], hammerTime: number) {
+  constructor(world: World, servers: readonly TrackedServer[]) {
     this.#world = world;
-    this.#longest = hammerTime < 0 ? Number.POSITIVE_INFINITY : hammerTime * SHARE_OF_HAMMER_TIME;
     for (const { sockets } of servers)
       for (const socket of sockets) this.#bytesRead.set(socket, socket.bytesRead);
   }
@@ -47,7 +45,7 @@ export class SlowStart {
     this.#first = Math.max(1, busy * FIRST);
   }
 
-  /** There is no time for a slow start any more. */
+  /** There is no more time. */
   hurry(): void {
     this.#hurried = true;
   }
@@ -60,9 +58,7 @@ export class SlowStart {
   /** Milliseconds until one more busy connection may move. */
   get wait(): number {
     if (this.#hurried || this.#began === undefined) return 0;
-    const elapsed = this.#world.now() - this.#began;
-    if (elapsed >= this.#longest) return 0;
-    const due = DOUBLES_IN * Math.log2((this.#moved + 1) / this.#first);
-    return Math.max(0, Math.min(due, this.#longest) - elapsed);
+    const due = this.#began + DOUBLES_IN * Math.log2((this.#moved + 1) / this.#first);
+    return Math.max(0, due - this.#world.now());
   }
 }
