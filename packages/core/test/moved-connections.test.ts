@@ -68,6 +68,23 @@ describe.each(testedNodes())('on Node $version', ({ path: node }) => {
       ));
   });
 
+  test('a connection whose request outlasts two restarts goes on to the newest process', async () => {
+    const { program, port } = await serve('connections.mjs', AT_ONCE, { node });
+    const clients = await Promise.all(Array.from({ length: 20 }, () => used(port)));
+    for (const client of clients) client.get('/slow?ms=2000');
+    await hup(program);
+    await hup(program);
+    for (const client of clients) {
+      expect(await client.receive(/slow$/)).toMatch(/x-generation: 0/i);
+      // At once: any of the three may have the connection then.
+      client.get('/');
+    }
+    for (const client of clients) await client.receive(/generation [012]$/);
+    for (const client of clients)
+      await until(async () => /generation 2$/.test(await client.get('/').receive(/generation \d$/)));
+    await program.waitForPids(1);
+  });
+
   test('keep-alive time starts anew, also after two moves, and headersTimeout is not meant for what waits', async () => {
     const { program, port } = await serve('connections.mjs', AT_ONCE, {
       node,

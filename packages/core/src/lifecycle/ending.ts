@@ -66,6 +66,8 @@ export class Ending {
   #forced: Hammered = { requests: [], connections: {} };
   #checkDrained: () => void = () => {};
   readonly #goodbyes: Goodbyes;
+  /** Whether no connection can come from the process before this one any more. */
+  #alone = true;
 
   /** `hammerTime` counts from `began`; the trigger names the hooks that run. */
   constructor(
@@ -79,7 +81,15 @@ export class Ending {
     this.#trigger = trigger;
     this.#context = context;
     this.#began = began;
-    const { protocols, world, departure } = context;
+    const { protocols, world, departure, predecessor } = context;
+    if (predecessor) {
+      // What is in flight there follows when it is answered, and has to go on from here, or to be told to close.
+      this.#alone = false;
+      void predecessor.closed.then(() => {
+        this.#alone = true;
+        this.check();
+      });
+    }
     this.#goodbyes = new Goodbyes(protocols, world, (socket) => departure.mayMove(socket));
     this.#deadline = new Deadline(context.world, () => this.#hammer());
     const left = hammerTime < 0 ? -1 : Math.max(0, hammerTime - (context.world.now() - began));
@@ -194,16 +204,16 @@ export class Ending {
   /** Resolves when no connection is left but upgraded ones that stay: those are the application's to close. */
   async #quiet(): Promise<void> {
     const { servers, departure } = this.#context;
-    while (!(servers.quiet && this.#goodbyes.done && !departure.busy) && !this.hammered)
+    while (!(this.#alone && servers.quiet && this.#goodbyes.done && !departure.busy) && !this.hammered)
       await this.#pause(LOOK_EVERY);
   }
 
-  /** Resolves when no connection and no hold is left. */
+  /** Resolves when no connection and no hold is left, and no connection can come. */
   #drained(): Promise<void> {
     const { servers, holds, departure } = this.#context;
     return new Promise((resolve) => {
       this.#checkDrained = () => {
-        if (servers.empty && holds.count === 0 && !departure.busy) resolve();
+        if (this.#alone && servers.empty && holds.count === 0 && !departure.busy) resolve();
       };
       this.#checkDrained();
     });
