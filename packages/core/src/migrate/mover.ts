@@ -84,13 +84,13 @@ export class Mover {
   /** Begins to move the connections of a server. */
   move(tracked: TrackedServer): void {
     this.#servers.add(tracked);
-    const onRequest = (_request: IncomingMessage, response: ServerResponse) => this.#lookAfter(response);
+    const onRequest = (_request: IncomingMessage, response: ServerResponse) => {
+      // While none may move, this comparison is all that a request costs.
+      if (!this.#wakeUp) this.#lookAfter(response);
+    };
     tracked.server.prependListener('request', onRequest);
     this.#undo.push(() => tracked.server.off('request', onRequest));
-    for (const socket of tracked.sockets) {
-      const response = currentResponse(socket);
-      if (response) this.#lookAfter(response);
-    }
+    this.#lookAfterAll(tracked);
     if (this.#servers.size === 1)
       this.#undo.push(this.#world.every(LOOK_EVERY, () => this.#schedule(this.#resting.size === 0)));
     this.#look();
@@ -119,6 +119,7 @@ export class Mover {
   hurry(): void {
     this.#slowStart.hurry();
     this.#wakeUp?.();
+    for (const tracked of this.#servers) this.#lookAfterAll(tracked);
     this.#schedule(true);
   }
 
@@ -141,6 +142,13 @@ export class Mover {
       if (kept) serveOn(kept.tracked, kept.handle, kept.used);
     }
     if (first) this.#onGivenUp([...this.#servers], gone);
+  }
+
+  #lookAfterAll({ sockets }: TrackedServer): void {
+    for (const socket of sockets) {
+      const response = currentResponse(socket);
+      if (response) this.#lookAfter(response);
+    }
   }
 
   #lookAfter(response: ServerResponse): void {

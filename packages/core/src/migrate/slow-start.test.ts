@@ -22,8 +22,10 @@ function allowed(slowStart: SlowStart): number {
   return count;
 }
 
-test('one of 64 at once, and twice as many every 150 ms', () => {
+test('none for 100 ms, then one of 64, and twice as many every 150 ms', () => {
   const { slowStart, pass } = begun(640);
+  expect(allowed(slowStart)).toBe(0);
+  pass(100);
   const counts = [allowed(slowStart)];
   for (let step = 0; step < 6; step += 1) {
     pass(150);
@@ -34,6 +36,7 @@ test('one of 64 at once, and twice as many every 150 ms', () => {
 
 test('one at least', () => {
   const { slowStart, pass } = begun(3);
+  pass(100);
   expect(allowed(slowStart)).toBe(1);
   pass(149);
   expect(allowed(slowStart)).toBe(0);
@@ -44,9 +47,9 @@ test('one at least', () => {
 test('tells how long to wait for the next', () => {
   const { slowStart, pass } = begun(1);
   slowStart.moves();
-  expect(slowStart.wait).toBeCloseTo(150);
+  expect(slowStart.wait).toBeCloseTo(250);
   pass(20);
-  expect(slowStart.wait).toBeCloseTo(130);
+  expect(slowStart.wait).toBeCloseTo(230);
 });
 
 test('who hurries waits for nothing', () => {

@@ -2,13 +2,15 @@ import type { Socket } from 'node:net';
 import type { TrackedServer } from '../drain/tracked-server.js';
 import type { World } from '../world.js';
 
-/** The part of the busy connections that moves at once. */
+/** Milliseconds in which nothing busy moves: the new process has just started, and whoever had to wait for that is answered. */
+const REST = 100;
+/** The part of the busy connections that moves then. */
 const FIRST = 1 / 64;
 /** In so many milliseconds the number of those that may have moved doubles. */
 const DOUBLES_IN = 150;
 
 /**
- * How many busy connections may have moved: one of 64 at first, and twice as many every 150 ms, so all after 0.9 s.
+ * How many busy connections may have moved: none for 0.1 s, then one of 64, and twice as many every 150 ms: all after 1 s.
  *
  * A new process runs code that is not compiled yet, at a fraction of its later speed. Whoever gave it all the load of the
  * old one at once would see answers wait in line; so the share that it serves grows as it gets warm, which a load
@@ -58,7 +60,7 @@ export class SlowStart {
   /** Milliseconds until one more busy connection may move. */
   get wait(): number {
     if (this.#hurried || this.#began === undefined) return 0;
-    const due = this.#began + DOUBLES_IN * Math.log2((this.#moved + 1) / this.#first);
-    return Math.max(0, due - this.#world.now());
+    const doublings = Math.max(0, Math.log2((this.#moved + 1) / this.#first));
+    return Math.max(0, this.#began + REST + DOUBLES_IN * doublings - this.#world.now());
   }
 }
