@@ -8,7 +8,12 @@ import { serve, until } from './program.js';
  * no more than those end, and the old process serves all others again.
  */
 export async function killedAfter(moves: number, node: string = process.execPath): Promise<void> {
-  const { program, port } = await serve('connections.mjs', {}, { node, env: { DIE_AFTER: String(moves) } });
+  // Long enough for a slow start: it is within the window that the old process takes its place back.
+  const { program, port } = await serve(
+    'connections.mjs',
+    { rollbackWindow: 2_000 },
+    { node, env: { DIE_AFTER: String(moves) } },
+  );
   const idle = await Promise.all(Array.from({ length: 260 }, () => open(port)));
   const load = startLoad({ port, connections: 40, mode: 'keep-alive' });
   await until(() => load.answered > 500);

@@ -52,6 +52,8 @@ export type ToSuccessor =
   | { type: 'word'; id: number }
   /** The start time is up: become ready with the addresses that are claimed. */
   | { type: 'settle' }
+  /** No other connection will come. */
+  | { type: 'last' }
   /** The handover can no longer be taken back. */
   | { type: 'committed' }
   /** The old process has taken its place back: stop gracefully, within so many milliseconds (-1: no limit). */

@@ -27,6 +27,7 @@ const TO_SUCCESSOR: Shapes<ToSuccessor> = {
   yours: { ids: numbers },
   word: { id: number },
   settle: {},
+  last: {},
   committed: {},
   retire: { deadline: number },
 };

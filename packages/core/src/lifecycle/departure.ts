@@ -25,6 +25,8 @@ export interface DepartureContext {
   idleGrace: number;
   /** A connection has arrived at its destination. */
   onMoved(address: string): void;
+  /** No other connection will move. */
+  onLast(): void;
 }
 
 /** The connections of a process on their way out: those that can, move to the successor; the others are told to close. */
@@ -41,6 +43,9 @@ export class Departure {
   #moving: boolean;
   #rejectsLate = false;
   #final = false;
+  /** Whether nothing more leaves; what is on its way may still arrive. */
+  #over = false;
+  #saidLast = false;
   #moved = 0;
 
   constructor(context: DepartureContext) {
@@ -79,6 +84,7 @@ export class Departure {
       if (this.moves(tracked)) this.#mover?.move(tracked);
       else this.#drain(tracked);
     }
+    if (!this.#mover) this.#finish();
   }
 
   /** There is no way back any more; from now on late requests may be answered by endless itself. */
@@ -98,11 +104,13 @@ export class Departure {
   /** The successor says which of the connections that were sent to it have arrived. */
   taken(ids: readonly number[], lost: readonly number[]): void {
     this.#mover?.taken(ids, lost);
+    this.#maybeLast();
   }
 
   /** The successor says which of the sockets that were offered to it it would serve. */
   answered(accepted: readonly number[], refused: readonly number[]): void {
     this.#offers?.answered(accepted, refused);
+    this.#maybeLast();
   }
 
   /** Whether this socket of another protocol may still move. */
@@ -125,11 +133,31 @@ export class Departure {
     this.#mover?.hurry();
   }
 
+  /** Nobody leaves any more, because the successor stops: who is still here is told to close. */
+  stay(): void {
+    const here = [...this.#begun].filter((tracked) => this.moves(tracked));
+    this.#moving = false;
+    this.#finish();
+    for (const tracked of here) this.#drain(tracked);
+  }
+
   /** Lets the connections that are still here be. */
   stop(): void {
+    this.#finish();
+    for (const fn of this.#undo.splice(0).reverse()) fn();
+  }
+
+  #finish(): void {
     this.#mover?.stop();
     this.#offers?.stop();
-    for (const fn of this.#undo.splice(0).reverse()) fn();
+    this.#over = true;
+    this.#maybeLast();
+  }
+
+  #maybeLast(): void {
+    if (!this.#over || this.busy || this.#saidLast) return;
+    this.#saidLast = true;
+    this.#context.onLast();
   }
 
   #moveNoMore(stayed: readonly TrackedServer[], gone: boolean): void {

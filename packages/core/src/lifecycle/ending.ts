@@ -41,6 +41,8 @@ export interface EndingContext {
   closers: readonly (() => unknown)[];
   /** The connections on their way out, of which some may have gone before. */
   departure: Departure;
+  /** Whether connections may still come from the process before this one: what is in flight there follows when it is answered. */
+  expectsConnections(): boolean;
   /** Tells somebody at a terminal what is left; absent where the log is the application's. */
   progress?: ProgressLine;
   /** Whether an adapter answers late requests in its framework's own way. */
@@ -66,8 +68,6 @@ export class Ending {
   #forced: Hammered = { requests: [], connections: {} };
   #checkDrained: () => void = () => {};
   readonly #goodbyes: Goodbyes;
-  /** Whether no connection can come from the process before this one any more. */
-  #alone = true;
 
   /** `hammerTime` counts from `began`; the trigger names the hooks that run. */
   constructor(
@@ -81,15 +81,7 @@ export class Ending {
     this.#trigger = trigger;
     this.#context = context;
     this.#began = began;
-    const { protocols, world, departure, predecessor } = context;
-    if (predecessor) {
-      // What is in flight there follows when it is answered, and has to go on from here, or to be told to close.
-      this.#alone = false;
-      void predecessor.closed.then(() => {
-        this.#alone = true;
-        this.check();
-      });
-    }
+    const { protocols, world, departure } = context;
     this.#goodbyes = new Goodbyes(protocols, world, (socket) => departure.mayMove(socket));
     this.#deadline = new Deadline(context.world, () => this.#hammer());
     const left = hammerTime < 0 ? -1 : Math.max(0, hammerTime - (context.world.now() - began));
@@ -203,17 +195,17 @@ export class Ending {
 
   /** Resolves when no connection is left but upgraded ones that stay: those are the application's to close. */
   async #quiet(): Promise<void> {
-    const { servers, departure } = this.#context;
-    while (!(this.#alone && servers.quiet && this.#goodbyes.done && !departure.busy) && !this.hammered)
-      await this.#pause(LOOK_EVERY);
+    const { servers, departure, expectsConnections } = this.#context;
+    const quiet = () => servers.quiet && this.#goodbyes.done && !departure.busy && !expectsConnections();
+    while (!(quiet() || this.hammered)) await this.#pause(LOOK_EVERY);
   }
 
   /** Resolves when no connection and no hold is left, and no connection can come. */
   #drained(): Promise<void> {
-    const { servers, holds, departure } = this.#context;
+    const { servers, holds, departure, expectsConnections } = this.#context;
     return new Promise((resolve) => {
       this.#checkDrained = () => {
-        if (this.#alone && servers.empty && holds.count === 0 && !departure.busy) resolve();
+        if (servers.empty && holds.count === 0 && !departure.busy && !expectsConnections()) resolve();
       };
       this.#checkDrained();
     });

@@ -89,6 +89,8 @@ export class Lifecycle {
   #probation: Probation | undefined;
   /** Whether the predecessor has taken its place back: what happens here is no affair of its any more. */
   #sentAway = false;
+  /** Whether live connections may come from the predecessor. */
+  #expectsConnections = false;
   #departure: Departure | undefined;
   #ending: Ending | undefined;
   #shutdown: Promise<ShutdownResult> | undefined;
@@ -335,6 +337,8 @@ export class Lifecycle {
   #becomeNewest(): void {
     const candidate = this.#candidate as Candidate;
     this.#candidate = undefined;
+    this.#expectsConnections = true;
+    void candidate.predecessor.closed.then(() => this.#expectNoMore());
     this.#reception = new Reception({
       predecessor: candidate.predecessor,
       protocols: this.protocols,
@@ -357,6 +361,12 @@ export class Lifecycle {
     });
     // Last, since who hears of it may stop the process again at once.
     this.#becomeReady();
+  }
+
+  /** The predecessor keeps what it has. */
+  #expectNoMore(): void {
+    this.#expectsConnections = false;
+    this.#ending?.check();
   }
 
   // --- signals: one path for the process ---
@@ -532,6 +542,7 @@ export class Lifecycle {
         this.#moved(address);
         this.#ending?.check();
       },
+      onLast: () => to?.successor.send({ type: 'last' }),
     });
     return this.#departure;
   }
@@ -544,6 +555,9 @@ export class Lifecycle {
       case 'yours':
       case 'word':
         this.#reception?.hear(message, handle);
+        break;
+      case 'last':
+        this.#expectNoMore();
         break;
       case 'committed':
         this.#probation?.committed();
@@ -637,6 +651,7 @@ export class Lifecycle {
         closers: this.closers,
         departure,
         answersLate: () => this.answersLate,
+        expectsConnections: () => this.#expectsConnections,
         ...(this.settings.logger === undefined && { progress: this.#progress }),
         leaves: ({ bound }) => bound !== undefined && handed.has(label(bound)),
         onBegun: () => this.abort.abort(),

@@ -258,6 +258,7 @@ export class Succession {
         this.commit();
         break;
       case 'stop':
+        departure.stay();
         this.commit();
         ending()?.limit(message.deadline);
         break;
