@@ -44,14 +44,21 @@ describe('the programs of', () => {
 });
 
 describe('README.md', () => {
-  test('shows the figures of the benchmark as they were measured', () => {
-    const { tables } = JSON.parse(read('docs/charts/losses.json')) as {
+  test.each([
+    ['Restarted by', 'losses', ['restarted by', 'lost', 'connections opened']],
+    [
+      'Stopped by',
+      'shutdown',
+      ['server', 'POSTs cut', 'POSTs refused', 'slow requests lost', 'time to exit s'],
+    ],
+  ])('shows the figures of the benchmark as they were measured: %s', (heading, benchmark, shown) => {
+    const { tables } = JSON.parse(read(`docs/charts/${benchmark}.json`)) as {
       tables: { titles: string[]; rows: string[][] }[];
     };
     const { titles, rows } = tables[0] as { titles: string[]; rows: string[][] };
-    const columns = ['restarted by', 'lost', 'connections opened'].map((title) => titles.indexOf(title));
+    const columns = shown.map((title) => titles.indexOf(title));
     const measured = rows.map((row) => columns.map((column) => row[column]));
-    expect(rowsOf(readme, 'Restarted by')).toEqual(measured);
+    expect(rowsOf(readme, heading)).toEqual(measured);
   });
 
   test('has the two set-up commands, and the lines that are used by', () => {

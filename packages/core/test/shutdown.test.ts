@@ -615,6 +615,33 @@ describe('a stop of the newest while an older generation drains', () => {
   });
 });
 
+test('what can never move keeps no younger process from being drained', async () => {
+  const { program, port } = await serve('stop.mjs');
+  await connect(port, 'GET /up HTTP/1.1\r\nHost: test\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n');
+  await program.waitFor('upgraded', { from: 'stdout' });
+  const second = await hup(program);
+  await hup(program, second);
+  await eventOf(program, 'drained', second);
+  expect(program.pids()).toContain(program.pid);
+});
+
+test('a process that only waits for what an older one may send is not hammered aloud', async () => {
+  const { program, port } = await serve(
+    'stop.mjs',
+    { hammerTime: 60_000 },
+    { env: { SUCCESSOR_SETTINGS: '{"hammerTime":800}' } },
+  );
+  const { answer } = await ask(program, port, '/slow?ms=3000');
+  const second = await hup(program);
+  await hup(program, second);
+  await program.waitFor(`said ${second} exit`);
+  const { body, headers } = await answer;
+  // Nobody is there any more to whom its connection could move.
+  expect([body, headers.connection]).toEqual(['generation 0', 'close']);
+  await program.waitForPids(1);
+  expect(program.output).not.toMatch(/hammer/i);
+});
+
 test('a restart of the newest takes nothing from the deadline of an older generation', async () => {
   const { program, port } = await serve(
     'stop.mjs',

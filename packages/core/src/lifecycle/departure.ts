@@ -7,6 +7,7 @@ import { type Destination, Mover } from '../migrate/mover.js';
 import { Offers, type SocketDestination } from '../migrate/offers.js';
 import type { Protocols } from '../migrate/protocols.js';
 import type { SlowStart } from '../migrate/slow-start.js';
+import { speaksHttp } from '../node-private.js';
 import type { World } from '../world.js';
 
 /** What the departure of connections needs of the process that they leave. */
@@ -25,9 +26,14 @@ export interface DepartureContext {
   idleGrace: number;
   /** A connection has arrived at its destination. */
   onMoved(address: string): void;
+  /** Whether connections may still come from the process before this one. */
+  expectsConnections(): boolean;
   /** No other connection will move. */
   onLast(): void;
 }
+
+/** How often it is looked whether any connection is left that could move. */
+const LOOK_EVERY = 100;
 
 /** The connections of a process on their way out: those that can, move to the successor; the others are told to close. */
 export class Departure {
@@ -93,6 +99,8 @@ export class Departure {
     this.#rejectsLate = rejectsLate;
     if (rejectsLate) for (const tracked of this.#staying) this.#reject(tracked);
     for (const tracked of this.#stranded.splice(0)) this.#drain(tracked);
+    this.#undo.push(this.#context.world.every(LOOK_EVERY, () => this.#look()));
+    this.#look();
   }
 
   /** Whether the connections of this server go to the successor alive. */
@@ -135,6 +143,7 @@ export class Departure {
 
   /** Nobody leaves any more, because the successor stops: who is still here is told to close. */
   stay(): void {
+    if (this.#over) return;
     const here = [...this.#begun].filter((tracked) => this.moves(tracked));
     this.#moving = false;
     this.#finish();
@@ -145,6 +154,17 @@ export class Departure {
   stop(): void {
     this.#finish();
     for (const fn of this.#undo.splice(0).reverse()) fn();
+  }
+
+  /** Who waits for what may still come shall not wait for those that never move: a download over TLS, a foreign WebSocket. */
+  #look(): void {
+    const { servers, protocols, expectsConnections } = this.#context;
+    if (this.#over || expectsConnections()) return;
+    const movable = (tracked: TrackedServer) =>
+      [...tracked.sockets].some((socket) => this.moves(tracked) && speaksHttp(socket));
+    if (servers().some(movable) || [...protocols.sockets.keys()].some((socket) => this.mayMove(socket)))
+      return;
+    this.#finish();
   }
 
   #finish(): void {

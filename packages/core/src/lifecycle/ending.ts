@@ -193,7 +193,7 @@ export class Ending {
     };
   }
 
-  /** Resolves when no connection is left but upgraded ones that stay: those are the application's to close. */
+  /** Resolves when no connection is left but upgraded ones that stay, which are the application's to close, and none can come. */
   async #quiet(): Promise<void> {
     const { servers, departure, expectsConnections } = this.#context;
     const quiet = () => servers.quiet && this.#goodbyes.done && !departure.busy && !expectsConnections();
@@ -216,6 +216,9 @@ export class Ending {
     const logger = this.#context.logger();
     for (const tracked of servers.all()) this.#stopAccepting(tracked);
     this.#forced = hammerServers(servers.all(), this.#context.world.now(), this.#began);
+    const nothing = this.#forced.requests.length + connectionsIn(this.#forced) + holds.count === 0;
+    // It has only waited for what an older process might send.
+    if (nothing && this.#context.expectsConnections()) return;
     logger.warn(`[STOP - Hammer Time] Forcefully shutting down parent`);
     const held = holds.count > 0 ? `; holds: ${holds.count}` : '';
     logger.warn(`The hammer ended ${summaryOf(this.#forced)}${held}`);

@@ -34,7 +34,7 @@ import { Intake } from './intake.js';
 import { Probation } from './probation.js';
 import type { RestartResult } from './restart.js';
 import { Servers } from './servers.js';
-import { type Destination, Succession } from './succession.js';
+import { type Heir, Succession } from './succession.js';
 
 /**
  * Where a process is in its life, in the seed's four words: `'init'` until it accepts, `'running'` while it does,
@@ -89,6 +89,10 @@ export class Lifecycle {
   #probation: Probation | undefined;
   /** Whether the predecessor has taken its place back: what happens here is no affair of its any more. */
   #sentAway = false;
+  #dismiss: () => void = () => {};
+  readonly #dismissed = new Promise<void>((resolve) => {
+    this.#dismiss = resolve;
+  });
   /** Whether live connections may come from the predecessor. */
   #expectsConnections = false;
   #departure: Departure | undefined;
@@ -342,7 +346,8 @@ export class Lifecycle {
     this.#reception = new Reception({
       predecessor: candidate.predecessor,
       protocols: this.protocols,
-      servers: () => this.servers.all(),
+      // Once the hammer has fallen they are better off with the old process.
+      servers: () => (this.#ending?.hammered ? [] : this.servers.all()),
       onMoved: (address) => this.#moved(address),
     });
     this.#reception.tellProtocols();
@@ -527,7 +532,7 @@ export class Lifecycle {
       );
   }
 
-  #createDeparture(reason: 'restart' | 'shutdown', signal: HookableSignal, to?: Destination): Departure {
+  #createDeparture(reason: 'restart' | 'shutdown', signal: HookableSignal, to?: Heir): Departure {
     const { migrate, idleGrace } = this.settings;
     this.#departure = new Departure({
       world: this.world,
@@ -542,6 +547,7 @@ export class Lifecycle {
         this.#moved(address);
         this.#ending?.check();
       },
+      expectsConnections: () => this.#expectsConnections,
       onLast: () => to?.successor.send({ type: 'last' }),
     });
     return this.#departure;
@@ -581,6 +587,8 @@ export class Lifecycle {
       this.#probation?.end();
       void this.#beginShutdown('SIGTERM', () => {}).then(() => this.#leave());
     }
+    this.#expectNoMore();
+    this.#dismiss();
     this.#ending?.limit(deadline);
   }
 
@@ -725,7 +733,7 @@ export class Lifecycle {
     const hammered = ending.fallen.then(
       () => new Promise<void>((resolve) => this.world.after(CHAIN_TIME, resolve)),
     );
-    await Promise.race([this.#predecessor.closed, hammered]);
+    await Promise.race([this.#predecessor.closed, hammered, this.#dismissed]);
     letGo();
   }
 }

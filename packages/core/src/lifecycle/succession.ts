@@ -32,8 +32,8 @@ export interface SuccessionContext {
   predecessorCommitted(): Promise<void>;
   /** Why this process is not to be replaced, if it has begun to stop meanwhile. */
   stopping(): EndlessError | undefined;
-  /** Prepares the departure of the connections to the servers at these addresses. */
-  createDeparture(signal: HookableSignal, to: Destination): Departure;
+  /** Prepares the departure of the connections to the successor. */
+  createDeparture(signal: HookableSignal, to: Heir): Departure;
   /** The end of this process, once it has begun. */
   ending(): Ending | undefined;
   /** The successor stays: this process comes to its end. */
@@ -46,8 +46,8 @@ export interface SuccessionContext {
   onPrune(left: number): void;
 }
 
-/** Where connections go on a restart. */
-export interface Destination {
+/** Who takes the place of this process, and what goes there how fast. */
+export interface Heir {
   successor: Successor;
   slowStart: SlowStart;
   /** Labels of the addresses that the successor serves. */
@@ -115,6 +115,7 @@ export class Succession {
   async restart(signal: HookableSignal): Promise<RestartResult> {
     const { world, hooks, events, servers, settings, logger, stopping } = this.#context;
     const began = world.now();
+    let heir: Heir | undefined;
     let departure: Departure | undefined;
     // What a successor says in one breath with "I accept", before the handover to which it belongs.
     const early: ToPredecessor[] = [];
@@ -127,7 +128,8 @@ export class Succession {
       tickets: () => (settings().tlsTickets ? ticketKeysOf(servers.all()) : {}),
       onSpawned: ({ pid, generation }) => events.emit('spawned', { pid, generation }, logger()),
       onReady: ({ pid, generation }) => events.emit('ready', { pid, generation }, logger()),
-      onMessage: (message) => (departure ? this.#hear(message, departure) : early.push(message)),
+      onMessage: (message) =>
+        departure && heir ? this.#hear(message, heir, departure) : early.push(message),
     });
     this.#restart = restart;
     try {
@@ -154,10 +156,10 @@ export class Succession {
       }
       const handed = new Set(passengers.map(({ bound }) => label(bound)));
       for (const address of restart.dropped) handed.delete(address);
-      const to = { successor, slowStart, handed };
-      departure = this.#context.createDeparture(signal, to);
-      const result = this.#handOver(to, departure, signal, began);
-      for (const message of early) this.#hear(message, departure);
+      heir = { successor, slowStart, handed };
+      departure = this.#context.createDeparture(signal, heir);
+      const result = this.#handOver(heir, departure, signal, began);
+      for (const message of early) this.#hear(message, heir, departure);
       return result;
     } catch (error) {
       this.#restart = undefined;
@@ -167,7 +169,7 @@ export class Succession {
   }
 
   #handOver(
-    { successor, handed }: Destination,
+    { successor, handed }: Heir,
     departure: Departure,
     signal: HookableSignal,
     began: number,
@@ -241,16 +243,16 @@ export class Succession {
     setImmediate(() => onAgain(signal));
   }
 
-  #hear(message: ToPredecessor, departure: Departure): void {
+  #hear(message: ToPredecessor, { successor }: Heir, departure: Departure): void {
     const { ending, onPrune } = this.#context;
+    if (message.type === 'taken') departure.taken(message.ids, message.lost);
+    if (message.type === 'answer') {
+      departure.answered(message.accepted, message.refused);
+      ending()?.check();
+    }
+    // What becomes of one that was sent away is no affair of this process any more.
+    if (successor !== this.#successor) return;
     switch (message.type) {
-      case 'taken':
-        departure.taken(message.ids, message.lost);
-        break;
-      case 'answer':
-        departure.answered(message.accepted, message.refused);
-        ending()?.check();
-        break;
       case 'unready':
         this.#handover?.unhealthy(message.message);
         break;

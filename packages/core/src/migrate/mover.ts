@@ -15,7 +15,7 @@ const WINDOW = 64;
 const PER_TURN = 32;
 /** A look takes at most one part in so many of the time. */
 const BETWEEN_LOOKS = 4;
-/** How often connections are looked for that became free without a response having ended. */
+/** How often connections are looked for that became free unnoticed. */
 const LOOK_EVERY = 50;
 
 /** A connection that was found idle. */
@@ -90,6 +90,13 @@ export class Mover {
     };
     tracked.server.prependListener('request', onRequest);
     this.#undo.push(() => tracked.server.off('request', onRequest));
+    // One that comes from the process before this one goes on before anything is read here.
+    const onConnection = (socket: Socket) => {
+      this.#resting.set(socket, { tracked, bytesRead: socket.bytesRead });
+      this.#schedule();
+    };
+    tracked.server.on('connection', onConnection);
+    this.#undo.push(() => tracked.server.off('connection', onConnection));
     this.#lookAfterAll(tracked);
     if (this.#servers.size === 1)
       this.#undo.push(this.#world.every(LOOK_EVERY, () => this.#schedule(this.#resting.size === 0)));

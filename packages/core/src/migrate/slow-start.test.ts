@@ -7,7 +7,7 @@ import { SlowStart } from './slow-start.js';
 /** At the moment of the handover, with so many connections that are busy. */
 function begun(busy: number) {
   let now = 1_000;
-  const sockets = Array.from({ length: busy }, () => ({ bytesRead: 0 }));
+  const sockets = Array.from({ length: busy }, () => ({ bytesRead: 0, parser: {} }));
   const servers = [{ sockets: new Set(sockets) } as unknown as TrackedServer];
   const slowStart = new SlowStart({ ...realWorld, now: () => now }, servers);
   for (const socket of sockets) socket.bytesRead += 1;

@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 import type { TrackedServer } from '../drain/tracked-server.js';
+import { speaksHttp } from '../node-private.js';
 import type { World } from '../world.js';
 
 /** Milliseconds in which nothing busy moves: the new process has just started, and whoever had to wait for that is answered. */
@@ -43,7 +44,8 @@ export class SlowStart {
     if (this.#began !== undefined) return;
     this.#began = this.#world.now();
     let busy = 0;
-    for (const { sockets } of servers) for (const socket of sockets) if (!this.rests(socket)) busy += 1;
+    for (const { sockets } of servers)
+      for (const socket of sockets) if (speaksHttp(socket) && !this.rests(socket)) busy += 1;
     this.#first = Math.max(1, busy * FIRST);
   }
 
