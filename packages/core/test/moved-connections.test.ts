@@ -86,6 +86,17 @@ describe.each(testedNodes())('on Node $version', ({ path: node }) => {
     await program.waitForPids(1);
   });
 
+  test('connections that come back from a successor that died after the commit are told to close', async () => {
+    const env = { DIE_AFTER: '1', STALL: '400' };
+    const { program, port } = await serve('connections.mjs', AT_ONCE, { node, env });
+    const clients = await Promise.all(Array.from({ length: 20 }, () => used(port)));
+    program.signal('SIGHUP');
+    await program.waitFor('takes no more connections');
+    for (const client of clients)
+      expect(await client.get('/').receive(/generation 0$/)).toMatch(/connection: close/i);
+    await program.waitForPids(0);
+  });
+
   test('keep-alive time starts anew, also after two moves, and headersTimeout is not meant for what waits', async () => {
     const { program, port } = await serve('connections.mjs', AT_ONCE, {
       node,

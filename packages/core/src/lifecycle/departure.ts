@@ -34,6 +34,8 @@ export interface DepartureContext {
 
 /** How often it is looked whether any connection is left that could move. */
 const LOOK_EVERY = 100;
+/** How long a socket that speaks no HTTP any more may take to become one of a protocol that moves. */
+const PROTOCOL_TIME = 10_000;
 
 /** The connections of a process on their way out: those that can, move to the successor; the others are told to close. */
 export class Departure {
@@ -49,6 +51,7 @@ export class Departure {
   #moving: boolean;
   #rejectsLate = false;
   #final = false;
+  #settledAt = 0;
   /** Whether nothing more leaves; what is on its way may still arrive. */
   #over = false;
   #saidLast = false;
@@ -96,6 +99,7 @@ export class Departure {
   /** There is no way back any more; from now on late requests may be answered by endless itself. */
   settle({ rejectsLate }: { rejectsLate: boolean }): void {
     this.#final = true;
+    this.#settledAt = this.#context.world.now();
     this.#rejectsLate = rejectsLate;
     if (rejectsLate) for (const tracked of this.#staying) this.#reject(tracked);
     for (const tracked of this.#stranded.splice(0)) this.#drain(tracked);
@@ -158,13 +162,23 @@ export class Departure {
 
   /** Who waits for what may still come shall not wait for those that never move: a download over TLS, a foreign WebSocket. */
   #look(): void {
-    const { servers, protocols, expectsConnections } = this.#context;
-    if (this.#over || expectsConnections()) return;
-    const movable = (tracked: TrackedServer) =>
-      [...tracked.sockets].some((socket) => this.moves(tracked) && speaksHttp(socket));
-    if (servers().some(movable) || [...protocols.sockets.keys()].some((socket) => this.mayMove(socket)))
-      return;
-    this.#finish();
+    if (this.#over || this.busy || this.#context.expectsConnections()) return;
+    if (!this.#anyMovable()) this.stay();
+  }
+
+  #anyMovable(): boolean {
+    const { world, servers, protocols, destination, leaves } = this.#context;
+    // A protocol may be told late on either side, and a handshake may still be thought about.
+    const early = world.now() - this.#settledAt < PROTOCOL_TIME;
+    for (const [socket, { name }] of protocols.sockets)
+      if (this.mayMove(socket) && (early || destination?.understands(name))) return true;
+    for (const tracked of servers()) {
+      const undecided = early && protocols.names.length > 0 && !tracked.secure && leaves(tracked);
+      for (const socket of tracked.sockets)
+        if (speaksHttp(socket) ? this.moves(tracked) : undecided && !protocols.sockets.has(socket))
+          return true;
+    }
+    return false;
   }
 
   #finish(): void {

@@ -341,8 +341,6 @@ export class Lifecycle {
   #becomeNewest(): void {
     const candidate = this.#candidate as Candidate;
     this.#candidate = undefined;
-    this.#expectsConnections = true;
-    void candidate.predecessor.closed.then(() => this.#expectNoMore());
     this.#reception = new Reception({
       predecessor: candidate.predecessor,
       protocols: this.protocols,
@@ -351,6 +349,9 @@ export class Lifecycle {
       onMoved: (address) => this.#moved(address),
     });
     this.#reception.tellProtocols();
+    this.#expectsConnections = true;
+    // After the reception, which then takes what was on its way.
+    void candidate.predecessor.closed.then(() => this.#expectNoMore());
     this.#probation = new Probation({
       world: this.world,
       predecessor: candidate.predecessor,

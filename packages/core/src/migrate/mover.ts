@@ -4,7 +4,7 @@ import { idleConnections } from '../drain/activity.js';
 import type { TrackedServer } from '../drain/tracked-server.js';
 import type { Moved } from '../handoff/protocol.js';
 import { label } from '../listen/address.js';
-import { currentResponse, detachHandle, type RawHandle, stopReading } from '../node-private.js';
+import { currentResponse, detachHandle, type RawHandle, speaksHttp, stopReading } from '../node-private.js';
 import type { World } from '../world.js';
 import { isUsed, serveOn } from './serve.js';
 import type { SlowStart } from './slow-start.js';
@@ -92,7 +92,8 @@ export class Mover {
     this.#undo.push(() => tracked.server.off('request', onRequest));
     // One that comes from the process before this one goes on before anything is read here.
     const onConnection = (socket: Socket) => {
-      this.#resting.set(socket, { tracked, bytesRead: socket.bytesRead });
+      if (socket.bytesRead > 0) return;
+      this.#busy.set(socket, { tracked, bytesRead: 0 });
       this.#schedule();
     };
     tracked.server.on('connection', onConnection);
@@ -229,6 +230,7 @@ export class Mover {
   #send(socket: Socket, tracked: TrackedServer, bytesRead: number): boolean {
     // Otherwise it is found again after its answer.
     if (socket.destroyed || socket.bytesRead !== bytesRead || socket.writableLength > 0) return false;
+    if (!speaksHttp(socket) || currentResponse(socket)) return false;
     if (!tracked.bound || !stopReading(socket)) return false;
     const used = isUsed(socket);
     const handle = detachHandle(socket);
