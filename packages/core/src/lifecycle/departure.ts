@@ -145,7 +145,7 @@ export class Departure {
     this.#mover?.hurry();
   }
 
-  /** Nobody leaves any more, because the successor stops: who is still here is told to close. */
+  /** Nobody leaves any more, since the successor stops or nobody could: who is still here is told to close. */
   stay(): void {
     if (this.#over) return;
     const here = [...this.#begun].filter((tracked) => this.moves(tracked));
