@@ -505,6 +505,18 @@ describe('a stop of the newest while an older generation drains', () => {
     return said();
   }
 
+  test('by SIGINT ends the idle connections of the older one at once', async () => {
+    const { program, port } = await serve('stop.mjs', { migrate: false, rollbackWindow: 0 });
+    const connections = await Promise.all([idle(port), idle(port)]);
+    const successor = await hup(program);
+    await program.waitFor('Listener closed.');
+    const began = performance.now();
+    program.signal('SIGINT', successor);
+    expect(await program.waitForPids(0)).toEqual([]);
+    expect(performance.now() - began).toBeLessThan(1_000);
+    await until(() => connections.every(({ ended }) => ended !== undefined));
+  });
+
   test('makes its deadline that of the older one, and the newest leaves last', async () => {
     const { program, port } = await serve(
       'stop.mjs',

@@ -166,6 +166,23 @@ test('on a shutdown each is closed with 1001, spread over the window', async () 
   expect(tenths.size).toBeGreaterThanOrEqual(8);
 });
 
+test('when the newest process stops, what an older one still holds hears 1001 from then on', async () => {
+  const { program, port } = await serve('apps.mjs', { settings: { migrate: false, hammerTime: 6_000 } });
+  const clients = await Promise.all(Array.from({ length: 20 }, () => open(port)));
+  const successor = await hup(program);
+  await program.waitFor('Listener closed.');
+  program.signal('SIGTERM', successor);
+  await program.waitFor('Received SIGTERM.');
+  // The word may take a moment to the older process.
+  await sleep(100);
+  const before = clients.filter(({ codes }) => codes.length > 0).length;
+  await program.waitForPids(0);
+  await until(() => clients.every(({ codes }) => codes.length === 1));
+  const codes = clients.flatMap((client) => client.codes);
+  expect(before).toBeLessThan(20);
+  expect(codes.filter((code) => code === 1001).length).toBeGreaterThanOrEqual(20 - before);
+});
+
 test('a client that reads nothing is closed, and met by the hammer', async () => {
   const { program, port } = await serve('apps.mjs', {
     settings: { hammerTime: 2_000 },

@@ -16,7 +16,7 @@ export class Goodbyes {
   readonly #mayMove: (socket: Socket) => boolean;
   readonly #due = new Map<Socket, number>();
   readonly #told = new WeakSet<Socket>();
-  #cancel = () => {};
+  #cancel: (() => void) | undefined;
 
   constructor(protocols: Protocols, world: World, mayMove: (socket: Socket) => boolean) {
     this.#protocols = protocols;
@@ -32,13 +32,23 @@ export class Goodbyes {
     sweep();
   }
 
+  /** Begins anew if it has begun: the reason or the deadline is another one now. */
+  hasten(reason: 'restart' | 'shutdown', deadlineMs: number): void {
+    if (!this.#cancel) return;
+    this.stop();
+    this.#due.clear();
+    this.begin(reason, deadlineMs);
+  }
+
   /** Whether every socket that can be told has been. */
   get done(): boolean {
     return [...this.#protocols.sockets].every(([socket, { end }]) => !end || this.#told.has(socket));
   }
 
+  /** Tells nobody any more. */
   stop(): void {
-    this.#cancel();
+    this.#cancel?.();
+    this.#cancel = undefined;
   }
 
   #sweep(reason: 'restart' | 'shutdown', limit: number): void {

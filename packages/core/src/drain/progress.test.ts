@@ -34,7 +34,7 @@ function terminal(columns: number | undefined) {
   return { line: new ProgressLine(world), pass, written: () => written, timers };
 }
 
-const left: Left = { requests: 1, connections: 3, holds: 0, hammerIn: 58_200 };
+const left: Left = { requests: 1, connections: 3, holds: 0, comesMore: false, hammerIn: 58_200 };
 const ERASE = '\r\x1b[K';
 
 test('a drain of up to a second shows nothing', () => {
@@ -58,11 +58,17 @@ test('a longer one is written in place, and taken away at its end', () => {
   expect(timers.size).toBe(0);
 });
 
-test('holds and the absence of a deadline are told, and a narrow terminal gets what fits', () => {
+test('holds, an older process and the absence of a deadline are told, and a narrow terminal gets what fits', () => {
   const wide = terminal(120);
   wide.line.begin(() => ({ ...left, holds: 1, hammerIn: -1 }));
   wide.pass(1_000);
   expect(wide.written()).toBe(`${ERASE}endless 4711 waits for 1 request, 3 connections, 1 hold; no deadline`);
+  const second = terminal(120);
+  second.line.begin(() => ({ requests: 0, connections: 0, holds: 0, comesMore: true, hammerIn: 5_000 }));
+  second.pass(1_000);
+  expect(second.written()).toBe(
+    `${ERASE}endless 4711 waits for 0 requests, 0 connections, an older process; the hammer falls in 5 s`,
+  );
   const narrow = terminal(20);
   narrow.line.begin(() => left);
   narrow.pass(1_000);

@@ -5,6 +5,8 @@ export interface Left {
   requests: number;
   connections: number;
   holds: number;
+  /** Whether connections may still come from an older process. */
+  comesMore: boolean;
   /** Milliseconds until the hammer falls; -1 where it does not fall by itself. */
   hammerIn: number;
 }
@@ -56,9 +58,10 @@ export class ProgressLine {
   }
 }
 
-function textOf({ requests, connections, holds, hammerIn }: Left): string {
+function textOf({ requests, connections, holds, comesMore, hammerIn }: Left): string {
   const parts = [count(requests, 'request'), count(connections, 'connection')];
   if (holds > 0) parts.push(count(holds, 'hold'));
+  if (comesMore) parts.push('an older process');
   const hammer = hammerIn < 0 ? 'no deadline' : `the hammer falls in ${Math.ceil(hammerIn / 1_000)} s`;
   return `waits for ${parts.join(', ')}; ${hammer}`;
 }

@@ -35,7 +35,7 @@ async function line() {
 const word: fc.Arbitrary<ToPredecessor> = fc.oneof(
   fc.record({ type: fc.constant('stderr' as const), text: fc.string({ unit: 'binary' }) }),
   fc.record({ type: fc.constant('ready' as const), dropped: fc.array(fc.string()) }),
-  fc.record({ type: fc.constant('stop' as const), deadline: fc.integer() }),
+  fc.record({ type: fc.constant('stop' as const), deadline: fc.integer(), idleGrace: fc.nat() }),
 );
 
 /** A line that is no word: bytes of any kind, JSON that is none of ours, a word in Node's wrapping without its handle. */

@@ -92,7 +92,10 @@ export type ToPredecessor =
   | { type: 'answer'; accepted: number[]; refused: number[] }
   /** The new process is about to restart in its turn: commit first, and answer with `committed`. */
   | { type: 'commit' }
-  /** The newest process stops: nothing moves to it any more, and what still drains has this many milliseconds (-1: no limit). */
-  | { type: 'stop'; deadline: number }
+  /**
+   * The newest process stops: nothing moves to it any more, what still drains has this many milliseconds (-1: no limit), and
+   * idle connections have so many.
+   */
+  | { type: 'stop'; deadline: number; idleGrace: number }
   /** So many generations may go on draining requests; those beyond end now. Goes along the chain. */
   | { type: 'prune'; left: number };

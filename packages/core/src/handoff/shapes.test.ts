@@ -29,7 +29,7 @@ const goodWords = {
     { type: 'ready', dropped: [] },
     { type: 'unready', message: 'no' },
     { type: 'accepting' },
-    { type: 'stop', deadline: -1 },
+    { type: 'stop', deadline: -1, idleGrace: 5_000 },
     { type: 'prune', left: 3 },
   ],
 };

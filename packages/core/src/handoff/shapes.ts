@@ -44,7 +44,7 @@ const TO_PREDECESSOR: Shapes<ToPredecessor> = {
   taken: { ids: numbers, lost: numbers },
   protocols: { names: texts },
   answer: { accepted: numbers, refused: numbers },
-  stop: { deadline: number },
+  stop: { deadline: number, idleGrace: number },
   prune: { left: number },
 };
 

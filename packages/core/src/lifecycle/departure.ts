@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 import { drainConnections } from '../drain/drain.js';
+import { endIdle } from '../drain/idle.js';
 import { rejectLate } from '../drain/late.js';
 import type { TrackedServer } from '../drain/tracked-server.js';
 import type { Logger } from '../log.js';
@@ -49,6 +50,8 @@ export class Departure {
   #stranded: TrackedServer[] = [];
   readonly #undo: (() => void)[] = [];
   #moving: boolean;
+  #idleGrace: number;
+  #isOfAll = false;
   #rejectsLate = false;
   #final = false;
   #settledAt = 0;
@@ -77,6 +80,7 @@ export class Departure {
         onMoved,
       });
     this.#moving = this.#mover !== undefined;
+    this.#idleGrace = context.idleGrace;
   }
 
   /** Begins with the sockets of other protocols than HTTP. */
@@ -130,6 +134,16 @@ export class Departure {
     return this.#offers?.mayMove(socket) ?? false;
   }
 
+  /** Milliseconds that an idle connection may still be used. */
+  get idleGrace(): number {
+    return this.#idleGrace;
+  }
+
+  /** Whether the successor stops as well, so that there is nobody to come back to. */
+  get isOfAll(): boolean {
+    return this.#isOfAll;
+  }
+
   /** Whether a connection is between two owners. */
   get busy(): boolean {
     return Boolean(this.#mover?.busy || this.#offers?.busy);
@@ -152,6 +166,23 @@ export class Departure {
     this.#moving = false;
     this.#finish();
     for (const tracked of here) this.#drain(tracked);
+  }
+
+  /** The successor stops, and this process with it: idle connections have so many milliseconds, if that is less than they had. */
+  follow(idleGrace: number): void {
+    this.#isOfAll = true;
+    if (idleGrace < this.#idleGrace) {
+      this.#idleGrace = idleGrace;
+      for (const tracked of this.#staying)
+        if (tracked.http) this.#undo.push(endIdle(tracked, idleGrace, this.#context.world));
+    }
+    this.stay();
+  }
+
+  /** The successor is sent away: what it has not got yet comes back. */
+  takeBack(): void {
+    this.#offers?.takeBack();
+    this.stop();
   }
 
   /** Lets the connections that are still here be. */
@@ -210,7 +241,7 @@ export class Departure {
   #drain(tracked: TrackedServer): void {
     this.#staying.add(tracked);
     if (this.#rejectsLate) this.#reject(tracked);
-    this.#undo.push(drainConnections(tracked, this.#context.idleGrace, this.#context.world));
+    this.#undo.push(drainConnections(tracked, this.#idleGrace, this.#context.world));
   }
 
   #reject(tracked: TrackedServer): void {

@@ -113,8 +113,15 @@ export class Ending {
   /** Brings the hammer nearer: it falls within `ms` (-1: as before), here and in every older generation. */
   limit(ms: number): void {
     this.#deadline.within(ms);
+    const { predecessor, departure } = this.#context;
     // Each takes the earlier of its own moment and this one; what is left of ours is nobody else's.
-    this.#context.predecessor?.send({ type: 'stop', deadline: ms });
+    predecessor?.send({ type: 'stop', deadline: ms, idleGrace: departure.idleGrace });
+  }
+
+  /** The successor stops within `ms`, and this process with it. */
+  stopToo(ms: number): void {
+    this.limit(ms);
+    this.#goodbyes.hasten('shutdown', this.#deadline.left);
   }
 
   /** Something has ended: looks whether anything is left. */
@@ -151,7 +158,7 @@ export class Ending {
     }
     departure.begin(servers.all());
     departure.settle({ rejectsLate: settings.lateRequests === 'reject' && !this.#context.answersLate() });
-    this.#goodbyes.begin(this.reason, this.#deadline.left);
+    this.#goodbyes.begin(departure.isOfAll ? 'shutdown' : this.reason, this.#deadline.left);
     if (closers.length > 0) await this.#deadline.bound(this.#quiet());
     for (const close of [...closers]) await this.#deadline.bound(this.#attempt(close));
     await this.#deadline.bound(this.#drained());
@@ -189,6 +196,7 @@ export class Ending {
       requests: servers.activeRequests,
       connections,
       holds: holds.count,
+      comesMore: this.#context.expectsConnections(),
       hammerIn: this.#deadline.left,
     };
   }

@@ -111,7 +111,7 @@ export class Handover {
       if (errno !== 0)
         this.#context.logger.error(`${label(bound as Bound)} cannot be listened on again (errno ${errno}).`);
     }
-    this.departure.stop();
+    this.departure.takeBack();
     this.#finish();
     this.#context.onRollback(error, alive);
   }

@@ -585,6 +585,7 @@ export class Lifecycle {
     if (!this.#sentAway) {
       this.#logger.error('The old process has taken its place back: this one leaves.');
       this.#sentAway = true;
+      this.#reception?.letGo();
       this.#probation?.end();
       void this.#beginShutdown('SIGTERM', () => {}).then(() => this.#leave());
     }

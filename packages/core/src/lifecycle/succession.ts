@@ -260,9 +260,9 @@ export class Succession {
         this.commit();
         break;
       case 'stop':
-        departure.stay();
+        departure.follow(message.idleGrace);
         this.commit();
-        ending()?.limit(message.deadline);
+        ending()?.stopToo(message.deadline);
         break;
       case 'prune':
         onPrune(message.left);

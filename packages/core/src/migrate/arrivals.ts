@@ -35,6 +35,7 @@ export class Arrivals {
   readonly #served = new Map<number, { socket: Socket; protocol: NamedProtocol }>();
   #accepted: number[] = [];
   #refused: number[] = [];
+  #closed = false;
 
   constructor(context: ArrivalsContext) {
     this.#context = context;
@@ -54,6 +55,13 @@ export class Arrivals {
     this.#served.clear();
   }
 
+  /** The old process takes back what it has only offered, and offers nothing more. */
+  letGo(): void {
+    this.#closed = true;
+    for (const { handle } of this.#offered.values()) handle.close();
+    this.#offered.clear();
+  }
+
   #consider(
     { id, protocol: name, address }: Extract<SocketWord, { type: 'offer' }>,
     handle: RawHandle | undefined,
@@ -63,7 +71,7 @@ export class Arrivals {
     const protocol = this.#context.protocols.get(name);
     const tracked = this.#context.servers().find(({ bound }) => bound && label(bound) === address);
     // Without descriptors to spare the handle is lost on the way; a full server would drop the connection.
-    if (handle && protocol && tracked && !isFull(tracked)) {
+    if (handle && protocol && tracked && !this.#closed && !isFull(tracked)) {
       try {
         const [state, unread] = unpack(packed) as [unknown, Uint8Array | undefined];
         this.#offered.set(id, { tracked, protocol, handle, state, unread });

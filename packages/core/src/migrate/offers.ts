@@ -66,6 +66,7 @@ export class Offers {
   #scheduled = false;
   #nextLook = 0;
   #stopped = false;
+  #takenBack = false;
   #gone = false;
   #cancel = () => {};
   #letGo = () => {};
@@ -88,6 +89,11 @@ export class Offers {
   /** The successor says which it would serve, and which not. */
   answered(accepted: readonly number[], refused: readonly number[]): void {
     const { destination } = this.#context;
+    // The successor has let go of them when it heard that it leaves.
+    if (this.#takenBack) {
+      this.#comeBack([...accepted, ...refused]);
+      return;
+    }
     // The word is on its way before anything else is: from here on they are not ours.
     if (accepted.length > 0) destination.send({ type: 'yours', ids: [...accepted] });
     for (const id of accepted) {
@@ -114,6 +120,12 @@ export class Offers {
   /** Whether this socket may still leave. */
   mayMove(socket: Socket): boolean {
     return !this.#stopped && !this.#staying.has(socket) && this.#trackedOf(socket) !== undefined;
+  }
+
+  /** The successor is sent away: what it has not been given yet comes back once it has answered, or is gone. */
+  takeBack(): void {
+    this.#takenBack = true;
+    this.stop();
   }
 
   /** Offers nothing more; what is on its way arrives or comes back. */

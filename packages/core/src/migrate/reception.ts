@@ -40,6 +40,11 @@ export class Reception {
     else if (this.#receiver.receive(message, handle)) this.#context.onMoved(message.address);
   }
 
+  /** The old process has taken its place back. */
+  letGo(): void {
+    this.#arrivals.letGo();
+  }
+
   /** The old process offers only sockets of protocols that it has heard of. */
   tellProtocols(): void {
     const { predecessor, protocols } = this.#context;

@@ -1,0 +1,114 @@
+import { once } from 'node:events';
+import net from 'node:net';
+import { expect, onTestFinished, test } from 'vitest';
+import { TrackedServer } from '../drain/tracked-server.js';
+import type { ToPredecessor, ToSuccessor } from '../handoff/protocol.js';
+import { label } from '../listen/address.js';
+import { silent } from '../log.js';
+import { detachHandle, type RawHandle, stopReading } from '../node-private.js';
+import { realWorld } from '../world.js';
+import { Arrivals } from './arrivals.js';
+import { Offers } from './offers.js';
+import { pack, sendParcels } from './parcels.js';
+import { Protocols } from './protocols.js';
+
+/** A server whose sockets speak a protocol that echoes, and one client of it. */
+async function echo() {
+  const server = net.createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const tracked = new TrackedServer(server, undefined, 511, () => {});
+  const protocols = new Protocols(
+    () => silent,
+    () => {},
+  );
+  const sockets = protocols.define('echo', {
+    save: () => ({ state: null }),
+    restore: (socket) => void socket.on('data', (chunk) => socket.write(chunk)),
+  });
+  const client = net.connect((server.address() as net.AddressInfo).port, '127.0.0.1');
+  onTestFinished(() => {
+    client.destroy();
+    server.close();
+  });
+  const [[socket]] = (await Promise.all([once(server, 'connection'), once(client, 'connect')])) as [
+    [net.Socket],
+    unknown,
+  ];
+  return { tracked, protocols, sockets, socket, client };
+}
+
+/** Offers the one socket of a server, and has its offer and all that was said. */
+async function offer({ tracked, protocols, sockets, socket }: Awaited<ReturnType<typeof echo>>) {
+  sockets.add(socket);
+  const said: ToSuccessor[] = [];
+  const offers = new Offers({
+    destination: {
+      send: (message) => void said.push(message),
+      understands: () => true,
+      gone: new Promise(() => {}),
+    },
+    world: realWorld,
+    protocols,
+    servers: () => [tracked],
+    movable: () => true,
+    logger: () => silent,
+    onMoved: () => {},
+  });
+  onTestFinished(() => offers.stop());
+  offers.begin();
+  await expect.poll(() => said.map(({ type }) => type)).toContain('offer');
+  const { id } = said.find(({ type }) => type === 'offer') as Extract<ToSuccessor, { type: 'offer' }>;
+  return { offers, said, id };
+}
+
+test('a socket that the successor would serve is given to it', async () => {
+  const { offers, said, id } = await offer(await echo());
+  offers.answered([id], []);
+  expect(said).toContainEqual({ type: 'yours', ids: [id] });
+  expect(offers.busy).toBe(false);
+});
+
+test('after a rollback it comes back, whatever the successor answers', async () => {
+  const one = await echo();
+  const { offers, said, id } = await offer(one);
+  offers.takeBack();
+  expect(offers.busy).toBe(true);
+  offers.answered([id], []);
+  expect(offers.busy).toBe(false);
+  expect(said.map(({ type }) => type)).not.toContain('yours');
+  one.client.write('still here');
+  expect(String((await once(one.client, 'data'))[0])).toBe('still here');
+});
+
+test('what was only offered is let go of when the old process takes its place back, and nothing more is accepted', async () => {
+  const { tracked, protocols, socket, client } = await echo();
+  const answers: Extract<ToPredecessor, { type: 'answer' }>[] = [];
+  const arrivals = new Arrivals({
+    protocols,
+    servers: () => [tracked],
+    answer: (message) => void answers.push(message),
+    onMoved: () => {},
+  });
+  stopReading(socket);
+  const address = label(tracked.bound as NonNullable<typeof tracked.bound>);
+  const hear = (id: number, handle: RawHandle) => {
+    sendParcels(id, pack([null, undefined]), (parcel) => arrivals.hear(parcel, undefined));
+    arrivals.hear({ type: 'offer', id, protocol: 'echo', address }, handle);
+  };
+  hear(0, detachHandle(socket));
+  arrivals.letGo();
+  // In another process this would be a copy of its own: here the client sees that it was closed.
+  await once(client, 'close');
+  arrivals.hear({ type: 'yours', ids: [0] }, undefined);
+  arrivals.alone();
+  expect(protocols.sockets.size).toBe(0);
+  const late = await echo();
+  stopReading(late.socket);
+  hear(1, detachHandle(late.socket));
+  await expect
+    .poll(() => answers)
+    .toEqual([
+      { type: 'answer', accepted: [0], refused: [] },
+      { type: 'answer', accepted: [], refused: [1] },
+    ]);
+});
