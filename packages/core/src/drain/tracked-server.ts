@@ -1,7 +1,7 @@
 import { Server as HttpServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { IncomingHttpHeaders, ServerHttp2Session, ServerHttp2Stream } from 'node:http2';
 import type { Server, Socket } from 'node:net';
-import { Server as TlsServer } from 'node:tls';
+import { isTlsServer } from '../builtin.js';
 import { type Asked, type Bound, boundOf } from '../listen/address.js';
 import { isCurrent } from '../node-private.js';
 import { Pipeline } from './pipeline.js';
@@ -55,7 +55,7 @@ export class TrackedServer {
 
   /** Whether the server speaks TLS. */
   get secure(): boolean {
-    return this.server instanceof TlsServer;
+    return isTlsServer(this.server);
   }
 
   /** Whether the server speaks HTTP/1, alone or beside HTTP/2. */

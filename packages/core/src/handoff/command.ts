@@ -1,6 +1,6 @@
 import { existsSync, readFileSync, realpathSync, statSync } from 'node:fs';
 import path from 'node:path';
-import { parseEnv } from 'node:util';
+import { builtin } from '../builtin.js';
 import type { RestartCommand } from '../settings.js';
 
 /** A command as `spawn` takes it. */
@@ -116,7 +116,7 @@ function variablesOf(execArgv: readonly string[], directory = '.'): Record<strin
     if (!arg.startsWith('--env-file')) continue;
     try {
       const file = path.resolve(directory, joined ?? execArgv[index + 1] ?? '');
-      Object.assign(variables, parseEnv(readFileSync(file, 'utf8')));
+      Object.assign(variables, builtin('node:util').parseEnv(readFileSync(file, 'utf8')));
     } catch {
       // Gone since, or never there.
     }

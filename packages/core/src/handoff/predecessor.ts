@@ -1,4 +1,4 @@
-import { createRequire } from 'node:module';
+import { builtin } from '../builtin.js';
 import { ipcEndFrom, type RawHandle, type TakenIpc } from '../node-private.js';
 import { Channel, type Listener } from './channel.js';
 import { HANDOFF_VARIABLE, type Handoff, type ToPredecessor, type ToSuccessor } from './protocol.js';
@@ -42,7 +42,8 @@ export class Predecessor {
    */
   static find(listener: Listener<ToSuccessor>, refuse: (why: string) => void): Predecessor | undefined {
     // Started by a command that endless could not put its preload into: what that does is done now.
-    if (process.env[HANDOFF_VARIABLE] !== undefined) createRequire(import.meta.url)('./preload.cjs');
+    if (process.env[HANDOFF_VARIABLE] !== undefined)
+      builtin('node:module').createRequire(import.meta.url)('./preload.cjs');
     const arrival = Reflect.get(globalThis, ARRIVAL) as Arrival | Refusal | undefined;
     if (!arrival) return undefined;
     Reflect.deleteProperty(globalThis, ARRIVAL);

@@ -1,5 +1,5 @@
 import type { Server } from 'node:net';
-import { Server as TlsServer } from 'node:tls';
+import { isTlsServer } from '../builtin.js';
 import { boundOf, label } from '../listen/address.js';
 
 /** The session ticket keys of these servers in base64, by the label of their address. */
@@ -7,7 +7,7 @@ export function ticketKeysOf(servers: Iterable<{ server: Server }>): Record<stri
   const keys: Record<string, string> = {};
   for (const { server } of servers) {
     const bound = boundOf(server);
-    if (server instanceof TlsServer && bound) keys[label(bound)] = server.getTicketKeys().toString('base64');
+    if (isTlsServer(server) && bound) keys[label(bound)] = server.getTicketKeys().toString('base64');
   }
   return keys;
 }
@@ -17,6 +17,6 @@ export function useTicketKeys(servers: Iterable<Server>, keys: Record<string, st
   for (const server of servers) {
     const bound = boundOf(server);
     const key = bound && keys[label(bound)];
-    if (server instanceof TlsServer && key !== undefined) server.setTicketKeys(Buffer.from(key, 'base64'));
+    if (isTlsServer(server) && key !== undefined) server.setTicketKeys(Buffer.from(key, 'base64'));
   }
 }

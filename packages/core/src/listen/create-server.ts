@@ -1,14 +1,9 @@
 import { readFileSync } from 'node:fs';
-import { createServer as createHttpServer, type RequestListener } from 'node:http';
-import {
-  createServer as createHttp2Server,
-  createSecureServer,
-  type Http2ServerRequest,
-  type Http2ServerResponse,
-} from 'node:http2';
-import { createServer as createHttpsServer } from 'node:https';
+import { createServer, type RequestListener } from 'node:http';
+import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2';
 import { Server } from 'node:net';
 import type { TlsOptions } from 'node:tls';
+import { builtin } from '../builtin.js';
 import { EndlessError, invalidOption, show } from '../errors.js';
 import { checkCount, checkFunction, checkLimit, unknownOption } from '../settings.js';
 
@@ -76,9 +71,10 @@ export function serverFor(app: unknown, options: ListenOptions): Server {
   const tls = options.tls && readTls(options.tls);
   if (options.http2) {
     const onRequest = app as (request: Http2ServerRequest, response: Http2ServerResponse) => void;
-    return tls ? createSecureServer({ allowHTTP1: true, ...tls }, onRequest) : createHttp2Server(onRequest);
+    const { createSecureServer, createServer } = builtin('node:http2');
+    return tls ? createSecureServer({ allowHTTP1: true, ...tls }, onRequest) : createServer(onRequest);
   }
-  return tls ? createHttpsServer(tls, listener) : createHttpServer(listener);
+  return tls ? builtin('node:https').createServer(tls, listener) : createServer(listener);
 }
 
 function readTls(tls: Tls): TlsOptions {

@@ -1,4 +1,4 @@
-import { deserialize, serialize } from 'node:v8';
+import { builtin } from '../builtin.js';
 
 /** Bytes of a line: short lines keep the channel free for other words in between. */
 const PIECE = 48 * 1024;
@@ -13,12 +13,12 @@ export interface Parcel {
 
 /** Anything that can be cloned, as bytes; throws if it cannot. */
 export function pack(value: unknown): Buffer {
-  return serialize(value);
+  return builtin('node:v8').serialize(value);
 }
 
 /** What {@link pack} was given. */
 export function unpack(packed: Buffer): unknown {
-  return deserialize(packed);
+  return builtin('node:v8').deserialize(packed);
 }
 
 /** Sends bytes in pieces; the word that follows says what they are. */
