@@ -43,12 +43,14 @@ export async function latency(options: Options): Promise<boolean> {
     const restarts: number[] = [];
     const copies: number[] = [];
     const others: number[] = [];
+    const forks: number[] = [];
     const runs = scaled(options, { full: 24, quick: 6, smoke: 1 });
     for (let run = 0; run < runs; run++) {
       const steps = [
         async () => restarts.push(await during(load, () => restartOf(program))),
         async () => copies.push(await during(load, () => startCopy(file))),
         async () => others.push(await during(load, () => startCopy(file))),
+        async () => forks.push(await during(load, () => startCopyAndFork(file, program))),
       ];
       for (let step = 0; step < steps.length; step++) await steps[(run + step) % steps.length]?.();
     }
@@ -57,8 +59,9 @@ export async function latency(options: Options): Promise<boolean> {
     options.report.table(TITLES, [
       [...cellsOf('a restart', rate, restarts, copies), `≤ ${LIMIT}`, upper <= LIMIT ? 'yes' : 'NO'],
       [...cellsOf('another copy starts', rate, others, copies), 'none', ''],
+      [...cellsOf('a copy starts, and the program runs `true`', rate, forks, copies), 'none', ''],
     ]);
-    options.report.raw({ capacity, restarts, copies, others });
+    options.report.raw({ capacity, restarts, copies, others, forks });
     return upper <= LIMIT;
   } finally {
     load.stop();
@@ -115,8 +118,17 @@ async function during(load: Load, begin: () => Promise<Program | undefined>): Pr
 }
 
 async function restartOf(program: Program): Promise<undefined> {
-  const newest = [...program.stdout.matchAll(/listening (\d+)/g)].at(-1)?.[1];
-  program.signal('SIGHUP', Number(newest));
+  program.signal('SIGHUP', newestOf(program));
+}
+
+function newestOf({ stdout }: Program): number {
+  return Number([...stdout.matchAll(/listening (\d+)/g)].at(-1)?.[1]);
+}
+
+/** What is left of a restart where nothing is handed over: a process starts, and the one that serves has to fork. */
+async function startCopyAndFork(file: string, program: Program): Promise<Program> {
+  program.signal('SIGURG', newestOf(program));
+  return startCopy(file);
 }
 
 async function startCopy(file: string): Promise<Program> {

@@ -21,11 +21,11 @@ export default defineConfig([
       adapter: 'packages/core/src/adapter.ts',
       register: 'packages/core/src/register.ts',
     },
-    output: { ...output, format: 'esm', chunkFileNames: 'core.js', cleanDir: true },
+    output: { ...output, format: 'esm', chunkFileNames: 'core.js' },
   },
   {
     ...common,
     input: { preload: 'packages/core/src/handoff/preload.cts' },
-    output: { ...output, format: 'cjs', entryFileNames: '[name].cjs' },
+    output: { ...output, format: 'cjs', entryFileNames: '[name].cjs', banner: '"use strict";' },
   },
 ]);

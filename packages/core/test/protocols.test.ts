@@ -107,3 +107,21 @@ test('a successor that dies before the commit gives back those that were not its
   await program.waitForPids(1);
   await ask(1);
 });
+
+test('a rollback while sockets are on their way leaves none without an owner', async () => {
+  const { program, port } = await serve('lines.mjs', { unwell: true, settings: { rollbackWindow: 10_000 } });
+  const clients = await Promise.all(Array.from({ length: 300 }, () => open(port)));
+  for (const [at, { socket }] of clients.entries()) socket.write(`name ${at}\nbag 1000\nkeep later\nwho\n`);
+  await until(() => clients.every(({ heard }) => heard().length === 1), 10_000);
+  program.signal('SIGHUP');
+  await program.waitFor('stuck');
+  for (const { socket } of clients) socket.write('keep\n');
+  await program.waitFor('Rolled back');
+  // As many as may be between two owners at once.
+  expect(program.stderr + program.stdout).toContain(' 0 connections had moved');
+  // Those that were in the successor are told so, and the others are served as before.
+  for (const { socket } of clients) socket.write('who\n');
+  await until(() => clients.every(({ heard }) => heard().length > 1), 10_000);
+  expect(clients.map(({ heard }) => heard()[1])).toEqual(clients.map((_, at) => `${at} 1000 0`));
+  await program.waitForPids(1);
+});

@@ -27,6 +27,8 @@ export interface DepartureContext {
   idleGrace: number;
   /** A connection has arrived at its destination. */
   onMoved(address: string): void;
+  /** Connections that were on their way have come back. */
+  onBack(): void;
   /** Whether connections may still come from the process before this one. */
   expectsConnections(): boolean;
   /** No other connection will move. */

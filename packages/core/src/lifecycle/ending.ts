@@ -121,7 +121,7 @@ export class Ending {
   /** The successor stops within `ms`, and this process with it. */
   stopToo(ms: number): void {
     this.limit(ms);
-    this.#goodbyes.hasten('shutdown', this.#deadline.left);
+    if (!this.hammered) this.#goodbyes.hasten('shutdown', this.#deadline.left);
   }
 
   /** Something has ended: looks whether anything is left. */

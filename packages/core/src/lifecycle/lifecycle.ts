@@ -548,6 +548,7 @@ export class Lifecycle {
         this.#moved(address);
         this.#ending?.check();
       },
+      onBack: () => this.#ending?.check(),
       expectsConnections: () => this.#expectsConnections,
       onLast: () => to?.successor.send({ type: 'last' }),
     });
@@ -661,7 +662,7 @@ export class Lifecycle {
         closers: this.closers,
         departure,
         answersLate: () => this.answersLate,
-        expectsConnections: () => this.#expectsConnections,
+        expectsConnections: () => this.#expectsConnections || this.#succession.takesBack,
         ...(this.settings.logger === undefined && { progress: this.#progress }),
         leaves: ({ bound }) => bound !== undefined && handed.has(label(bound)),
         onBegun: () => this.abort.abort(),

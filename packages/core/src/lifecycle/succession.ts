@@ -17,6 +17,9 @@ import type { Hooks } from './hooks.js';
 import { Restart, type RestartResult } from './restart.js';
 import type { Servers } from './servers.js';
 
+/** Time that a successor has after its hammer to be gone. */
+const LEAVE_TIME = 5_000;
+
 /** What the succession needs of the process that is to be replaced. */
 export interface SuccessionContext {
   world: World;
@@ -63,6 +66,8 @@ export class Succession {
   #successor: Successor | undefined;
   /** Successors that were sent away and may be draining yet. */
   readonly #retiring = new Set<Successor>();
+  /** What was leaving for the last of them. */
+  #takenBack: Departure | undefined;
   /** Whether another restart was asked for meanwhile. */
   #again = false;
   #failed = 0;
@@ -84,6 +89,11 @@ export class Succession {
   /** Whether a successor serves and can still be replaced by this process. */
   get undecided(): boolean {
     return this.#handover !== undefined;
+  }
+
+  /** Whether connections that were leaving for a successor that was sent away are not back yet. */
+  get takesBack(): boolean {
+    return this.#takenBack?.busy ?? false;
   }
 
   /** How many restarts have failed or were taken back. */
@@ -213,20 +223,29 @@ export class Succession {
     const logger = this.#context.logger();
     this.#handover = undefined;
     this.#successor = undefined;
+    this.#takenBack = departure;
     this.#failed += 1;
     onKept();
     const { pid, generation } = successor;
-    if (alive) {
-      this.#retiring.add(successor);
-      void successor.ended.then(() => this.#retiring.delete(successor));
-      successor.retire(settings().hammerTime);
-    }
+    if (alive) this.#sendAway(successor, settings().hammerTime);
     logger.error(messageOf(error));
     logger.warn(
       `Rolled back: this process, pid ${world.pid}, serves again. ${departure.moved} connections had moved to pid ${pid}.`,
     );
     const connections = departure.moved;
     events.emit('rollback', { pid, generation, reason: error.message, error, connections }, logger);
+  }
+
+  /** A successor that was told to leave and does not is ended, by its own hammer or, if it hears nothing, by this process. */
+  #sendAway(successor: Successor, deadline: number): void {
+    this.#retiring.add(successor);
+    successor.retire(deadline);
+    const giveUp =
+      deadline < 0 ? () => {} : this.#context.world.after(deadline + LEAVE_TIME, () => successor.kill());
+    void successor.ended.then(() => {
+      giveUp();
+      this.#retiring.delete(successor);
+    });
   }
 
   #restartFailed(error: EndlessError, signal: HookableSignal): void {

@@ -53,12 +53,14 @@ async function offer({ tracked, protocols, sockets, socket }: Awaited<ReturnType
     movable: () => true,
     logger: () => silent,
     onMoved: () => {},
+    onBack: () => back.push(offers.busy),
   });
+  const back: boolean[] = [];
   onTestFinished(() => offers.stop());
   offers.begin();
   await expect.poll(() => said.map(({ type }) => type)).toContain('offer');
   const { id } = said.find(({ type }) => type === 'offer') as Extract<ToSuccessor, { type: 'offer' }>;
-  return { offers, said, id };
+  return { offers, said, id, back };
 }
 
 test('a socket that the successor would serve is given to it', async () => {
@@ -78,6 +80,15 @@ test('after a rollback it comes back, whatever the successor answers', async () 
   expect(said.map(({ type }) => type)).not.toContain('yours');
   one.client.write('still here');
   expect(String((await once(one.client, 'data'))[0])).toBe('still here');
+});
+
+test('it also comes back from one that does not answer', async () => {
+  const one = await echo();
+  const { offers, back } = await offer(one);
+  offers.takeBack();
+  one.client.write('still here');
+  expect(String((await once(one.client, 'data'))[0])).toBe('still here');
+  expect(back).toEqual([false]);
 });
 
 test('what was only offered is let go of when the old process takes its place back, and nothing more is accepted', async () => {

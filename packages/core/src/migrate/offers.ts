@@ -14,6 +14,8 @@ const WINDOW = 256;
 const MOST_BYTES = 4 * 1024 * 1024;
 /** How many are asked in one turn of the event loop: between two turns both processes serve others. */
 const PER_TURN = 32;
+/** How long a successor that is sent away may take to answer; from then on what it has not been given is ours again. */
+const ANSWER_TIME = 1_000;
 /** How often the sockets that could not leave yet are asked again. */
 const LOOK_EVERY = 20;
 /** Asking them all takes at most one part in so many of the time. */
@@ -39,6 +41,8 @@ export interface OffersContext {
   logger(): Logger;
   /** A socket has arrived there. */
   onMoved(address: string): void;
+  /** Nothing is on its way any more, since what was has come back. */
+  onBack(): void;
 }
 
 interface OnTheWay {
@@ -122,10 +126,12 @@ export class Offers {
     return !this.#stopped && !this.#staying.has(socket) && this.#trackedOf(socket) !== undefined;
   }
 
-  /** The successor is sent away: what it has not been given yet comes back once it has answered, or is gone. */
+  /** The successor is sent away: what it has not been given yet comes back when it has answered or is gone, and soon in any case. */
   takeBack(): void {
     this.#takenBack = true;
     this.stop();
+    // It never hears `yours`, so it touches none of them, however late it answers.
+    this.#context.world.after(ANSWER_TIME, () => this.#comeBack([...this.#onTheWay.keys()]));
   }
 
   /** Offers nothing more; what is on its way arrives or comes back. */
@@ -259,6 +265,7 @@ export class Offers {
         (packed) => socket !== undefined && protocols.tell(socket, kept.protocol, unpack(packed)),
       );
     }
+    if (ids.length > 0 && !this.busy) this.#context.onBack();
   }
 }
 
