@@ -32,7 +32,8 @@ export const endless: EndlessKoa = extend(
   Object.assign(
     function endless(settings?: Settings): Koa.Middleware {
       install(settings);
-      return async function endless(ctx, next) {
+      // Not `async`: that would be another promise, and three more turns of the queue, for each request.
+      return function endless(ctx, next) {
         adopt(ctx.req);
         const retryAfter = rejectsLate(ctx.req);
         if (retryAfter !== undefined)
