@@ -2,7 +2,7 @@ import { defineConfig } from 'rolldown';
 
 /**
  * Makes what is run and published of core out of its sources: one file for each way in, and one for what they share. To load
- * seventy modules one by one would be a third of the time that a restart takes (docs/decisions/011-one-file.md).
+ * seventy modules one by one would be a quarter of the time that a restart takes (docs/decisions/011-one-file.md).
  */
 const common = { platform: 'node', external: /^node:/ } as const;
 const output = {
