@@ -36,7 +36,8 @@ export function idleConnections(tracked: TrackedServer): Set<Socket> {
   if (!tracked.http) return idle;
   const noted: Socket[] = [];
   for (const socket of tracked.carriers) {
-    if (Object.hasOwn(socket, 'destroy')) continue;
+    // Node looks at those only that its parser reads; there may be ten thousand WebSockets beside them.
+    if (!speaksHttp(socket) || Object.hasOwn(socket, 'destroy')) continue;
     socket.destroy = function (this: Socket) {
       // Node calls a connection idle whose response has ended but waits in the send buffer of a slow reader.
       if (!currentResponse(this)) idle.add(this);
@@ -49,7 +50,7 @@ export function idleConnections(tracked: TrackedServer): Set<Socket> {
   } finally {
     for (const socket of noted) Reflect.deleteProperty(socket, 'destroy');
   }
-  for (const socket of noted) if (socket.bytesRead === 0 && speaksHttp(socket)) idle.add(socket);
+  for (const socket of noted) if (socket.bytesRead === 0) idle.add(socket);
   if (tracked.secure) for (const socket of tracked.sockets) if (socket.bytesRead === 0) idle.add(socket);
   return idle;
 }

@@ -5,6 +5,8 @@ import type { World } from '../world.js';
 const END_WITHIN = 5_000;
 /** How often the moments are looked at. */
 const SWEEP = 25;
+/** Looking at all of them takes at most one part in so many of the time. */
+const BETWEEN_SWEEPS = 20;
 
 /**
  * Tells the sockets that stay, by their own protocol, that this process ends: each at a random moment, so that ten thousand
@@ -17,6 +19,7 @@ export class Goodbyes {
   readonly #due = new Map<Socket, number>();
   readonly #told = new WeakSet<Socket>();
   #cancel: (() => void) | undefined;
+  #nextSweep = 0;
 
   constructor(protocols: Protocols, world: World, mayMove: (socket: Socket) => boolean) {
     this.#protocols = protocols;
@@ -37,6 +40,7 @@ export class Goodbyes {
     if (!this.#cancel) return;
     this.stop();
     this.#due.clear();
+    this.#nextSweep = 0;
     this.begin(reason, deadlineMs);
   }
 
@@ -53,6 +57,7 @@ export class Goodbyes {
 
   #sweep(reason: 'restart' | 'shutdown', limit: number): void {
     const now = this.#world.now();
+    if (now < this.#nextSweep) return;
     const { sockets } = this.#protocols;
     for (const socket of this.#due.keys()) if (!sockets.has(socket)) this.#due.delete(socket);
     for (const [socket, protocol] of sockets) {
@@ -66,6 +71,8 @@ export class Goodbyes {
         protocol.end(socket, reason);
       }
     }
+    const ended = this.#world.now();
+    this.#nextSweep = ended + (ended - now) * BETWEEN_SWEEPS;
   }
 
   #wait(socket: Socket, within: number): number {

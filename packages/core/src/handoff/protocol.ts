@@ -42,8 +42,8 @@ export type ToSuccessor =
   /** A restart was asked for while this one was under way: restart once more. */
   | { type: 'again' }
   | Moved
-  /** A piece of what the next word about this socket needs. */
-  | { type: 'parcel'; id: number; data: string }
+  /** Pieces of what the next words about these sockets need, in base64. */
+  | { type: 'parcels'; pieces: [id: number, data: string][] }
   /** A socket of this protocol and this server, with its handle; to be answered with `answer`, and not touched before `yours`. */
   | { type: 'offer'; id: number; protocol: string; address: string }
   /** These sockets belong to the successor now. */

@@ -16,13 +16,15 @@ const flag: Check = (value) => typeof value === 'boolean';
 const number: Check = (value) => typeof value === 'number' && Number.isFinite(value);
 const texts: Check = (value) => Array.isArray(value) && value.every(text);
 const numbers: Check = (value) => Array.isArray(value) && value.every(number);
+const pieces: Check = (value) =>
+  Array.isArray(value) && value.every((piece) => Array.isArray(piece) && number(piece[0]) && text(piece[1]));
 const textsByName: Check = (value) => isRecord(value) && Object.values(value).every(text);
 
 const TO_SUCCESSOR: Shapes<ToSuccessor> = {
   go: { tickets: textsByName },
   again: {},
   connection: { id: number, address: text, used: flag },
-  parcel: { id: number, data: text },
+  parcels: { pieces },
   offer: { id: number, protocol: text, address: text },
   yours: { ids: numbers },
   word: { id: number },

@@ -558,7 +558,7 @@ export class Lifecycle {
   #hearPredecessor(message: ToSuccessor, handle: RawHandle | undefined): void {
     switch (message.type) {
       case 'connection':
-      case 'parcel':
+      case 'parcels':
       case 'offer':
       case 'yours':
       case 'word':

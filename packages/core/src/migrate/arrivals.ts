@@ -3,12 +3,12 @@ import type { TrackedServer } from '../drain/tracked-server.js';
 import type { ToPredecessor, ToSuccessor } from '../handoff/protocol.js';
 import { label } from '../listen/address.js';
 import type { RawHandle } from '../node-private.js';
-import { Parcels, unpack } from './parcels.js';
+import { Unpacking, unpack } from './parcels.js';
 import type { NamedProtocol, Protocols } from './protocols.js';
 import { isFull } from './receiver.js';
 
 /** What the old process says of a socket that moves. */
-export type SocketWord = Extract<ToSuccessor, { type: 'parcel' | 'offer' | 'yours' | 'word' }>;
+export type SocketWord = Extract<ToSuccessor, { type: 'parcels' | 'offer' | 'yours' | 'word' }>;
 
 interface Offered {
   tracked: TrackedServer;
@@ -30,7 +30,7 @@ export interface ArrivalsContext {
 /** The successor's side of an offer: says in one word a turn which sockets it would serve, and serves those that become its own. */
 export class Arrivals {
   readonly #context: ArrivalsContext;
-  readonly #parcels = new Parcels();
+  readonly #parcels = new Unpacking();
   readonly #offered = new Map<number, Offered>();
   readonly #served = new Map<number, { socket: Socket; protocol: NamedProtocol }>();
   #accepted: number[] = [];
@@ -43,7 +43,7 @@ export class Arrivals {
 
   /** Hears a word, with the handle that came with it. */
   hear(word: SocketWord, handle: RawHandle | undefined): void {
-    if (word.type === 'parcel') this.#parcels.add(word);
+    if (word.type === 'parcels') this.#parcels.add(word);
     else if (word.type === 'offer') this.#consider(word, handle);
     else if (word.type === 'yours') for (const id of word.ids) this.#serve(id);
     else this.#pass(word.id);

@@ -103,7 +103,7 @@ test('what was only offered is let go of when the old process takes its place ba
   stopReading(socket);
   const address = label(tracked.bound as NonNullable<typeof tracked.bound>);
   const hear = (id: number, handle: RawHandle) => {
-    sendParcels(id, pack([null, undefined]), (parcel) => arrivals.hear(parcel, undefined));
+    sendParcels([[id, pack([null, undefined])]], (parcels) => arrivals.hear(parcels, undefined));
     arrivals.hear({ type: 'offer', id, protocol: 'echo', address }, handle);
   };
   hear(0, detachHandle(socket));

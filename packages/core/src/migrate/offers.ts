@@ -65,6 +65,8 @@ export class Offers {
   readonly #queue = new Set<Socket>();
   readonly #staying = new WeakSet<Socket>();
   readonly #onTheWay = new Map<number, OnTheWay>();
+  /** Those that have left in this turn and are not sent yet. */
+  readonly #leaving: number[] = [];
   #nextId = 0;
   #bytes = 0;
   #scheduled = false;
@@ -106,7 +108,7 @@ export class Offers {
       moved.handle.close();
       moved.afterwards.settle((packed) => {
         if (this.#gone) return false;
-        sendParcels(id, packed, (parcel) => destination.send(parcel));
+        sendParcels([[id, packed]], (parcels) => destination.send(parcels));
         destination.send({ type: 'word', id });
         return true;
       });
@@ -163,7 +165,7 @@ export class Offers {
     const began = world.now();
     let asked = 0;
     for (const socket of this.#queue) {
-      if (this.#onTheWay.size >= WINDOW || this.#bytes >= MOST_BYTES) return;
+      if (this.#onTheWay.size >= WINDOW || this.#bytes >= MOST_BYTES) break;
       if (asked === PER_TURN) {
         this.#schedule();
         break;
@@ -174,6 +176,7 @@ export class Offers {
       if (protocol && tracked) this.#ask(socket, protocol, tracked);
       asked += 1;
     }
+    this.#send();
     this.#nextLook = world.now() + (world.now() - began) * BETWEEN_LOOKS;
   }
 
@@ -211,7 +214,7 @@ export class Offers {
     leaving: Leaving,
     plain: Buffer,
   ): void {
-    const { destination, world, protocols, logger } = this.#context;
+    const { world, protocols, logger } = this.#context;
     const afterwards = new Afterwards();
     const tell = (word: unknown) => afterwards.tell(word);
     protocols.left(socket, tell);
@@ -233,9 +236,21 @@ export class Offers {
     if (this.#onTheWay.size === 0) this.#letGo = world.stayAlive();
     this.#onTheWay.set(id, { tracked, protocol, handle, packed, afterwards });
     this.#bytes += packed.length;
-    sendParcels(id, packed, (parcel) => destination.send(parcel));
-    const address = tracked.bound ? label(tracked.bound) : '';
-    destination.send({ type: 'offer', id, protocol: protocol.name, address }, handle);
+    this.#leaving.push(id);
+  }
+
+  /** Sends those that have left in this turn: first what they take along, then each with its handle. */
+  #send(): void {
+    const { destination } = this.#context;
+    const leaving = this.#leaving.splice(0).map((id) => [id, this.#onTheWay.get(id) as OnTheWay] as const);
+    sendParcels(
+      leaving.map(([id, { packed }]) => [id, packed] as const),
+      (parcels) => destination.send(parcels),
+    );
+    for (const [id, { tracked, protocol, handle }] of leaving) {
+      const address = tracked.bound ? label(tracked.bound) : '';
+      destination.send({ type: 'offer', id, protocol: protocol.name, address }, handle);
+    }
   }
 
   #take(id: number): OnTheWay | undefined {

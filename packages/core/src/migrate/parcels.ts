@@ -1,14 +1,13 @@
 import { builtin } from '../builtin.js';
 
 /** Bytes of a line: short lines keep the channel free for other words in between. */
-const PIECE = 48 * 1024;
+const LINE = 48 * 1024;
 
-/** A piece of something that is too long for one line. */
-export interface Parcel {
-  type: 'parcel';
-  id: number;
+/** Pieces of what sockets take along, by their ids: many small ones or a part of a large one. */
+export interface Parcels {
+  type: 'parcels';
   /** In base64. */
-  data: string;
+  pieces: [id: number, data: string][];
 }
 
 /** Anything that can be cloned, as bytes; throws if it cannot. */
@@ -21,27 +20,52 @@ export function unpack(packed: Buffer): unknown {
   return builtin('node:v8').deserialize(packed);
 }
 
-/** Sends bytes in pieces; the word that follows says what they are. */
-export function sendParcels(id: number, packed: Buffer, send: (parcel: Parcel) => void): void {
-  for (let at = 0; at < packed.length; at += PIECE)
-    send({ type: 'parcel', id, data: packed.subarray(at, at + PIECE).toString('base64') });
+/**
+ * Sends bytes in as few lines as may be; the words that follow say what they are.
+ *
+ * A line of its own for each socket, between the words that bring their handles, would cost the other side a turn of its
+ * event loop each: a read ends with its handle, and a turn with the first read that does not fill its buffer.
+ */
+export function sendParcels(
+  contents: readonly (readonly [id: number, packed: Buffer])[],
+  send: (parcels: Parcels) => void,
+): void {
+  let pieces: Parcels['pieces'] = [];
+  let room = LINE;
+  const flush = () => {
+    if (pieces.length > 0) send({ type: 'parcels', pieces });
+    pieces = [];
+    room = LINE;
+  };
+  for (const [id, packed] of contents)
+    for (let at = 0; at < packed.length; ) {
+      const piece = packed.subarray(at, at + room);
+      pieces.push([id, piece.toString('base64')]);
+      at += piece.length;
+      room -= piece.length;
+      if (room === 0) flush();
+    }
+  flush();
 }
 
 /** Puts pieces together again. */
-export class Parcels {
+export class Unpacking {
   readonly #pieces = new Map<number, Buffer[]>();
 
-  /** Keeps a piece. */
-  add({ id, data }: Parcel): void {
-    const pieces = this.#pieces.get(id) ?? [];
-    pieces.push(Buffer.from(data, 'base64'));
-    this.#pieces.set(id, pieces);
+  /** Keeps pieces. */
+  add({ pieces }: Parcels): void {
+    for (const [id, data] of pieces) {
+      const piece = Buffer.from(data, 'base64');
+      const before = this.#pieces.get(id);
+      if (before) before.push(piece);
+      else this.#pieces.set(id, [piece]);
+    }
   }
 
   /** Everything that came for this id. */
   take(id: number): Buffer {
-    const pieces = this.#pieces.get(id) ?? [];
+    const [first = Buffer.alloc(0), ...rest] = this.#pieces.get(id) ?? [];
     this.#pieces.delete(id);
-    return Buffer.concat(pieces);
+    return rest.length > 0 ? Buffer.concat([first, ...rest]) : first;
   }
 }
