@@ -75,7 +75,9 @@ describe('every private name does what endless relies on, on', () => {
           heardByProgram: [],
         },
         ipcEndFrom: { back: [0, 1], fds: [true, true], heardByProgram: [] },
-        channelStream: { hello: { hello: true }, exitCode: 0, turns: 1 },
+        readChannel: { hello: { hello: true }, exitCode: 0, turns: 1, ends: 1 },
+        // Of one that has had its answer, one with half a head and one with half a body.
+        betweenRequests: { before: 0, idle: [true] },
         stopReading: { stopped: true, unread: true, busy: false, ofNothing: false },
         detachHandle: { fd: true, destroyed: true, ended: false },
         deliver: { bodies: ['first /1;', 'second /2;', 'second /3;'], connections: 1, accepted: 3 },

@@ -110,6 +110,28 @@ export function speaksHttp(socket: Socket): boolean {
 }
 
 /**
+ * The connections of which Node's list says that no request is on its way on them, which is what `closeIdleConnections`
+ * destroys. A server that has never listened has no list.
+ *
+ * (To give each socket a `destroy` of its own for the length of that call needs no private name, but throws away what V8 has
+ * compiled for sockets, in a process under load.)
+ */
+export function betweenRequests(server: Server): Socket[] {
+  kConnections ??= Object.getOwnPropertySymbols(server).find(
+    ({ description }) => description === 'http.server.connections',
+  );
+  const list = kConnections && (server as unknown as Record<symbol, ConnectionsList | undefined>)[kConnections];
+  return list ? list.idle().map(({ socket }) => socket) : [];
+}
+
+/** The C++ side of an HTTP server's list of connections; what it lists are their parsers. */
+interface ConnectionsList {
+  idle(): { socket: Socket }[];
+}
+
+let kConnections: symbol | undefined;
+
+/**
  * The socket below an HTTP/2 session.
  *
  * What Node shows as `session.socket` lets nobody write; but it passes a listener's methods on to the socket itself, and
@@ -191,11 +213,15 @@ function padded(message: object): object {
   return { ...message, pad: ' '.repeat(READ_SIZE - (size % READ_SIZE)) };
 }
 
-/** A stream that reads a channel: `onRead` gets its bytes, which it must not keep, and the handle that came with them. */
-export function channelStream(
+/**
+ * Reads a channel: `onRead` gets its bytes, which it must not keep, and the handle that came with them; `onEnd` is called
+ * once, when the other side is gone or the channel was closed here. Returns how to close it.
+ */
+export function readChannel(
   pipe: RawPipe,
   onRead: (bytes: Buffer, handle: RawHandle | undefined) => void,
-): Socket {
+  onEnd: () => void,
+): () => void {
   // Node is reading already; a second start would answer EALREADY.
   pipe.readStop();
   const [short, long] = [Buffer.alloc(READ_SIZE), Buffer.alloc(LONG_READ_SIZE)];
@@ -208,12 +234,27 @@ export function channelStream(
     onRead(bytes, handle);
     return true;
   };
-  return new Socket({
+  const socket = new Socket({
     handle: pipe,
     readable: true,
     writable: true,
     onread: { buffer: () => next, callback },
   } as ConstructorParameters<typeof Socket>[0]);
+  socket.unref();
+  let open = true;
+  // A stream that ends and is destroyed is, to V8, a new case in what it has compiled for the sockets of requests: a
+  // process that has just taken over would be slow for 0.2 s as the old one leaves. So the end goes past the stream.
+  const close = () => {
+    if (!open) return;
+    open = false;
+    (socket as unknown as { _handle: RawHandle | null })._handle = null;
+    pipe.close();
+    onEnd();
+  };
+  // Bytes go to `onread`: what is pushed is the end.
+  Object.assign(socket, { push: () => (close(), false), read: () => null });
+  socket.on('error', close);
+  return close;
 }
 
 /**

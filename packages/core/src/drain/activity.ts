@@ -1,6 +1,6 @@
-import type { Server as HttpServer, ServerResponse } from 'node:http';
+import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import { currentResponse, speaksHttp } from '../node-private.js';
+import { betweenRequests, currentResponse, speaksHttp } from '../node-private.js';
 import type { TrackedServer } from './tracked-server.js';
 
 /** What a connection is doing. */
@@ -27,30 +27,17 @@ export function inFlight(tracked: TrackedServer, socket: Socket): ServerResponse
 /**
  * The idle connections of a server, by Node's own idea of idle, and below TLS those on which no handshake has begun.
  *
- * `closeIdleConnections` destroys exactly those, so for the length of one call each socket's `destroy` takes a note
- * instead. A half-received head is never among them. A connection that has never sent a byte is among them from Node 26
- * only; here it always is.
+ * A half-received head is never among them. A connection that has never sent a byte is in Node's list from Node 26 only; here
+ * it always is.
  */
 export function idleConnections(tracked: TrackedServer): Set<Socket> {
   const idle = new Set<Socket>();
   if (!tracked.http) return idle;
-  const noted: Socket[] = [];
-  for (const socket of tracked.carriers) {
-    // Node looks at those only that its parser reads; there may be ten thousand WebSockets beside them.
-    if (!speaksHttp(socket) || Object.hasOwn(socket, 'destroy')) continue;
-    socket.destroy = function (this: Socket) {
-      // Node calls a connection idle whose response has ended but waits in the send buffer of a slow reader.
-      if (!currentResponse(this)) idle.add(this);
-      return this;
-    };
-    noted.push(socket);
-  }
-  try {
-    (tracked.server as HttpServer).closeIdleConnections();
-  } finally {
-    for (const socket of noted) Reflect.deleteProperty(socket, 'destroy');
-  }
-  for (const socket of noted) if (socket.bytesRead === 0) idle.add(socket);
+  const { carriers } = tracked;
+  // Node calls a connection idle whose response has ended but waits in the send buffer of a slow reader.
+  for (const socket of betweenRequests(tracked.server))
+    if (carriers.has(socket) && !currentResponse(socket)) idle.add(socket);
+  for (const socket of carriers) if (socket.bytesRead === 0 && speaksHttp(socket)) idle.add(socket);
   if (tracked.secure) for (const socket of tracked.sockets) if (socket.bytesRead === 0) idle.add(socket);
   return idle;
 }

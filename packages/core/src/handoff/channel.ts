@@ -1,6 +1,5 @@
-import type { Socket } from 'node:net';
 import { StringDecoder } from 'node:string_decoder';
-import { channelStream, type IpcEnd, type RawHandle } from '../node-private.js';
+import { type IpcEnd, type RawHandle, readChannel } from '../node-private.js';
 
 /** Receives the words of the other side; a handle that was sent along comes as the second argument. */
 export type Listener<In> = (message: In, handle?: RawHandle) => void;
@@ -18,11 +17,12 @@ const LONGEST_LINE = 16 * 1024 * 1024;
  */
 export class Channel<In, Out> {
   readonly #end: IpcEnd;
-  readonly #stream: Socket;
   readonly #listener: Listener<In>;
   readonly #isWord: (message: unknown) => message is In;
   readonly #decoder = new StringDecoder('utf8');
+  readonly #close: () => void;
   #alive: NodeJS.Timeout | undefined;
+  #open = true;
   #text = '';
   /** The handle of the line whose end is awaited. */
   #handle: RawHandle | undefined;
@@ -34,21 +34,24 @@ export class Channel<In, Out> {
     this.#end = end;
     this.#isWord = isWord;
     this.#listener = listener;
-    this.#stream = channelStream(end.pipe, (bytes, handle) => this.#read(bytes, handle));
-    this.#stream.unref();
+    let resolveClosed = () => {};
     this.closed = new Promise((resolve) => {
-      this.#stream.once('close', () => {
-        clearInterval(this.#alive);
-        resolve();
-      });
-      // An error ends the stream; that it ended is all there is to know.
-      this.#stream.on('error', () => {});
+      resolveClosed = resolve;
     });
+    this.#close = readChannel(
+      end.pipe,
+      (bytes, handle) => this.#read(bytes, handle),
+      () => {
+        this.#open = false;
+        clearInterval(this.#alive);
+        resolveClosed();
+      },
+    );
   }
 
   /** Says one word, with a handle if there is one; a word to a peer that is gone is dropped. */
   send(message: Out, handle?: RawHandle): void {
-    if (this.#stream.destroyed) return;
+    if (!this.#open) return;
     try {
       this.#end.send(message, handle);
     } catch {
@@ -62,17 +65,17 @@ export class Channel<In, Out> {
    */
   hold(alive: boolean): void {
     clearInterval(this.#alive);
-    if (alive && !this.#stream.destroyed) this.#alive = setInterval(() => {}, A_DAY);
+    if (alive && this.#open) this.#alive = setInterval(() => {}, A_DAY);
   }
 
   /** Whether words can be said. */
   get open(): boolean {
-    return !this.#stream.destroyed;
+    return this.#open;
   }
 
   /** Closes this end. */
   close(): void {
-    this.#stream.destroy();
+    this.#close();
   }
 
   /**

@@ -157,7 +157,7 @@ export class Succession {
         logger().warn(
           `${ambiguous.join(', ')} cannot be handed over: several servers asked for port 0. Give them ports of their own.`,
         );
-      const slowStart = new SlowStart(world, servers.all());
+      const slowStart = new SlowStart(world, servers.all(), this.#window);
       const successor = await restart.run(passengers);
       const meanwhile = stopping();
       if (meanwhile) {
@@ -195,7 +195,6 @@ export class Succession {
     this.#again = false;
     logger().info(`pid ${pid}, generation ${generation}, has taken over.`);
     events.emit('handover', { pid, generation, durationMs }, logger());
-    const { rollbackWindow, hammerTime } = settings();
     const handover = new Handover({
       world,
       logger: logger(),
@@ -203,7 +202,7 @@ export class Succession {
       departure,
       servers: servers.all().filter(({ bound }) => bound && handed.has(label(bound))),
       signal,
-      window: hammerTime < 0 ? rollbackWindow : Math.min(rollbackWindow, hammerTime / 2),
+      window: this.#window,
       onCommit: () => {
         this.#handover = undefined;
         successor.send({ type: 'committed' });
@@ -215,6 +214,12 @@ export class Succession {
     this.#handover = handover;
     handover.begin();
     return { pid, generation, durationMs };
+  }
+
+  /** Milliseconds in which a handover can be taken back. */
+  get #window(): number {
+    const { rollbackWindow, hammerTime } = this.#context.settings();
+    return hammerTime < 0 ? rollbackWindow : Math.min(rollbackWindow, hammerTime / 2);
   }
 
   /** This process accepts again already; the rest of its place is taken back here. */

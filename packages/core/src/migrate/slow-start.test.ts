@@ -5,11 +5,11 @@ import { realWorld } from '../world.js';
 import { SlowStart } from './slow-start.js';
 
 /** At the moment of the handover, with so many connections that are busy. */
-function begun(busy: number) {
+function begun(busy: number, window = 2_000) {
   let now = 1_000;
   const sockets = Array.from({ length: busy }, () => ({ bytesRead: 0, parser: {} }));
   const servers = [{ sockets: new Set(sockets) } as unknown as TrackedServer];
-  const slowStart = new SlowStart({ ...realWorld, now: () => now }, servers);
+  const slowStart = new SlowStart({ ...realWorld, now: () => now }, servers, window);
   for (const socket of sockets) socket.bytesRead += 1;
   slowStart.begin(servers);
   return { slowStart, pass: (ms: number) => (now += ms) };
@@ -22,34 +22,45 @@ function allowed(slowStart: SlowStart): number {
   return count;
 }
 
-test('none for 100 ms, then one of 64, and twice as many every 150 ms', () => {
-  const { slowStart, pass } = begun(640);
+test('none for 100 ms, then one of 64, and twice as many in each of six and a half steps to the end of the window', () => {
+  const { slowStart, pass } = begun(640, 750);
   expect(allowed(slowStart)).toBe(0);
   pass(100);
   const counts = [allowed(slowStart)];
   for (let step = 0; step < 6; step += 1) {
-    pass(150);
+    pass(100);
     counts.push(allowed(slowStart));
   }
   expect(counts).toEqual([10, 10, 20, 40, 80, 160, 320]);
 });
 
 test('one at least', () => {
-  const { slowStart, pass } = begun(3);
+  const { slowStart, pass } = begun(3, 750);
   pass(100);
   expect(allowed(slowStart)).toBe(1);
-  pass(149);
+  pass(99);
   expect(allowed(slowStart)).toBe(0);
   pass(1);
   expect(allowed(slowStart)).toBe(1);
 });
 
 test('tells how long to wait for the next', () => {
-  const { slowStart, pass } = begun(1);
+  const { slowStart, pass } = begun(1, 750);
   slowStart.moves();
-  expect(slowStart.wait).toBeCloseTo(250);
+  expect(slowStart.wait).toBeCloseTo(200);
   pass(20);
-  expect(slowStart.wait).toBeCloseTo(230);
+  expect(slowStart.wait).toBeCloseTo(180);
+});
+
+test('all have moved within 2 s, however long the window is, and none before the 100 ms, however short', () => {
+  const long = begun(64, 60_000);
+  long.pass(1_999);
+  expect(allowed(long.slowStart)).toBeGreaterThanOrEqual(64);
+  const short = begun(64, 50);
+  short.pass(99);
+  expect(allowed(short.slowStart)).toBe(0);
+  short.pass(1);
+  expect(allowed(short.slowStart)).toBe(10_000);
 });
 
 test('who hurries waits for nothing', () => {
@@ -62,7 +73,7 @@ test('a connection is at rest that has been silent since the restart began', () 
   const silent = { bytesRead: 10 } as Socket;
   const talkative = { bytesRead: 10 };
   const servers = [{ sockets: new Set([silent, talkative]) } as unknown as TrackedServer];
-  const slowStart = new SlowStart(realWorld, servers);
+  const slowStart = new SlowStart(realWorld, servers, 2_000);
   talkative.bytesRead += 1;
   expect(slowStart.rests(silent)).toBe(true);
   expect(slowStart.rests(talkative as Socket)).toBe(false);

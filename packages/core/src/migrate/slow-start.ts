@@ -5,13 +5,14 @@ import type { World } from '../world.js';
 
 /** Milliseconds in which nothing busy moves: the new process has just started, and whoever had to wait for that is answered. */
 const REST = 100;
-/** The part of the busy connections that moves then. */
-const FIRST = 1 / 64;
-/** In so many milliseconds the number of those that may have moved doubles. */
-const DOUBLES_IN = 150;
+/** How often the number of those that may have moved doubles: at first it is one of 64. */
+const DOUBLINGS = 6;
+/** Milliseconds that it takes at most. */
+const LONGEST = 2_000;
 
 /**
- * How many busy connections may have moved: none for 0.1 s, then one of 64, and twice as many every 150 ms: all after 1 s.
+ * How many busy connections may have moved: none for 0.1 s, then one of 64, and twice as many again and again in equal steps,
+ * so that all have moved shortly before the rollback window ends, and within 2 s.
  *
  * A new process runs code that is not compiled yet, at a fraction of its later speed. Whoever gave it all the load of the
  * old one at once would see answers wait in line; so the share that it serves grows as it gets warm, which a load
@@ -22,14 +23,16 @@ const DOUBLES_IN = 150;
 export class SlowStart {
   readonly #world: World;
   readonly #bytesRead = new WeakMap<Socket, number>();
+  readonly #doublesIn: number;
   #began: number | undefined;
   #first = 1;
   #hurried = false;
   #moved = 0;
 
-  /** Made when a restart begins: a connection that says nothing until the handover is at rest. */
-  constructor(world: World, servers: readonly TrackedServer[]) {
+  /** Made when a restart begins: a connection that says nothing until the handover is at rest. `window` in milliseconds. */
+  constructor(world: World, servers: readonly TrackedServer[], window: number) {
     this.#world = world;
+    this.#doublesIn = Math.max(0, Math.min(window, LONGEST) - REST) / (DOUBLINGS + 0.5);
     for (const { sockets } of servers)
       for (const socket of sockets) this.#bytesRead.set(socket, socket.bytesRead);
   }
@@ -46,7 +49,7 @@ export class SlowStart {
     let busy = 0;
     for (const { sockets } of servers)
       for (const socket of sockets) if (speaksHttp(socket) && !this.rests(socket)) busy += 1;
-    this.#first = Math.max(1, busy * FIRST);
+    this.#first = Math.max(1, busy / 2 ** DOUBLINGS);
   }
 
   /** There is no more time. */
@@ -63,6 +66,6 @@ export class SlowStart {
   get wait(): number {
     if (this.#hurried || this.#began === undefined) return 0;
     const doublings = Math.max(0, Math.log2((this.#moved + 1) / this.#first));
-    return Math.max(0, this.#began + REST + DOUBLES_IN * doublings - this.#world.now());
+    return Math.max(0, this.#began + REST + this.#doublesIn * doublings - this.#world.now());
   }
 }
