@@ -10,7 +10,7 @@ import { median, range } from './statistics.js';
 
 const CONNECTIONS = 50;
 /** How long is looked at, from the moment at which a process is asked to restart, or a copy is started. */
-const WINDOW = 1_500;
+const WINDOW = 2_500;
 /** Time in which a process that is new gets warm. */
 const REST = 1_500;
 /** Of the machine's capacity. */

@@ -2,7 +2,8 @@ import net from 'node:net';
 
 /**
  * Run as a process of its own: kept-alive connections on which requests are due at fixed times. The latency of an answer
- * counts from the moment at which its request was due, so that a server that stalls is not asked less for it.
+ * counts from the moment at which its request was due, so that a server that stalls is not asked less for it. Beside them
+ * connections come and go, as at every server: what a process has never done yet is slow.
  */
 
 /** What this process is told; it answers each with one message. */
@@ -17,6 +18,9 @@ export type Command =
   | { type: 'mark' }
   /** Answered with the 99th percentile of the latencies since `mark`, in milliseconds. */
   | { type: 'p99' };
+
+/** How often one comes, asks once and goes. */
+const VISIT_EVERY = 20;
 
 const REQUEST = 'GET / HTTP/1.1\r\nHost: bench\r\n\r\n';
 
@@ -67,6 +71,12 @@ class Connection {
   }
 }
 
+function visit(port: number): void {
+  const socket = net.connect(port, '127.0.0.1', () => socket.write(REQUEST));
+  socket.once('data', () => socket.end());
+  socket.on('error', (error) => process.exit(fail(error.message)));
+}
+
 function fail(message: string): number {
   console.error(message);
   return 1;
@@ -109,6 +119,7 @@ async function obey(command: Command): Promise<number> {
       connections = await Promise.all(
         Array.from({ length: command.connections }, () => Connection.open(command.port)),
       );
+      setInterval(() => visit(command.port), VISIT_EVERY);
       return connections.length;
     case 'capacity':
       return capacity(command.ms);
