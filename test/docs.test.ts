@@ -224,6 +224,13 @@ test('there is one version: in the code, in every package, and first in the chan
   expect(/^## (\S+)/m.exec(read('CHANGELOG.md'))?.[1]).toBe(VERSION);
 });
 
+test('there is one range of Node.js versions: in every package, and on every page that names one', () => {
+  for (const folder of ['', ...PACKAGES.map((name) => `packages/${name}/`)])
+    expect(JSON.parse(read(`${folder}package.json`)).engines.node, folder).toBe('^20.19.0 || >=22.12.0');
+  for (const page of [...READMES, 'CONTRIBUTING.md'])
+    expect(read(page).replaceAll('\n', ' '), page).toMatch(/Node\.js \(?20\.19, or 22\.12 and later\b/);
+});
+
 test('`pnpm check` runs what CI runs', () => {
   const inCi = read('.ci/run').matchAll(/^(?:check|tests) \w+ npx -y pnpm@12 ([\w:]+)$/gm);
   const { check } = JSON.parse(read('package.json')).scripts;
