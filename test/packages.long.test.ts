@@ -21,6 +21,8 @@ interface Installer {
   name: string;
   /** Which of the alternatives of a range, and which end of that. */
   peers: { of: 'first' | 'last'; end: 'oldest' | 'newest' };
+  /** Whether it also has a member with TypeScript programs, and the types of the frameworks in that member alone. */
+  typed?: boolean;
   /** Writes what this package manager reads, and says how to call it. */
   prepare(folder: string, wanted: Wanted): string[];
   /** What Node.js needs to find the packages. */
@@ -33,6 +35,7 @@ interface Installer {
 interface Wanted {
   tarballs: Record<string, string>;
   peers: Record<string, string>;
+  types: Record<string, string>;
 }
 
 const manifest = (name: string) => JSON.parse(read(`packages/${name}/package.json`));
@@ -115,10 +118,19 @@ const INSTALLERS: Installer[] = [
   {
     name: 'pnpm',
     peers: { of: 'first', end: 'oldest' },
-    prepare(folder, { tarballs, peers }) {
-      write(folder, 'package.json', { type: 'module', dependencies: { ...tarballs, ...peers } });
+    typed: true,
+    prepare(folder, { tarballs, peers, types }) {
+      const dependencies = { ...tarballs, ...peers };
+      write(folder, 'package.json', { type: 'module', dependencies });
+      mkdirSync(path.join(folder, 'typed'));
+      write(folder, 'typed/package.json', { type: 'module', dependencies: { ...dependencies, ...types } });
       // The packages name each other by version, which only a registry could resolve.
-      write(folder, 'pnpm-workspace.yaml', { overrides: tarballs, strictPeerDependencies: true });
+      write(folder, 'pnpm-workspace.yaml', {
+        packages: ['typed'],
+        overrides: tarballs,
+        strictPeerDependencies: true,
+        hoist: false,
+      });
       return ['npx', '-y', 'pnpm@12', 'install'];
     },
   },
@@ -150,6 +162,11 @@ const INSTALLERS: Installer[] = [
   },
 ];
 
+const TSC = path.join(ROOT, 'node_modules/typescript/bin/tsc');
+
+/** As strict as can be, so that what a declaration of ours cannot find is no silent `any`. */
+const COMPILER = { module: 'nodenext', types: ['node'], strict: true, skipLibCheck: false, noEmit: true };
+
 const NAMES: Record<string, string> = Object.fromEntries(PACKAGES.map((name) => [name, `@endless/${name}`]));
 
 function write(folder: string, file: string, content: object): void {
@@ -158,10 +175,22 @@ function write(folder: string, file: string, content: object): void {
 }
 
 /** The frameworks that the packages want beside them, each at this end of its range. */
-function peersAt({ of, end }: Installer['peers']): Record<string, string> {
+function peersAt(at: Installer['peers']): Record<string, string> {
+  return rangesAt(at, false);
+}
+
+/** The types of those that have none of their own, likewise, and those of Node.js. */
+function typesAt(at: Installer['peers']): Record<string, string> {
+  const [, node = ''] = /^ {2}"@types\/node": (.+)$/m.exec(read('pnpm-workspace.yaml')) ?? [];
+  return { ...rangesAt(at, true), '@types/node': node };
+}
+
+function rangesAt({ of, end }: Installer['peers'], optional: boolean): Record<string, string> {
   const ranges = PACKAGES.flatMap((name) => {
     const { peerDependencies = {}, peerDependenciesMeta = {} } = manifest(name);
-    return Object.entries<string>(peerDependencies).filter(([peer]) => !peerDependenciesMeta[peer]?.optional);
+    return Object.entries<string>(peerDependencies).filter(
+      ([peer]) => (peerDependenciesMeta[peer]?.optional ?? false) === optional,
+    );
   });
   return Object.fromEntries(
     ranges.map(([peer, range]) => {
@@ -208,7 +237,7 @@ function programOf(name: string): Session {
 
 describe.each(INSTALLERS)(
   'installed by $name into an empty folder',
-  ({ name, peers, prepare, env, noRequire }) => {
+  ({ name, peers, typed, prepare, env, noRequire }) => {
     const folder = path.join(work, name.replaceAll(/\W+/g, '-'));
     const wanted = peersAt(peers);
 
@@ -217,7 +246,7 @@ describe.each(INSTALLERS)(
       const tarballs = Object.fromEntries(
         PACKAGES.map((each) => [NAMES[each] as string, `file:${tarball(each)}`]),
       );
-      const [command = '', ...args] = prepare(folder, { tarballs, peers: wanted });
+      const [command = '', ...args] = prepare(folder, { tarballs, peers: wanted, types: typesAt(peers) });
       await run(command, args, { cwd: folder }).catch((error) => {
         throw new Error(`${error.message}\n${error.stdout}\n${error.stderr}`);
       });
@@ -232,6 +261,17 @@ describe.each(INSTALLERS)(
     if (noRequire === undefined)
       test.each(PACKAGES)('@endless/%s: the same by require', async (each) => {
         await play(required(programOf(each)), options);
+      });
+
+    if (typed)
+      test('the programs of the READMEs compile as TypeScript', async () => {
+        const files = [...sessionsOf(read('README.md')), ...PACKAGES.map(programOf)].map(({ source }, at) => {
+          writeFileSync(path.join(folder, `typed/${at}.ts`), source);
+          return `${at}.ts`;
+        });
+        write(folder, 'typed/tsconfig.json', { compilerOptions: COMPILER, files });
+        const tsc = run(process.execPath, [TSC, '-p', 'typed'], { cwd: folder, timeout: 60_000 });
+        expect(await tsc.catch(({ stdout }) => stdout)).toEqual({ stdout: '', stderr: '' });
       });
 
     if (name === 'npm')
