@@ -1,7 +1,9 @@
-import { existsSync, readdirSync, statSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { createServer, maxHeaderSize } from 'node:http';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { writeResults } from '../bench/dist/report.js';
 import { endless } from '../packages/core/dist/index.js';
 import { CHANNEL_NAMES, EVENT_NAMES } from '../packages/core/dist/lifecycle/events.js';
 import { DEFAULTS } from '../packages/core/dist/settings.js';
@@ -15,7 +17,7 @@ const READMES = ['README.md', ...PACKAGES.map((name) => `packages/${name}/README
 const DECISIONS = readdirSync(path.join(ROOT, 'docs/decisions')).map((file) => `docs/decisions/${file}`);
 const DOCS = ['architecture', 'deploying', 'errors', 'guarantees'].map((name) => `docs/${name}.md`);
 const EXAMPLES = ['', 'docker/', 'haproxy/', 'kubernetes/'].map((folder) => `examples/${folder}README.md`);
-const OTHERS = ['CONTRIBUTING.md', 'SECURITY.md', 'CHANGELOG.md', ...EXAMPLES];
+const OTHERS = ['CONTRIBUTING.md', 'SECURITY.md', 'CHANGELOG.md', 'docs/charts/results.md', ...EXAMPLES];
 const PAGES = [...READMES, ...OTHERS, ...DOCS, ...DECISIONS];
 
 const readme = read('README.md');
@@ -77,6 +79,18 @@ describe('README.md', () => {
     const moves = existsSync(path.join(ROOT, 'packages/core/src/migrate'));
     expect(/promise 2\) is not in this version yet/.test(readme)).toBe(!moves);
   });
+});
+
+test('docs/charts/results.md says what the benchmarks beside it have found, each, and nothing else', () => {
+  const folder = mkdtempSync(path.join(tmpdir(), 'endless-results-'));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  const files = readdirSync(path.join(ROOT, 'docs/charts')).filter((file) => file.endsWith('.json'));
+  for (const file of files) copyFileSync(path.join(ROOT, 'docs/charts', file), path.join(folder, file));
+
+  const results = read('docs/charts/results.md');
+  const named = [...results.matchAll(/^## (\w+)$/gm)].map(([, name]) => name as string);
+  expect(named.map((name) => `${name}.json`).sort()).toEqual(files.sort());
+  expect(results).toBe(readFileSync(writeResults(folder, named), 'utf8'));
 });
 
 test('the adapters have the same sections in the same order', () => {
