@@ -123,6 +123,6 @@ function rowOf({ name, pairs, cpuPerRequest, cpuRatio, throughputRatio, limit, h
     `${cpuRatio.low.toFixed(3)} to ${cpuRatio.high.toFixed(3)}`,
     throughputRatio.value.toFixed(3),
     limit.text,
-    holds ? 'yes' : 'NO',
+    limit === NO_LIMIT ? '' : holds ? 'yes' : 'NO',
   ];
 }

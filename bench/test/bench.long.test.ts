@@ -81,6 +81,13 @@ describe('runs:', () => {
     expect(firsts(await run('cpu', '--only', 'Fastify'))).toEqual(['Fastify: bare, register(endlessPlugin)']);
   });
 
+  test('cpu of a peer, which has no limit that could hold', async () => {
+    const { tables } = await run('cpu', '--only', 'peers: plain, stoppable');
+    expect(tables[0]?.rows.map((row) => [row[0], ...row.slice(-2)])).toEqual([
+      ['peers: plain, stoppable', 'none', ''],
+    ]);
+  });
+
   test('memory of every peer', async () => {
     expect(firsts(await run('memory', '--only', 'peers'))).toEqual([
       'peers: plain, endless.listen',
