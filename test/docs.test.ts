@@ -155,11 +155,38 @@ describe("core's README names every", () => {
 
   test('log line as it is written', () => {
     const written = SOURCES.map(source).join('\n').replaceAll('\\`', '`');
-    for (const [, cell = ''] of rowsOf(core, 'Level'))
-      for (const [, , line = ''] of cell.matchAll(/(`+)(.+?)\1/g))
-        for (const piece of line.split(/<[^>]*>|SIG(?:HUP|TERM)(?=\.)/))
-          if (piece.trim() !== '' && line !== 'EndlessError') expect(written).toContain(piece);
+    for (const { pieces } of lines)
+      for (const piece of pieces) if (piece.trim() !== '') expect(written).toContain(piece);
   });
+
+  test('log line that is written, with its level', () => {
+    const calls = SOURCES.flatMap((file) => [
+      ...source(file).matchAll(/\.(info|warn|error)\(\s*(['`])((?:\\.|(?!\2)[^\\])*)\2/g),
+    ]);
+    expect(calls.length).toBeGreaterThan(0);
+    const named = lines.map(({ level, pieces }) => ({
+      level,
+      pattern: new RegExp(
+        `^${pieces.map((piece) => piece.replaceAll(/[\\^$.*+?()[\]{}|]/g, '\\$&')).join('\\S+')}$`,
+      ),
+    }));
+    const unnamed = calls
+      .map(([, level, , text = '']) => ({
+        level,
+        // What is put in, is one word here.
+        line: text.replaceAll(/\$\{(?:[^{}]|\{[^{}]*\})*\}/g, '...').replaceAll('\\`', '`'),
+      }))
+      .filter(({ level, line }) => !named.some((row) => row.level === level && row.pattern.test(line)));
+    expect(unnamed).toEqual([]);
+  });
+
+  /** The lines of the two tables, each cut where something is put in. */
+  const lines = rowsOf(core, 'Level').flatMap(([level, cell = '']) =>
+    [...cell.matchAll(/(`+)(.+?)\1/g)]
+      .map(([, , line = '']) => line)
+      .filter((line) => line !== 'EndlessError')
+      .map((line) => ({ level, pieces: line.split(/<[^>]*>|SIG(?:HUP|TERM)(?=\.)/) })),
+  );
 });
 
 describe('the error codes are those of the source', () => {
