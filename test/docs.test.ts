@@ -17,7 +17,8 @@ const READMES = ['README.md', ...PACKAGES.map((name) => `packages/${name}/README
 const DECISIONS = readdirSync(path.join(ROOT, 'docs/decisions')).map((file) => `docs/decisions/${file}`);
 const DOCS = ['architecture', 'deploying', 'errors', 'guarantees'].map((name) => `docs/${name}.md`);
 const EXAMPLES = ['', 'docker/', 'haproxy/', 'kubernetes/'].map((folder) => `examples/${folder}README.md`);
-const OTHERS = ['CONTRIBUTING.md', 'SECURITY.md', 'CHANGELOG.md', 'docs/charts/results.md', ...EXAMPLES];
+const BENCH = ['bench/README.md', 'docs/charts/results.md'];
+const OTHERS = ['CONTRIBUTING.md', 'SECURITY.md', 'CHANGELOG.md', ...BENCH, ...EXAMPLES];
 const PAGES = [...READMES, ...OTHERS, ...DOCS, ...DECISIONS];
 
 const readme = read('README.md');
@@ -73,11 +74,6 @@ describe('README.md', () => {
       'node --import @endless/core/register server.js &',
     ])
       expect(lines).toContain(line);
-  });
-
-  test('says that connections do not move for as long as they do not', () => {
-    const moves = existsSync(path.join(ROOT, 'packages/core/src/migrate'));
-    expect(/promise 2\) is not in this version yet/.test(readme)).toBe(!moves);
   });
 });
 
@@ -259,9 +255,11 @@ describe('every page', () => {
   });
 });
 
-test('there is one version: in the code, in every package, and first in the changelog', () => {
+test('there is one version: in the code, in every package, in what is installed, and first in the changelog', () => {
   for (const name of PACKAGES)
     expect(JSON.parse(read(`packages/${name}/package.json`)).version, name).toBe(VERSION);
+  const tarballs = [...readme.matchAll(/tarballs\/(\S+)\.tgz/g)].map(([, name]) => name);
+  expect(tarballs).toEqual([`endless-core-${VERSION}`, `endless-express-${VERSION}`]);
   expect(/^## (\S+)/m.exec(read('CHANGELOG.md'))?.[1]).toBe(VERSION);
 });
 
