@@ -6,8 +6,9 @@ import { Deployment, type IDeployment } from 'kubernetes-models/apps/v1';
 import { PodDisruptionBudget } from 'kubernetes-models/policy/v1';
 import { Service } from 'kubernetes-models/v1';
 import { expect, onTestFinished, test } from 'vitest';
-import { parseAllDocuments } from 'yaml';
+import { parse, parseAllDocuments } from 'yaml';
 import { serve, until } from '../conformance/dist/index.js';
+import { blocksOf, read } from '../test/markdown.js';
 import { get } from '../testkit/dist/index.js';
 
 const HERE = import.meta.dirname;
@@ -66,13 +67,32 @@ test('and no field has a name that its kind does not know', async () => {
 
 test('a pod has longer to leave than endless takes, and the probe sees sooner than the delay that it leaves', () => {
   const source = readFileSync(path.join(HERE, 'docker/server.js'), 'utf8');
-  const hammerTime = Number(/hammerTime: ([\d_]+)/.exec(source)?.[1]?.replace('_', ''));
-  expect((pod.terminationGracePeriodSeconds ?? 0) * 1_000).toBeGreaterThan(hammerTime);
-  expect(hammerTime).toBeGreaterThan(delay);
-  const { periodSeconds = 10, failureThreshold = 3 } = container.readinessProbe ?? {};
-  expect(delay).toBeGreaterThan(periodSeconds * failureThreshold * 1_000);
+  checkTimes(delay, settingIn(source, 'hammerTime'), { ...pod, ...container });
   expect(deployment.spec.template.metadata?.labels).toEqual(deployment.spec.selector.matchLabels);
 });
+
+test('and so it is with what docs/deploying.md shows of both', () => {
+  const [, section = ''] = read('docs/deploying.md').split(/^## Kubernetes$/m);
+  const [program, manifest] = blocksOf(section).map(({ text }) => text) as [string, string];
+  checkTimes(settingIn(program, 'shutdownDelay'), settingIn(program, 'hammerTime'), parse(manifest));
+});
+
+function settingIn(source: string, name: string): number {
+  return Number(new RegExp(`${name}: ([\\d_]+)`).exec(source)?.[1]?.replace('_', ''));
+}
+
+function checkTimes(
+  delay: number,
+  hammerTime: number,
+  {
+    terminationGracePeriodSeconds = 30,
+    readinessProbe: { periodSeconds = 10, failureThreshold = 3 } = {},
+  }: Pick<typeof pod, 'terminationGracePeriodSeconds'> & Pick<typeof container, 'readinessProbe'>,
+) {
+  expect(terminationGracePeriodSeconds * 1_000).toBeGreaterThan(hammerTime);
+  expect(hammerTime).toBeGreaterThan(delay);
+  expect(delay).toBeGreaterThan(periodSeconds * failureThreshold * 1_000);
+}
 
 test('what the probes ask: while it leaves, a pod is alive, not ready, and still serves', async () => {
   const { program, port } = await serve(
