@@ -1,7 +1,9 @@
+import { execFile } from 'node:child_process';
 import { copyFileSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { createServer, maxHeaderSize } from 'node:http';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { promisify } from 'node:util';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { writeResults } from '../bench/dist/report.js';
 import { endless } from '../packages/core/dist/index.js';
@@ -31,6 +33,30 @@ const SOURCES = (readdirSync(path.join(ROOT, 'packages/core/src'), { recursive: 
   (file) => /\.c?ts$/.test(file) && !file.endsWith('.test.ts'),
 );
 const source = (file: string) => read(`packages/core/src/${file}`);
+
+/** What a method of endless is called with, where it takes something. */
+const ARGUMENTS: Record<string, string> = {
+  listen: '() => {}, 0',
+  configure: '{}',
+  hook: "'pre', 'SIGHUP', () => {}",
+  beforeBegin: '() => {}',
+  protocol: "'lines', { save() {}, restore() {}, end() {} }",
+  on: "'ready', () => {}",
+};
+
+/** Whether a program that calls this method, and nothing else, has each server that begins to listen looked after. */
+async function installs(method: string): Promise<boolean> {
+  const program = `
+    import { channel } from 'node:diagnostics_channel';
+    import { endless } from '${new URL('../packages/core/dist/index.js', import.meta.url)}';
+    try { endless.${method}(${ARGUMENTS[method] ?? ''}); } catch {}
+    process.stdout.write(String(channel('tracing:net.server.listen:asyncStart').hasSubscribers));
+    process.exit();
+  `;
+  const args = ['--input-type=module', '--eval', program];
+  const { stdout } = await promisify(execFile)(process.execPath, args, { timeout: 10_000 });
+  return stdout === 'true';
+}
 
 /** The members of an interface in a source file, each with its comment. */
 function membersOf(file: string, name: string): Map<string, string> {
@@ -62,6 +88,17 @@ describe('README.md', () => {
     const columns = shown.map((title) => titles.indexOf(title));
     const measured = rows.map((row) => columns.map((column) => row[column]));
     expect(rowsOf(readme, heading)).toEqual(measured);
+  });
+
+  test('names all that is installed with a package', () => {
+    const named: Record<string, string[]> = { core: [], fastify: ['@endless/core', 'fastify-plugin'] };
+    for (const name of PACKAGES) {
+      const { dependencies = {} } = JSON.parse(read(`packages/${name}/package.json`));
+      expect(Object.keys(dependencies), name).toEqual(named[name] ?? ['@endless/core']);
+    }
+    expect(readme.replaceAll('\n', ' ')).toContain(
+      'The core comes along with each of the others, `fastify-plugin` with that for Fastify, and nothing else.',
+    );
   });
 
   test('has the two set-up commands, and the lines that are used by', () => {
@@ -98,6 +135,17 @@ describe("core's README names every", () => {
   test('public name', () => {
     const names = rowsOf(core, 'Name').map(([name]) => /^endless\.(\w+)/.exec(code(name))?.[1]);
     expect(names.sort()).toEqual(Object.keys(endless).sort());
+  });
+
+  test('first use, after which servers are looked after', async () => {
+    const [, listed = ''] = /From its first use on \(([^)]*)\)/.exec(core) ?? [];
+    const names = [...listed.matchAll(/`(\w+)`/g)].map(([, name]) => name);
+    const methods = Object.keys(endless).filter((name) => {
+      const { value } = Object.getOwnPropertyDescriptor(endless, name) as PropertyDescriptor;
+      return typeof value === 'function';
+    });
+    const found = await Promise.all(methods.map(async (name) => ((await installs(name)) ? [name] : [])));
+    expect(names.sort()).toEqual(found.flat().sort());
   });
 
   test('count', () => {

@@ -41,7 +41,7 @@ new Gauge({
 // They count what this process has seen, and begin anew with each generation, as the counters of a new process do.
 const migrated = new Counter({
   name: 'endless_migrated_connections_total',
-  help: 'Connections that came here alive.',
+  help: 'Connections that came here alive, or left alive for the next process.',
 });
 endless.on('migrated', () => migrated.inc());
 const failed = new Counter({
