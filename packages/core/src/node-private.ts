@@ -120,7 +120,8 @@ export function betweenRequests(server: Server): Socket[] {
   kConnections ??= Object.getOwnPropertySymbols(server).find(
     ({ description }) => description === 'http.server.connections',
   );
-  const list = kConnections && (server as unknown as Record<symbol, ConnectionsList | undefined>)[kConnections];
+  const list =
+    kConnections && (server as unknown as Record<symbol, ConnectionsList | undefined>)[kConnections];
   return list ? list.idle().map(({ socket }) => socket) : [];
 }
 
@@ -252,7 +253,7 @@ export function readChannel(
     onEnd();
   };
   // Bytes go to `onread`: what is pushed is the end.
-  Object.assign(socket, { push: () => (close(), false), read: () => null });
+  Object.assign(socket, { push: close, read: () => null });
   socket.on('error', close);
   return close;
 }

@@ -184,7 +184,7 @@ export class Succession {
     signal: HookableSignal,
     began: number,
   ): RestartResult {
-    const { world, events, servers, settings, logger, onCommit } = this.#context;
+    const { world, events, servers, logger, onCommit } = this.#context;
     const { pid, generation } = successor;
     const durationMs = world.now() - began;
     this.#restart = undefined;
