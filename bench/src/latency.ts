@@ -44,7 +44,7 @@ export async function latency(options: Options): Promise<boolean> {
     const copies: number[] = [];
     const others: number[] = [];
     const forks: number[] = [];
-    const runs = scaled(options, { full: 24, quick: 4, smoke: 1 });
+    const runs = scaled(options, { full: 24, quick: 3, smoke: 1 });
     for (let run = 0; run < runs; run++) {
       const steps = [
         async () => restarts.push(await during(load, () => restartOf(program))),

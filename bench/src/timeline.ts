@@ -87,19 +87,21 @@ async function measure(way: Way, around: number): Promise<Result> {
     },
   });
   let began: number;
+  let ended: number;
   try {
     // A new process and its clients need a moment to be at their usual pace.
     await delay(2 * around);
     began = performance.now();
     await server.restart();
     await delay(around);
+    // From here on fewer and fewer clients ask.
+    ended = performance.now();
   } finally {
     await load.stop();
     await server.stop();
   }
   const old = answers[0]?.pid;
   const slices: Moment[] = [];
-  const ended = loadBegan + load.durationMs;
   for (let from = began - around; from + SLICE <= ended; from += SLICE) {
     const isIn = (at: number) => at >= from && at < from + SLICE;
     const mine = answers.filter(({ at }) => isIn(at));
