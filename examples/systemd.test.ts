@@ -19,7 +19,7 @@ function forThisSystemd(unit: string): string {
 test.skipIf(!version)('systemd finds nothing wrong with the units (needs systemd-analyze)', () => {
   const folder = mkdtempSync(path.join(tmpdir(), 'endless-units-'));
   onTestFinished(() => rmSync(folder, { recursive: true }));
-  const units = readdirSync(HERE);
+  const units = readdirSync(HERE).filter((file) => file !== 'README.md');
   expect(units.sort()).toEqual(['endless.service', 'endless.socket', 'notify.service', 'pid-file.service']);
   for (const unit of units)
     writeFileSync(path.join(folder, unit), forThisSystemd(readFileSync(path.join(HERE, unit), 'utf8')));

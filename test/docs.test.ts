@@ -18,7 +18,9 @@ const ADAPTERS = ['express', 'koa', 'fastify'];
 const READMES = ['README.md', ...PACKAGES.map((name) => `packages/${name}/README.md`)];
 const DECISIONS = readdirSync(path.join(ROOT, 'docs/decisions')).map((file) => `docs/decisions/${file}`);
 const DOCS = ['architecture', 'deploying', 'errors', 'guarantees'].map((name) => `docs/${name}.md`);
-const EXAMPLES = ['', 'docker/', 'haproxy/', 'kubernetes/'].map((folder) => `examples/${folder}README.md`);
+const EXAMPLES = ['', 'docker/', 'haproxy/', 'kubernetes/', 'systemd/'].map(
+  (folder) => `examples/${folder}README.md`,
+);
 const BENCH = ['bench/README.md', 'docs/charts/results.md'];
 const OTHERS = ['CONTRIBUTING.md', 'SECURITY.md', 'CHANGELOG.md', ...BENCH, ...EXAMPLES];
 const PAGES = [...READMES, ...OTHERS, ...DOCS, ...DECISIONS];

@@ -37,7 +37,10 @@ async function manager(unitsFor: (port: number, folder: string) => Record<string
   mkdirSync(units, { recursive: true });
   mkdirSync(runtime, { mode: 0o700 });
   for (const [name, text] of Object.entries(unitsFor(port, folder)))
-    writeFileSync(path.join(units, name), text.replace('[Service]', `[Service]\n${common(port, folder)}`));
+    writeFileSync(
+      path.join(units, name),
+      text.replace('[Service]', `[Service]\nEnvironment=PORT=${port} FAULT_FILE=${folder}/fault`),
+    );
   const env = { HOME: folder, XDG_RUNTIME_DIR: runtime, XDG_CONFIG_HOME: undefined };
   const program = startProgram(
     `mkdir -p /run/systemd && ${BOOTED} && ${MANAGER} --user --log-target=console --log-level=info & wait`,
@@ -70,13 +73,23 @@ async function manager(unitsFor: (port: number, folder: string) => Record<string
   };
 }
 
-const common = (port: number, folder: string) => `
-Environment=PORT=${port} FAULT_FILE=${folder}/fault
-ExecStart=${process.execPath} ${fixture('app.mjs')}
-ExecReload=/bin/kill -HUP $MAINPID
-WorkingDirectory=${folder}
-`;
-const settings = (more: object = {}) =>
+const EXAMPLES = path.join(import.meta.dirname, '../../../examples/systemd');
+
+/** A unit of the examples as it stands, but for what it runs, where, on which port, and the user, which this manager cannot make. */
+function example(name: string, port: number, folder: string, more: object = {}): string {
+  return [
+    ['/usr/bin/node /srv/app/current/server.js', `${process.execPath} ${fixture('app.mjs')}`],
+    ['/srv/app', folder],
+    ['/run/app', `${folder}/run/app`],
+    ['=9090', `=${port}`],
+    ['DynamicUser=yes', settings(more)],
+  ].reduce(
+    (unit, [there = '', here = '']) => unit.replaceAll(there, here),
+    readFileSync(path.join(EXAMPLES, name), 'utf8'),
+  );
+}
+
+const settings = (more: object) =>
   `Environment='SETTINGS=${JSON.stringify({ rollbackWindow: 300, idleGrace: 100, ...more })}'`;
 
 describe.skipIf(!canManage)('under systemd itself (needs root, unshare and systemd)', () => {
@@ -107,9 +120,12 @@ describe.skipIf(!canManage)('under systemd itself (needs root, unshare and syste
     expect(await show('MainPID')).toBe('0');
   }
 
-  test('Type=notify: the unit lives through restarts, a failed one and a watchdog, and stops well', async () => {
-    const units = await manager(() => ({
-      'app.service': `[Service]\nType=notify\nNotifyAccess=all\nWatchdogSec=2\n${settings()}\n`,
+  test('notify.service lives through restarts, a failed one and a watchdog, and stops well', async () => {
+    const units = await manager((port, folder) => ({
+      'app.service': example('notify.service', port, folder).replace(
+        'Type=notify',
+        'Type=notify\nWatchdogSec=2',
+      ),
     }));
     const { systemctl, show, faultFile } = units;
     await systemctl('start', 'app');
@@ -130,9 +146,9 @@ describe.skipIf(!canManage)('under systemd itself (needs root, unshare and syste
     await stops(units);
   });
 
-  test('PIDFile=: systemd follows the file', async () => {
-    const units = await manager((_port, folder) => ({
-      'app.service': `[Service]\nType=simple\nPIDFile=${folder}/app.pid\n${settings({ pidFile: `${folder}/app.pid` })}\n`,
+  test('pid-file.service: systemd follows the file', async () => {
+    const units = await manager((port, folder) => ({
+      'app.service': example('pid-file.service', port, folder, { pidFile: `${folder}/run/app/app.pid` }),
     }));
     await units.systemctl('start', 'app');
     await until(async () => (await get({ port: units.port }).catch(() => undefined)) !== undefined);
@@ -140,10 +156,10 @@ describe.skipIf(!canManage)('under systemd itself (needs root, unshare and syste
     await stops(units);
   });
 
-  test('a .socket unit: the port is systemd’s, and a stop and a start refuse nobody', async () => {
-    const units = await manager((port) => ({
-      'app.socket': `[Socket]\nListenStream=${port}\n`,
-      'app.service': `[Service]\nType=notify\nNotifyAccess=all\n${settings()}\n`,
+  test('endless.socket beside it: the port is systemd’s, and a stop and a start refuse nobody', async () => {
+    const units = await manager((port, folder) => ({
+      'app.socket': example('endless.socket', port, folder),
+      'app.service': example('notify.service', port, folder),
     }));
     await units.systemctl('start', 'app.socket');
     expect((await get({ port: units.port })).body).toBe('generation 0');
@@ -155,8 +171,10 @@ describe.skipIf(!canManage)('under systemd itself (needs root, unshare and syste
   });
 
   test('without a word to it, the unit would not live through a restart', async () => {
-    const units = await manager(() => ({
-      'app.service': `[Service]\nType=simple\nNotifyAccess=none\n${settings()}\n`,
+    const units = await manager((port, folder) => ({
+      'app.service': example('notify.service', port, folder)
+        .replace('Type=notify', 'Type=simple')
+        .replace('NotifyAccess=all', 'NotifyAccess=none'),
     }));
     await units.systemctl('start', 'app');
     await until(async () => (await get({ port: units.port }).catch(() => undefined)) !== undefined);
