@@ -10,7 +10,7 @@ import { fixture, getJson, hup, temporaryFolder, until } from './program.js';
 
 interface Failure {
   code: string;
-  exitCode?: number;
+  exitCode?: number | null;
   signal?: string;
   stderr?: string;
 }
@@ -21,6 +21,8 @@ interface Told extends Omit<Failure, 'stderr'> {
 }
 
 const EXITED = 'ERR_ENDLESS_SUCCESSOR_EXITED';
+const UNCLAIMED = 'ERR_ENDLESS_ADDRESS_UNCLAIMED';
+const KILLED = { exitCode: null, signal: 'SIGKILL' };
 
 /** What a successor does wrong before it has taken over. */
 const FAULTS: Record<string, Told & { settings?: object }> = {
@@ -29,14 +31,14 @@ const FAULTS: Record<string, Told & { settings?: object }> = {
   'exit-0': { code: EXITED, exitCode: 0 },
   'exit-3': { code: EXITED, exitCode: 3, stderr: /cannot read the configuration/ },
   'exit-after-listening': { code: EXITED, exitCode: 5 },
-  killed: { code: EXITED, signal: 'SIGKILL' },
-  'killed-after-listening': { code: EXITED, signal: 'SIGKILL' },
-  idle: { code: 'ERR_ENDLESS_ADDRESS_UNCLAIMED' },
-  busy: { code: 'ERR_ENDLESS_ADDRESS_UNCLAIMED' },
-  'other-port': { code: 'ERR_ENDLESS_ADDRESS_UNCLAIMED' },
-  unhealthy: { code: 'ERR_ENDLESS_UNHEALTHY' },
-  'closes-channel': { code: EXITED },
-  'other-version': { code: 'ERR_ENDLESS_PROTOCOL' },
+  killed: { code: EXITED, ...KILLED },
+  'killed-after-listening': { code: EXITED, ...KILLED },
+  idle: { code: UNCLAIMED, ...KILLED },
+  busy: { code: UNCLAIMED, ...KILLED },
+  'other-port': { code: UNCLAIMED, ...KILLED },
+  unhealthy: { code: 'ERR_ENDLESS_UNHEALTHY', ...KILLED },
+  'closes-channel': { code: EXITED, ...KILLED },
+  'other-version': { code: 'ERR_ENDLESS_PROTOCOL', ...KILLED },
   'out-of-memory': {
     code: EXITED,
     signal: 'SIGABRT',
@@ -122,6 +124,7 @@ export function faultMatrix(name: string, node?: string): void {
         );
         for (const failure of failures) {
           expect(failure).toMatchObject(told);
+          expect(failure.stderr).toContain(`begins to fail: ${fault}`);
           if (stderr) expect(failure.stderr).toMatch(stderr);
         }
       });

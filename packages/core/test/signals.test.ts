@@ -504,7 +504,9 @@ describe('a candidate', () => {
     await until(() => catches(Number(candidate), 'SIGHUP'));
     program.signal('SIGHUP', Number(candidate));
     const [, report] = await program.waitFor(/event failed \d+ (.*)/);
-    expect(JSON.parse(report as string)).toMatchObject({ error: { code: 'ERR_ENDLESS_ADDRESS_UNCLAIMED' } });
+    expect(JSON.parse(report as string)).toMatchObject({
+      error: { code: 'ERR_ENDLESS_ADDRESS_UNCLAIMED', exitCode: null, signal: 'SIGKILL' },
+    });
   });
 
   test('is killed when the old process gets SIGTERM, which then shuts down as ever', async () => {

@@ -39,6 +39,9 @@ export const CHANNEL_TIME = 500;
 /** How long a candidate that answers has to close the addresses nobody claimed, once its start time is up. */
 const SETTLE_TIME = 1_000;
 
+/** Why the attempt failed, as an error that also says how the successor ended. */
+type Failure = (end: SuccessorEnd) => EndlessError;
+
 /** One attempt to replace this process, from spawn to the moment at which the successor accepts. */
 export class Restart {
   readonly #context: RestartContext;
@@ -48,7 +51,7 @@ export class Restart {
   #handed = 0;
   /** Labels of the addresses that the successor does not serve any more. */
   dropped: string[] = [];
-  #fail: (error: EndlessError) => void = () => {};
+  #fail: (failure: Failure) => void = () => {};
 
   constructor(context: RestartContext) {
     this.#context = context;
@@ -60,13 +63,11 @@ export class Restart {
     this.#handed = passengers.length;
     let heard: (message: ToPredecessor) => void = () => {};
     let overtime = () => {};
-    const accepting = new Promise<void>((resolve, reject) => {
-      this.#fail = reject;
-      heard = (message) => this.#hear(message, resolve);
+    const outcome = new Promise<Failure | undefined>((resolve) => {
+      this.#fail = resolve;
+      heard = (message) => this.#hear(message, () => resolve(undefined));
       overtime = world.after(settings.startTimeout, () => this.#startTimeIsUp());
     });
-    // A failure before anybody waits for it is not unhandled.
-    accepting.catch(() => {});
     try {
       const successor = await Successor.start(
         world,
@@ -78,15 +79,13 @@ export class Restart {
       );
       this.#successor = successor;
       this.#context.onSpawned(successor);
-      void successor.ended.then((end) => this.#fail(this.#exited(end)));
+      void successor.ended.then(() => this.#fail(exited));
       // A candidate that lives and cannot be heard any more will never be ready.
-      void successor.gone.then(() => world.after(CHANNEL_TIME, () => this.#fail(this.#unheard())));
-      await accepting;
-      return successor;
-    } catch (error) {
-      this.#successor?.kill();
-      await this.#successor?.ended;
-      throw error;
+      void successor.gone.then(() => world.after(CHANNEL_TIME, () => this.#fail(unheard)));
+      const failure = await outcome;
+      if (!failure) return successor;
+      successor.kill();
+      throw failure(await successor.ended);
     } finally {
       overtime();
     }
@@ -94,10 +93,11 @@ export class Restart {
 
   /** Gives up on the candidate: it is killed and the attempt rejects with this error. */
   abort(error: EndlessError): void {
-    if (!this.#accepting) this.#fail(error);
+    // The successor is not to blame: how it ended explains nothing.
+    if (!this.#accepting) this.#fail(() => error);
   }
 
-  #hear(message: ToPredecessor, resolve: () => void): void {
+  #hear(message: ToPredecessor, onAccepting: () => void): void {
     const { logger } = this.#context;
     const successor = this.#successor as Successor;
     if (this.#accepting) {
@@ -108,11 +108,12 @@ export class Restart {
       case 'hello':
         if (message.protocol !== PROTOCOL)
           this.#fail(
-            new EndlessError(
-              'ERR_ENDLESS_PROTOCOL',
-              `The successor runs @endless/core ${message.version}, which speaks handoff protocol ${message.protocol}; this process speaks ${PROTOCOL}. Stop it and start it again once.`,
-              { pid: successor.pid },
-            ),
+            (end) =>
+              new EndlessError(
+                'ERR_ENDLESS_PROTOCOL',
+                `The successor runs @endless/core ${message.version}, which speaks handoff protocol ${message.protocol}; this process speaks ${PROTOCOL}. Stop it and start it again once.`,
+                end,
+              ),
           );
         break;
       case 'claims':
@@ -127,16 +128,17 @@ export class Restart {
         break;
       case 'unready':
         this.#fail(
-          new EndlessError(
-            'ERR_ENDLESS_UNHEALTHY',
-            `The successor (pid ${successor.pid}) failed its \`healthCheck\`: ${message.message}.`,
-            { pid: successor.pid },
-          ),
+          (end) =>
+            new EndlessError(
+              'ERR_ENDLESS_UNHEALTHY',
+              `The successor (pid ${successor.pid}) failed its \`healthCheck\`: ${message.message}.`,
+              end,
+            ),
         );
         break;
       case 'accepting':
         this.#accepting = true;
-        resolve();
+        onAccepting();
         break;
     }
   }
@@ -150,38 +152,36 @@ export class Restart {
     } else this.#fail(this.#late());
   }
 
-  #late(): EndlessError {
-    const { settings } = this.#context;
-    const pid = this.#successor?.pid;
-    const details = pid === undefined ? {} : { pid };
-    if (settings.ready === 'auto' && this.#claims.labels.length === 0 && this.#handed > 0)
-      return new EndlessError(
-        'ERR_ENDLESS_ADDRESS_UNCLAIMED',
-        `The successor (pid ${pid}) listened on none of the inherited addresses within \`startTimeout\` (${settings.startTimeout} ms). Listen on one of them, or call \`endless.ready()\` if that is meant.`,
-        { ...details, stderr: this.#successor?.stderr ?? '' },
+  #late(): Failure {
+    const { ready, startTimeout } = this.#context.settings;
+    if (ready === 'auto' && this.#claims.labels.length === 0 && this.#handed > 0)
+      return (end) =>
+        new EndlessError(
+          'ERR_ENDLESS_ADDRESS_UNCLAIMED',
+          `The successor (pid ${end.pid}) listened on none of the inherited addresses within \`startTimeout\` (${startTimeout} ms). Listen on one of them, or call \`endless.ready()\` if that is meant.`,
+          end,
+        );
+    return (end) =>
+      new EndlessError(
+        'ERR_ENDLESS_START_TIMEOUT',
+        `The successor (pid ${end.pid}) was not ready within \`startTimeout\` (${startTimeout} ms).`,
+        end,
       );
-    return new EndlessError(
-      'ERR_ENDLESS_START_TIMEOUT',
-      `The successor (pid ${pid}) was not ready within \`startTimeout\` (${settings.startTimeout} ms).`,
-      { ...details, stderr: this.#successor?.stderr ?? '' },
-    );
-  }
-
-  #unheard(): EndlessError {
-    const { pid, stderr = '' } = this.#successor ?? {};
-    return new EndlessError(
-      'ERR_ENDLESS_SUCCESSOR_EXITED',
-      `The successor (pid ${pid}) closed its channel before it was ready.`,
-      { ...(pid !== undefined && { pid }), stderr },
-    );
-  }
-
-  #exited(end: SuccessorEnd): EndlessError {
-    const how = end.signal ? `was ended by ${end.signal}` : `exited with status ${end.exitCode}`;
-    return new EndlessError(
-      'ERR_ENDLESS_SUCCESSOR_EXITED',
-      `The successor (pid ${end.pid}) ${how} before it was ready.`,
-      end,
-    );
   }
 }
+
+const exited: Failure = (end) => {
+  const how = end.signal ? `was ended by ${end.signal}` : `exited with status ${end.exitCode}`;
+  return new EndlessError(
+    'ERR_ENDLESS_SUCCESSOR_EXITED',
+    `The successor (pid ${end.pid}) ${how} before it was ready.`,
+    end,
+  );
+};
+
+const unheard: Failure = (end) =>
+  new EndlessError(
+    'ERR_ENDLESS_SUCCESSOR_EXITED',
+    `The successor (pid ${end.pid}) closed its channel before it was ready.`,
+    end,
+  );
