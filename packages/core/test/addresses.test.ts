@@ -452,6 +452,23 @@ describe('before `go`', () => {
     expect(program.stdout).not.toContain('early connection');
   });
 
+  test("with `ready: 'manual'` in the new program only, the end of `startTimeout` does not end the wait either", async () => {
+    const [kept, dropped] = [await freePort(), await freePort()];
+    const listenKept = { listen: { name: 'kept', port: kept } };
+    const manual = { configure: { ready: 'manual' } };
+    const { program, change } = await plan([listenKept, { listen: { name: 'dropped', port: dropped } }], {
+      startTimeout: 1_000,
+    });
+    const load = await littleLoad('kept', { port: kept });
+    change(manual, listenKept);
+    expect(await restart(kept)).toMatchObject({ code: 'ERR_ENDLESS_START_TIMEOUT' });
+    expect(program.pids()).toEqual([program.pid]);
+    expect((await get({ port: dropped })).body).toBe('dropped 0');
+    change(manual, listenKept, { ready: true });
+    expect((await restart(kept)).generation).toBe(1);
+    await expectNothingLost(load, 0, 1);
+  });
+
   test('`healthCheck` reaches the candidate by `connect()` while the port is answered by the old process', async () => {
     const goFile = path.join(temporaryFolder(), 'go');
     const { program, port } = await serve('health.mjs', {}, { env: { GO_FILE: goFile } });

@@ -50,7 +50,7 @@ export type ToSuccessor =
   | { type: 'yours'; ids: number[] }
   /** What was said of a socket after it had left. */
   | { type: 'word'; id: number }
-  /** The start time is up: become ready with the addresses that are claimed. */
+  /** The start time is up: become ready with the addresses that are claimed, unless `ready` is `'manual'`. */
   | { type: 'settle' }
   /** No other connection will come. */
   | { type: 'last' }

@@ -32,6 +32,8 @@ export class Candidate {
   readonly #inheritance: Inheritance;
   readonly #context: CandidateContext;
   #complete = false;
+  /** Whether the start time is up: what is claimed by now is all that will be. */
+  #settled = false;
   #checking = false;
   #over = false;
 
@@ -100,14 +102,17 @@ export class Candidate {
       return;
     }
     handle?.close();
-    if (message.type === 'settle') this.complete();
-    else if (message.type === 'go') this.#go(message.tickets);
+    if (message.type === 'settle') {
+      this.#settled = true;
+      this.#maybeReady();
+    } else if (message.type === 'go') this.#go(message.tickets);
   }
 
   #isComplete(): boolean {
     if (this.#inheritance.pending) return false;
     if (this.#complete) return true;
     if (this.#context.settings().ready === 'manual') return false;
+    if (this.#settled) return true;
     return this.#context.servers().length > 0 && this.#inheritance.unclaimed().length === 0;
   }
 
