@@ -185,6 +185,7 @@ describe('words that look like ours', () => {
     { type: 'accepting' },
     { type: 'hello', protocol: 99, version: '9.9.9' },
     { type: 'stop', deadline: 0 },
+    { type: 'newest', pid: 1 },
     { type: 'prune', left: 0 },
     { type: 'unready', message: 'it is bad' },
     { type: 'commit' },

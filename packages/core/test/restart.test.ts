@@ -1,6 +1,13 @@
-import { get, startLoad } from '@endless/testkit';
+import { get, type Program, startLoad } from '@endless/testkit';
 import { describe, expect, test } from 'vitest';
 import { getJson, hup, newestPid, serve, until } from './program.js';
+
+/** Waits until the newest process has so many requests, the one that asks for their number included. */
+function active(port: number, requests: number): Promise<void> {
+  return until(
+    async () => (await getJson<{ activeRequests: number }>(port, '/stats')).activeRequests === requests,
+  );
+}
 
 describe('a restart loses no request', () => {
   for (const mode of ['keep-alive', 'new-connection'] as const)
@@ -19,9 +26,7 @@ describe('a restart loses no request', () => {
     test(`requests in flight finish on the old process, with migrate: ${migrate}`, async () => {
       const { program, port } = await serve('app.mjs', { migrate });
       const slow = get({ port, path: '/slow?ms=700', headers: { connection: 'keep-alive' } });
-      await until(
-        async () => (await getJson<{ activeRequests: number }>(port, '/stats')).activeRequests === 2,
-      );
+      await active(port, 2);
       await hup(program);
       expect((await get({ port })).body).toBe('generation 1');
       const answer = await slow;
@@ -61,6 +66,45 @@ describe('several restarts', () => {
     program.signal('SIGHUP', program.pid);
     await program.waitFor(`pid ${successor} has taken over`);
     expect((await slow).body).toBe('slow 0');
+    expect((await get({ port })).body).toBe('generation 1');
+  });
+
+  /** Sends SIGHUP to a process that is not the newest until it names this one; the word of it may still be on its way. */
+  async function expectNamed(program: Program, by: number, newest: number): Promise<void> {
+    await until(() => {
+      program.signal('SIGHUP', by);
+      const refusals = program.stderr.matchAll(/ (\d+) This process is not the newest: pid (\d+) /g);
+      return Number([...refusals].filter(([, pid]) => Number(pid) === by).at(-1)?.[2]) === newest;
+    }, 2_000);
+  }
+
+  test('of three processes the two that drain ignore SIGHUP, and both name the third', async () => {
+    const { program, port } = await serve('app.mjs');
+    const oldest = get({ port, path: '/slow?ms=3000' });
+    await active(port, 2);
+    const second = await hup(program);
+    const older = get({ port, path: '/slow?ms=3000' });
+    await active(port, 2);
+    const third = await hup(program);
+    await program.waitFor(`event committed ${second}`);
+    await expectNamed(program, program.pid, third);
+    await expectNamed(program, second, third);
+    expect([(await oldest).body, (await older).body]).toEqual(['slow 0', 'slow 1']);
+    expect((await get({ port })).body).toBe('generation 2');
+    expect(await program.waitForPids(1)).toEqual([third]);
+  });
+
+  test('of three processes the oldest names the third, and again the second that has taken its place back', async () => {
+    const { program, port } = await serve('app.mjs', { rollbackWindow: 5_000 });
+    const oldest = get({ port, path: '/slow?ms=3000' });
+    await active(port, 2);
+    const second = await hup(program);
+    const third = await hup(program);
+    await expectNamed(program, program.pid, third);
+    program.signal('SIGKILL', third);
+    await program.waitFor(`Rolled back: this process, pid ${second}`);
+    await expectNamed(program, program.pid, second);
+    expect((await oldest).body).toBe('slow 0');
     expect((await get({ port })).body).toBe('generation 1');
   });
 });

@@ -90,6 +90,20 @@ describe.skipIf(!canScript)('in a terminal (needs script, of Debian’s bsdutils
     await until(() => shell.servers().length === 0);
   });
 
+  test('the last line of the oldest of three names the newest, although the second still drains', async () => {
+    const shell = await session('PROGRAM');
+    const oldest = get({ port: shell.port, path: '/slow?ms=1500' });
+    await shell.terminal.waitFor('asked /slow');
+    const { old } = await restart(shell);
+    const after = shell.terminal.stdout.length;
+    const older = get({ port: shell.port, path: '/slow?ms=4000' });
+    await shell.terminal.waitFor('asked /slow', { from: 'stdout', after });
+    const { old: second, fresh } = await restart(shell);
+    await shell.terminal.waitFor(`${old} pid ${fresh} serves on.`);
+    expect(shell.terminal.pids()).toContain(second);
+    expect([(await oldest).body, (await older).body]).toEqual(['generation 0', 'generation 1']);
+  });
+
   for (const restarts of [0, 2])
     test(`closing it after ${restarts} restarts ends the server, after the last answer`, async () => {
       const shell = await session('PROGRAM');

@@ -97,5 +97,7 @@ export type ToPredecessor =
    * idle connections have so many.
    */
   | { type: 'stop'; deadline: number; idleGrace: number }
+  /** Which process is the newest now, after a handover of the one that says it or of a newer one, or a rollback. Goes along the chain. */
+  | { type: 'newest'; pid: number }
   /** So many generations may go on draining requests; those beyond end now. Goes along the chain. */
   | { type: 'prune'; left: number };

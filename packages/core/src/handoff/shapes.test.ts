@@ -30,6 +30,7 @@ const goodWords = {
     { type: 'unready', message: 'no' },
     { type: 'accepting' },
     { type: 'stop', deadline: -1, idleGrace: 5_000 },
+    { type: 'newest', pid: 7 },
     { type: 'prune', left: 3 },
   ],
 };
@@ -103,6 +104,7 @@ describe('a word', () => {
       ['stop', 'deadline', '0'],
       ['taken', 'ids', { length: 3 }],
       ['unready', 'message', {}],
+      ['newest', 'pid', '7'],
       ['__proto__', 'a', 1],
       ['constructor', 'a', 1],
       ['toString', 'a', 1],

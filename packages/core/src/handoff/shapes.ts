@@ -47,6 +47,7 @@ const TO_PREDECESSOR: Shapes<ToPredecessor> = {
   protocols: { names: texts },
   answer: { accepted: numbers, refused: numbers },
   stop: { deadline: number, idleGrace: number },
+  newest: { pid: number },
   prune: { left: number },
 };
 

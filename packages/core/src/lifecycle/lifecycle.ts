@@ -151,6 +151,7 @@ export class Lifecycle {
         this.#pidFile.write(this.settings.pidFile, this.#logger);
       },
       onAgain: (signal) => void this.#restartBySignal(signal),
+      onNewest: (pid) => this.#predecessor?.send({ type: 'newest', pid }),
       onPrune: (left) => this.#prune(left),
     });
     this.done = new Promise((resolve) => {
@@ -505,11 +506,11 @@ export class Lifecycle {
   }
 
   #shuttingDown(): EndlessError {
-    const { successor } = this.#succession;
+    const { newest } = this.#succession;
     return new EndlessError(
       'ERR_ENDLESS_SHUTTING_DOWN',
-      successor
-        ? `This process is not the newest: pid ${successor.pid} has taken over. Restart that one.`
+      newest !== undefined
+        ? `This process is not the newest: pid ${newest} has taken over. Restart that one.`
         : 'This process is shutting down and does not restart.',
     );
   }
@@ -712,10 +713,10 @@ export class Lifecycle {
     await this.#olderOnesGone(ending);
     await this.#serviceManager?.said;
     this.#left = true;
-    const { successor } = this.#succession;
-    if (successor && this.#surroundings?.hadTerminal)
+    const { successor, newest } = this.#succession;
+    if (newest !== undefined && this.#surroundings?.hadTerminal)
       this.#logger.info(
-        `pid ${successor.pid} serves on. The terminal is the shell's again: Ctrl-C does not reach that process, \`kill ${successor.pid}\` does.`,
+        `pid ${newest} serves on. The terminal is the shell's again: Ctrl-C does not reach that process, \`kill ${newest}\` does.`,
       );
     this.#signals.stop();
     if (!this.settings.exit) {

@@ -45,6 +45,8 @@ export interface SuccessionContext {
   onKept(): void;
   /** A restart was asked for while one was under way that has failed. */
   onAgain(signal: HookableSignal): void;
+  /** Another process is the newest now: those before this one shall know. */
+  onNewest(pid: number): void;
   /** Newer generations drain too: so many of those before this one may go on. */
   onPrune(left: number): void;
 }
@@ -64,6 +66,7 @@ export class Succession {
   /** While a successor serves and can still be replaced by this process. */
   #handover: Handover | undefined;
   #successor: Successor | undefined;
+  #newest: number | undefined;
   /** Successors that were sent away and may be draining yet. */
   readonly #retiring = new Set<Successor>();
   /** What was leaving for the last of them. */
@@ -79,6 +82,11 @@ export class Succession {
   /** Who has taken over, or undefined while this process is the newest. */
   get successor(): Successor | undefined {
     return this.#successor;
+  }
+
+  /** The pid of the newest process, or undefined while that is this one. The successor may have been replaced in its turn. */
+  get newest(): number | undefined {
+    return this.#newest;
   }
 
   /** Whether a candidate is on its way. */
@@ -189,6 +197,7 @@ export class Succession {
     const durationMs = world.now() - began;
     this.#restart = undefined;
     this.#successor = successor;
+    this.#learnNewest(pid);
     successor.release();
     if (this.#again) successor.send({ type: 'again' });
     // A restart after a rollback is one that nobody has asked for twice.
@@ -224,10 +233,12 @@ export class Succession {
 
   /** This process accepts again already; the rest of its place is taken back here. */
   #rollBack({ successor, departure }: Handover, error: EndlessError, alive: boolean): void {
-    const { world, events, settings, onKept } = this.#context;
+    const { world, events, settings, onKept, onNewest } = this.#context;
     const logger = this.#context.logger();
     this.#handover = undefined;
     this.#successor = undefined;
+    this.#newest = undefined;
+    onNewest(world.pid);
     this.#takenBack = departure;
     this.#failed += 1;
     onKept();
@@ -267,6 +278,11 @@ export class Succession {
     setImmediate(() => onAgain(signal));
   }
 
+  #learnNewest(pid: number): void {
+    this.#newest = pid;
+    this.#context.onNewest(pid);
+  }
+
   #hear(message: ToPredecessor, { successor }: Heir, departure: Departure): void {
     const { ending, onPrune } = this.#context;
     if (message.type === 'taken') departure.taken(message.ids, message.lost);
@@ -287,6 +303,9 @@ export class Succession {
         departure.follow(message.idleGrace);
         this.commit();
         ending()?.stopToo(message.deadline);
+        break;
+      case 'newest':
+        this.#learnNewest(message.pid);
         break;
       case 'prune':
         onPrune(message.left);
