@@ -1,5 +1,6 @@
 import pc from 'picocolors';
 import type { Drill, DrillResult, Generation, Snapshot } from './drill.js';
+import { CLIENTS } from './load-mix.js';
 
 const isTerminal = process.stdout.isTTY === true;
 const color = pc.createColors(isTerminal && pc.isColorSupported);
@@ -72,7 +73,8 @@ export function showTable({ generations, requests, lost, opened, lostBy }: Drill
   say('');
   say(`  in all: ${color.bold(number(requests))} requests, ${losses(lost)} lost`);
   say(
-    `  connections opened: ${number(opened.keptAlive)} by the 32 clients that keep theirs, ${number(opened.fresh)} by the 8 that do not`,
+    `  connections opened: ${needless(opened.keptAlive)} by the ${CLIENTS.keptAlive} clients that keep theirs, ` +
+      `${number(opened.fresh)} by the ${CLIENTS.fresh} that do not`,
   );
   if (lostBy.size > 0) {
     const reasons = [...lostBy].map(([reason, count]) => `${number(count)} ${reason}`);
@@ -92,6 +94,11 @@ export function showComparison(results: readonly DrillResult[]): void {
     );
   }
   say('');
+}
+
+function needless(openedByKept: number): string {
+  const count = number(openedByKept);
+  return openedByKept === CLIENTS.keptAlive ? color.green(count) : color.red(color.bold(count));
 }
 
 function losses(count: number): string {

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { freePort, type LossReason } from '@endless/testkit';
 import type { Variant } from './app-source.js';
-import { type Clients, startClients } from './load-mix.js';
+import { CLIENTS, type Clients, startClients } from './load-mix.js';
 import { RunningApp } from './running-app.js';
 
 /** One version of the app, and what became of it. */
@@ -38,6 +38,11 @@ export interface Drill {
   finished: Promise<DrillResult>;
   /** Ends it at once. */
   stop(): Promise<void>;
+}
+
+/** Whether nobody has noticed the restarts: no request was lost, and whoever keeps a connection has needed no other. */
+export function unnoticed({ lost, opened }: DrillResult): boolean {
+  return lost === 0 && opened.keptAlive === CLIENTS.keptAlive;
 }
 
 /** How many restarts a drill has. */

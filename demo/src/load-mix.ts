@@ -8,12 +8,15 @@ export interface Clients {
   fresh: Load;
 }
 
+/** How many there are of each. */
+export const CLIENTS = { keptAlive: 32, fresh: 8 };
+
 /** Sends the clients of a drill to the app: short, slow, streamed and uploading requests mixed. */
 export function startClients(port: number): Clients {
   const options = { port, request, check, label, timeout: 5000, lossPause: 25 };
   return {
-    keptAlive: startLoad({ ...options, connections: 32, mode: 'keep-alive' }),
-    fresh: startLoad({ ...options, connections: 8, mode: 'new-connection' }),
+    keptAlive: startLoad({ ...options, connections: CLIENTS.keptAlive, mode: 'keep-alive' }),
+    fresh: startLoad({ ...options, connections: CLIENTS.fresh, mode: 'new-connection' }),
   };
 }
 
