@@ -11,13 +11,13 @@ import {
 
 /** How the successor is started, where it is not the same command again. */
 export interface RestartCommand {
-  /** Program to run. Default: the running Node.js binary. */
+  /** Program to run. Default: the Node.js binary of this process, by the path that was typed where it was one. */
   command?: string;
-  /** Its arguments. Default: those of this process, Node's own options included. */
+  /** Its arguments. Default: those of this process as they were typed, Node's own options included. */
   args?: readonly string[];
   /** Environment variables over those of this process; `undefined` removes one. */
   env?: Readonly<Record<string, string | undefined>>;
-  /** Working directory. Default: that of this process. */
+  /** Working directory. Default: the one in which this process was started, by the name that it had then. */
   cwd?: string;
 }
 

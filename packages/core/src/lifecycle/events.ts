@@ -10,7 +10,7 @@ export interface EndlessEvents {
   spawned: { pid: number; generation: number };
   /** This process, or the successor that it started, can serve. */
   ready: { pid: number; generation: number };
-  /** The successor accepts, and this process no longer does. */
+  /** The successor accepts; this process is about to stop accepting. */
   handover: { pid: number; generation: number; durationMs: number };
   /** The restart can no longer be taken back. */
   committed: { pid: number; generation: number };
