@@ -1,10 +1,15 @@
 import { createRequire } from 'node:module';
 import { endless } from '@endless/express';
 import { get } from '@endless/testkit';
-import express, { type Express } from 'express';
+import type express from 'express';
+import type { Express } from 'express';
 import { describe, expect, onTestFinished, test } from 'vitest';
 
-const express4 = createRequire(import.meta.url)('express4') as typeof express;
+const require = createRequire(import.meta.url);
+const versionOf = (name: string): string => require(`${name}/package.json`).version;
+const VERSIONS = ['express', 'express5-oldest', 'express4', 'express4-oldest'].map(
+  (name): [string, typeof express] => [versionOf(name), require(name)],
+);
 
 /** The middlewares of an app, by name. */
 function names(app: Express): string[] {
@@ -25,10 +30,13 @@ async function start(app: Express): Promise<() => Promise<number>> {
   return async () => (await get({ port })).status;
 }
 
-describe.each([
-  ['Express 5', express],
-  ['Express 4', express4],
-])('%s: the middleware', (_name, framework) => {
+test('the lower ends of the range are among the versions that are tried', () => {
+  const versions = VERSIONS.map(([version]) => version);
+  const range = require('../package.json').peerDependencies.express as string;
+  expect(versions).toEqual(expect.arrayContaining(range.split(' || ').map((from) => from.slice(1))));
+});
+
+describe.each(VERSIONS)('Express %s: the middleware', (_version, framework) => {
   test('leaves the stack with the first request, which like those beside it goes on to the next', async () => {
     const app = framework();
     app.use(endless({ logger: false }));
