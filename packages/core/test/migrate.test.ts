@@ -40,6 +40,24 @@ describe('a restart closes no plaintext connection', () => {
     });
   }
 
+  test('also if the application closes its server the moment that the restart is committed', async () => {
+    const { program, port } = await serve(
+      'connections.mjs',
+      { rollbackWindow: 100 },
+      { env: { CLOSE: '1' } },
+    );
+    const thinkTime = () => Math.random() * 50;
+    const load = startLoad({ port, connections: 50, mode: 'keep-alive', thinkTime });
+    await until(() => load.answered > 500);
+    for (let restart = 1; restart <= 5; restart += 1) {
+      await hup(program);
+      await program.waitForPids(1);
+    }
+    const { lost, opened } = await load.stop();
+    expect(lost).toEqual([]);
+    expect(opened).toBe(50);
+  });
+
   test('idle and silent connections move at once, keep their addresses, and the old process leaves', async () => {
     const { program, port } = await serve('app.mjs');
     const sockets = await Promise.all(Array.from({ length: 100 }, () => open(port)));

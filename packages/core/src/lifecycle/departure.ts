@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import { drainConnections } from '../drain/drain.js';
+import { drainConnections, keepIdle } from '../drain/drain.js';
 import { endIdle } from '../drain/idle.js';
 import { rejectLate } from '../drain/late.js';
 import type { TrackedServer } from '../drain/tracked-server.js';
@@ -96,6 +96,7 @@ export class Departure {
     for (const tracked of servers) {
       if (this.#begun.has(tracked)) continue;
       this.#begun.add(tracked);
+      this.#undo.push(keepIdle(tracked));
       if (this.moves(tracked)) this.#mover?.move(tracked);
       else this.#drain(tracked);
     }
