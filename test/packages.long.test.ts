@@ -215,7 +215,10 @@ const LOOK = `
   const CLASSES = [http.Server, https.Server, net.Server, net.Socket, http.ServerResponse, http.IncomingMessage, EventEmitter];
   const look = () => ({
     'a prototype': CLASSES.flatMap(({ prototype }) =>
-      Object.entries(Object.getOwnPropertyDescriptors(prototype)).flatMap(([name, { value, get, set }]) => [name, value, get, set])),
+      Reflect.ownKeys(prototype).flatMap((key) => {
+        const { value, get, set } = Object.getOwnPropertyDescriptor(prototype, key);
+        return [key, value, get, set];
+      })),
     'a listener of the process': process.eventNames().flatMap((name) => [name, ...process.rawListeners(name)]),
     'the environment': Object.entries(process.env).flat(),
     'a global': Reflect.ownKeys(globalThis).filter((key) => key !== ONE_COPY),
