@@ -18,16 +18,13 @@ export function stopAccepting(tracked: TrackedServer): void {
 /**
  * Keeps whoever closes a server from cutting its idle connections, into which a request may be on its way; returns the undo.
  *
- * `http.Server.close` does that by the server's own `closeIdleConnections`. An application may call it at any moment of a
- * drain, and Fastify does for its second server of `localhost` as soon as the first has no connection left.
+ * An application may close it at any moment of a drain, and Fastify does with its second server of `localhost` as soon as
+ * the first has no connection left.
  */
-export function keepIdle({ server, http }: TrackedServer): () => void {
-  if (!http) return () => {};
-  const own = Object.getOwnPropertyDescriptor(server, 'closeIdleConnections');
-  Object.defineProperty(server, 'closeIdleConnections', { value() {}, configurable: true, writable: true });
+export function keepIdle(tracked: TrackedServer): () => void {
+  tracked.keepsIdle = true;
   return () => {
-    if (own) Object.defineProperty(server, 'closeIdleConnections', own);
-    else Reflect.deleteProperty(server, 'closeIdleConnections');
+    tracked.keepsIdle = false;
   };
 }
 

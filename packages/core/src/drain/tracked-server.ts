@@ -34,6 +34,8 @@ export class TrackedServer {
   readonly arrivals = new WeakMap<object, number>();
   /** Whether it has had a connection. */
   used = false;
+  /** Whether nobody may cut its idle connections: a request may be on its way into them. */
+  keepsIdle = false;
   readonly #onEmpty: () => void;
   readonly #undo: (() => void)[] = [];
 
@@ -46,6 +48,7 @@ export class TrackedServer {
     this.#collect('connection', this.sockets);
     this.#collect('secureConnection', this.secured);
     this.#collect('session', this.sessions);
+    if (this.http) this.#guardIdle();
     if (this.hearsRequests) this.#watchPipelining();
     this.#listen('stream', (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => {
       this.streams.set(stream, headers);
@@ -114,6 +117,28 @@ export class TrackedServer {
       this.used = true;
       into.add(item);
       (item as Socket).on('close', remove as () => void);
+    });
+  }
+
+  /**
+   * Puts {@link keepsIdle} in front of what cuts idle connections: `http.Server.close` does it by the server's own method.
+   *
+   * It is there from the start, because V8 would throw away what it has compiled for the requests of a server that gets a
+   * property later.
+   */
+  #guardIdle(): void {
+    const { server } = this;
+    const name = 'closeIdleConnections';
+    const own = Object.getOwnPropertyDescriptor(server, name);
+    const cut: () => void = Reflect.get(server, name);
+    const value = () => {
+      if (!this.keepsIdle) cut.call(server);
+    };
+    Object.defineProperty(server, name, { value, configurable: true, writable: true });
+    this.#undo.push(() => {
+      if (Reflect.get(server, name) !== value) return;
+      if (own) Object.defineProperty(server, name, own);
+      else Reflect.deleteProperty(server, name);
     });
   }
 
