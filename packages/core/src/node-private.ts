@@ -25,6 +25,8 @@ export interface RawHandle {
 /** The C++ side of an IPC channel; a handle that came with the bytes just read waits in `pendingHandle`. */
 export interface RawPipe extends RawHandle {
   pendingHandle: RawHandle | null;
+  /** Called with each read of a pipe without a stream on top of it, and with nothing at its end. */
+  onread: (bytes?: ArrayBuffer) => void;
 }
 
 /**
@@ -154,10 +156,16 @@ export function checkTimeoutsEvery(server: HttpServer, ms: number): void {
 
 /** One end of a parent's and child's IPC channel, taken out of Node's hands. */
 export interface IpcEnd {
-  pipe: RawPipe;
   /** Node's own way of writing a message, with a handle if there is one. */
   send(message: unknown, handle?: RawHandle): void;
+  /**
+   * Begins to read: `onRead` gets the bytes, which it must not keep, and the handle that came with them; `onEnd` is called
+   * once, when the other side is gone or the channel was closed here. Returns how to close it.
+   */
+  read(onRead: OnRead, onEnd: () => void): () => void;
 }
+
+type OnRead = (bytes: Buffer, handle: RawHandle | undefined) => void;
 
 /** What Node keeps on whatever owns an IPC channel. */
 interface IpcOwner {
@@ -171,7 +179,8 @@ const kChannelHandle = 'kChannelHandle';
 export function ipcEndOf(child: ChildProcess): IpcEnd {
   const key = Object.getOwnPropertySymbols(child).find((symbol) => symbol.description === kChannelHandle);
   const owner = child as unknown as IpcOwner & Record<symbol, RawPipe>;
-  return { pipe: owner[key as symbol] as RawPipe, send: sender(owner) };
+  const pipe = owner[key as symbol] as RawPipe;
+  return { send: sender(owner), read: (onRead, onEnd) => readSeldom(pipe, onRead, onEnd) };
 }
 
 /** What the preload took from `process` in a successor; see `handoff/preload.cts`. */
@@ -184,7 +193,10 @@ export interface TakenIpc {
 
 /** The successor's end of the channel, made from what the preload took from `process`. */
 export function ipcEndFrom({ pipe, _send, owner }: TakenIpc): IpcEnd {
-  return { pipe, send: sender(Object.assign(owner, { _send })) };
+  return {
+    send: sender(Object.assign(owner, { _send })),
+    read: (onRead, onEnd) => readChannel(pipe, onRead, onEnd),
+  };
 }
 
 /**
@@ -214,15 +226,8 @@ function padded(message: object): object {
   return { ...message, pad: ' '.repeat(READ_SIZE - (size % READ_SIZE)) };
 }
 
-/**
- * Reads a channel: `onRead` gets its bytes, which it must not keep, and the handle that came with them; `onEnd` is called
- * once, when the other side is gone or the channel was closed here. Returns how to close it.
- */
-export function readChannel(
-  pipe: RawPipe,
-  onRead: (bytes: Buffer, handle: RawHandle | undefined) => void,
-  onEnd: () => void,
-): () => void {
+/** Reads a channel on which many handles come, each with a line of its own; see {@link IpcEnd.read}. */
+export function readChannel(pipe: RawPipe, onRead: OnRead, onEnd: () => void): () => void {
   // Node is reading already; a second start would answer EALREADY.
   pipe.readStop();
   const [short, long] = [Buffer.alloc(READ_SIZE), Buffer.alloc(LONG_READ_SIZE)];
@@ -255,6 +260,31 @@ export function readChannel(
   // Bytes go to `onread`: what is pushed is the end.
   Object.assign(socket, { push: close, read: () => null });
   socket.on('error', close);
+  return close;
+}
+
+/**
+ * Reads a channel on which handles are seldom, and takes one in each turn of the event loop; see {@link IpcEnd.read}.
+ *
+ * Without a stream: one that is not like the sockets of requests would make V8 throw away what it has compiled for them,
+ * in a process under load.
+ */
+function readSeldom(pipe: RawPipe, onRead: OnRead, onEnd: () => void): () => void {
+  let open = true;
+  const close = () => {
+    if (!open) return;
+    open = false;
+    pipe.close();
+    onEnd();
+  };
+  // Node is reading already; what it would do with what comes is replaced.
+  pipe.onread = (bytes) => {
+    const handle = pipe.pendingHandle ?? undefined;
+    pipe.pendingHandle = null;
+    if (bytes) onRead(Buffer.from(bytes), handle);
+    else close();
+  };
+  pipe.unref();
   return close;
 }
 

@@ -36,6 +36,11 @@ export class TrackedServer {
   used = false;
   /** Whether nobody may cut its idle connections: a request may be on its way into them. */
   keepsIdle = false;
+  /**
+   * Told of every request over HTTP/1. It has a place of its own because one listener more, or a listener less, is to V8 another
+   * server: it would throw away what it has compiled for its requests.
+   */
+  onRequest: ((response: ServerResponse) => void) | undefined;
   readonly #onEmpty: () => void;
   readonly #undo: (() => void)[] = [];
 
@@ -144,7 +149,8 @@ export class TrackedServer {
 
   #watchPipelining(): void {
     const onRequest = (request: IncomingMessage, response: ServerResponse) => {
-      // This comparison is all that a request costs.
+      // These comparisons are all that a request costs.
+      this.onRequest?.(response);
       if (!isCurrent(request.socket, response) && request.httpVersionMajor < 2)
         this.pipeline.add(request.socket, response);
     };

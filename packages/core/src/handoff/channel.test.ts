@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { detachHandle, type RawPipe } from '../node-private.js';
+import { detachHandle, type RawPipe, readChannel } from '../node-private.js';
 import { Channel } from './channel.js';
 import type { ToPredecessor } from './protocol.js';
 import { isToPredecessor } from './shapes.js';
@@ -27,7 +27,11 @@ async function line() {
   const [accepted] = (await once(server, 'connection')) as [net.Socket];
   const pipe = detachHandle(accepted) as RawPipe;
   const heard: ToPredecessor[] = [];
-  const channel = new Channel({ pipe, send() {} }, isToPredecessor, (word) => heard.push(word));
+  const channel = new Channel(
+    { send() {}, read: (onRead, onEnd) => readChannel(pipe, onRead, onEnd) },
+    isToPredecessor,
+    (word) => heard.push(word),
+  );
   channel.hold(true);
   return { peer, channel, heard };
 }

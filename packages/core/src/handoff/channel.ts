@@ -1,5 +1,5 @@
 import { StringDecoder } from 'node:string_decoder';
-import { type IpcEnd, type RawHandle, readChannel } from '../node-private.js';
+import type { IpcEnd, RawHandle } from '../node-private.js';
 
 /** Receives the words of the other side; a handle that was sent along comes as the second argument. */
 export type Listener<In> = (message: In, handle?: RawHandle) => void;
@@ -38,8 +38,7 @@ export class Channel<In, Out> {
     this.closed = new Promise((resolve) => {
       resolveClosed = resolve;
     });
-    this.#close = readChannel(
-      end.pipe,
+    this.#close = end.read(
       (bytes, handle) => this.#read(bytes, handle),
       () => {
         this.#open = false;

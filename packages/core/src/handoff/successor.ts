@@ -82,7 +82,7 @@ export class Successor {
     world: World,
     generation: number,
     passengers: readonly Passenger[],
-    restart: RestartCommand,
+    { command, args, cwd, env }: Command,
     { notify, ...surroundings }: Surroundings,
     listener: (message: ToPredecessor) => void,
   ): Promise<Successor> {
@@ -103,7 +103,6 @@ export class Successor {
       ...passengers.map((p) => p.handle.fd),
       ...(notify === undefined ? [] : [notify]),
     ];
-    const { command, args, cwd, env } = withPreload(commandOf(restart, world.env));
     try {
       const child = world.spawn(command, args, {
         stdio,
@@ -184,8 +183,9 @@ export class Successor {
   }
 }
 
-/** The command with the preload in front, where that can run. */
-function withPreload(command: Command): Command {
+/** What starts a successor, with the preload in front where that can run. */
+export function successorCommand(restart: RestartCommand, env: NodeJS.ProcessEnv): Command {
+  const command = commandOf(restart, env);
   // The release that this file belongs to may have been deleted by now; the successor also does without.
   const can = /^node(js)?(\.exe)?$/.test(path.basename(command.command)) && existsSync(PRELOAD);
   return can ? { ...command, args: ['--require', PRELOAD, ...command.args] } : command;

@@ -1,4 +1,5 @@
 import { EndlessError, type SuccessorEnd } from '../errors.js';
+import type { Command } from '../handoff/command.js';
 import { PROTOCOL, type ToPredecessor } from '../handoff/protocol.js';
 import { type Passenger, Successor, type Surroundings } from '../handoff/successor.js';
 import type { Logger } from '../log.js';
@@ -58,7 +59,7 @@ export class Restart {
   }
 
   /** Resolves with the successor when it accepts; rejects, with the successor gone, if it does not come to that. */
-  async run(passengers: readonly Passenger[]): Promise<Successor> {
+  async run(command: Command, passengers: readonly Passenger[]): Promise<Successor> {
     const { world, settings, generation } = this.#context;
     this.#handed = passengers.length;
     let heard: (message: ToPredecessor) => void = () => {};
@@ -73,7 +74,7 @@ export class Restart {
         world,
         generation + 1,
         passengers,
-        settings.restart,
+        command,
         this.#context.surroundings,
         (message) => heard(message),
       );

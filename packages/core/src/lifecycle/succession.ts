@@ -1,7 +1,7 @@
 import type { EndlessError } from '../errors.js';
 import { messageOf } from '../errors.js';
 import type { ToPredecessor } from '../handoff/protocol.js';
-import type { Successor, Surroundings } from '../handoff/successor.js';
+import { type Successor, type Surroundings, successorCommand } from '../handoff/successor.js';
 import { ticketKeysOf } from '../handoff/tickets.js';
 import { label } from '../listen/address.js';
 import type { Logger } from '../log.js';
@@ -151,11 +151,15 @@ export class Succession {
     });
     this.#restart = restart;
     try {
+      const slowStart = new SlowStart(world, servers.all(), this.#window);
       await Promise.race([
         hooks.run('pre', signal, logger()),
         new Promise<void>((resolve) => world.after(settings().startTimeout, resolve)),
       ]);
       await this.#context.predecessorCommitted();
+      await nextTurn();
+      const command = successorCommand(settings().restart, world.env);
+      await nextTurn();
       const beforeSpawn = stopping();
       if (beforeSpawn) throw beforeSpawn;
       logger().info(`Received ${signal}. forking.`);
@@ -165,8 +169,7 @@ export class Succession {
         logger().warn(
           `${ambiguous.join(', ')} cannot be handed over: several servers asked for port 0. Give them ports of their own.`,
         );
-      const slowStart = new SlowStart(world, servers.all(), this.#window);
-      const successor = await restart.run(passengers);
+      const successor = await restart.run(command, passengers);
       const meanwhile = stopping();
       if (meanwhile) {
         successor.kill();
@@ -313,3 +316,6 @@ export class Succession {
     }
   }
 }
+
+/** In between whoever waits is answered: what leads to a spawn would hold up a loaded process as long as the spawn itself. */
+const nextTurn = () => new Promise((resolve) => setImmediate(resolve));

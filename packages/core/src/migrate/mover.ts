@@ -1,4 +1,4 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { idleConnections } from '../drain/activity.js';
 import type { TrackedServer } from '../drain/tracked-server.js';
@@ -84,12 +84,13 @@ export class Mover {
   /** Begins to move the connections of a server. */
   move(tracked: TrackedServer): void {
     this.#servers.add(tracked);
-    const onRequest = (_request: IncomingMessage, response: ServerResponse) => {
+    tracked.onRequest = (response) => {
       // While none may move, this comparison is all that a request costs.
       if (!this.#wakeUp) this.#lookAfter(response);
     };
-    tracked.server.prependListener('request', onRequest);
-    this.#undo.push(() => tracked.server.off('request', onRequest));
+    this.#undo.push(() => {
+      tracked.onRequest = undefined;
+    });
     // One that comes from the process before this one goes on before anything is read here.
     const onConnection = (socket: Socket) => {
       if (socket.bytesRead > 0) return;

@@ -5,34 +5,35 @@ import type { World } from '../world.js';
 
 /** Milliseconds in which nothing busy moves: the new process has just started, and whoever had to wait for that is answered. */
 const REST = 100;
-/** How often the number of those that may have moved doubles: at first it is one of 64. */
-const DOUBLINGS = 6;
 /** Milliseconds that it takes at most. */
 const LONGEST = 2_000;
+/** The part of that time at whose end all have moved. */
+const PART = 0.95;
 
 /**
- * How many busy connections may have moved: none for 0.1 s, then one of 64, and twice as many again and again in equal steps,
- * so that all have moved shortly before the rollback window ends, and within 2 s.
+ * How many busy connections may have moved: none for 0.1 s, then one, and from there a share that grows with the square of
+ * the time, so that all have moved shortly before the rollback window ends, and within 2 s.
  *
  * A new process runs code that is not compiled yet, at a fraction of its later speed. Whoever gave it all the load of the
  * old one at once would see answers wait in line; so the share that it serves grows as it gets warm, which a load
- * balancer calls a slow start. Connections at rest bring no load, and do not wait.
+ * balancer calls a slow start. With the square it neither gets too much while it is cold, nor half of all in the last moment.
+ * Connections at rest bring no load, and do not wait.
  *
  * It ends with the rollback window: at the commit an application may close what its requests need.
  */
 export class SlowStart {
   readonly #world: World;
   readonly #bytesRead = new WeakMap<Socket, number>();
-  readonly #doublesIn: number;
+  readonly #takes: number;
   #began: number | undefined;
-  #first = 1;
+  #busy = 1;
   #hurried = false;
   #moved = 0;
 
   /** Made when a restart begins: a connection that says nothing until the handover is at rest. `window` in milliseconds. */
   constructor(world: World, servers: readonly TrackedServer[], window: number) {
     this.#world = world;
-    this.#doublesIn = Math.max(0, Math.min(window, LONGEST) - REST) / (DOUBLINGS + 0.5);
+    this.#takes = Math.max(0, Math.min(window, LONGEST) - REST) * PART;
     for (const { sockets } of servers)
       for (const socket of sockets) this.#bytesRead.set(socket, socket.bytesRead);
   }
@@ -49,7 +50,7 @@ export class SlowStart {
     let busy = 0;
     for (const { sockets } of servers)
       for (const socket of sockets) if (speaksHttp(socket) && !this.rests(socket)) busy += 1;
-    this.#first = Math.max(1, busy / 2 ** DOUBLINGS);
+    this.#busy = Math.max(1, busy);
   }
 
   /** There is no more time. */
@@ -65,7 +66,7 @@ export class SlowStart {
   /** Milliseconds until one more busy connection may move. */
   get wait(): number {
     if (this.#hurried || this.#began === undefined) return 0;
-    const doublings = Math.max(0, Math.log2((this.#moved + 1) / this.#first));
-    return Math.max(0, this.#began + REST + this.#doublesIn * doublings - this.#world.now());
+    const share = Math.min(1, this.#moved / this.#busy);
+    return Math.max(0, this.#began + REST + this.#takes * Math.sqrt(share) - this.#world.now());
   }
 }
