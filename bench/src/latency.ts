@@ -17,6 +17,7 @@ const REST = 1_500;
 const SHARE = 0.5;
 const LIMIT = 1.2;
 const TITLES = [
+  'program',
   'while',
   'requests /s',
   'runs',
@@ -29,7 +30,39 @@ const TITLES = [
 
 /** The 99th percentile of the latency during a restart, beside that while a copy of the program starts on another port. */
 export async function latency(options: Options): Promise<boolean> {
-  const file = fixture('latency.js');
+  const rows: string[][] = [];
+  const raw: Record<string, unknown> = {};
+  let holds = true;
+  for (const [name, file] of Object.entries({
+    'node:http': fixture('latency-http.js'),
+    Express: fixture('latency-express.js'),
+  })) {
+    const { rate, restarts, copies, others, forks } = await measure(file, options);
+    const upper = quartile(ratiosOf(restarts, copies));
+    holds &&= upper <= LIMIT;
+    rows.push(
+      [name, ...cellsOf('a restart', rate, restarts, copies), `≤ ${LIMIT}`, upper <= LIMIT ? 'yes' : 'NO'],
+      [name, ...cellsOf('another copy starts', rate, others, copies), 'none', ''],
+      [name, ...cellsOf('a copy starts, and the program runs `true`', rate, forks, copies), 'none', ''],
+    );
+    raw[name] = { rate, restarts, copies, others, forks };
+  }
+  options.report.table(TITLES, rows);
+  options.report.raw(raw);
+  return holds;
+}
+
+/** What was measured of one program, each in milliseconds, run by run. */
+interface Measured {
+  /** Requests a second. */
+  rate: number;
+  restarts: number[];
+  copies: number[];
+  others: number[];
+  forks: number[];
+}
+
+async function measure(file: string, options: Options): Promise<Measured> {
   const port = await freePort();
   const program = startProgram(file, { env: { PORT: String(port) } });
   const load = new Load();
@@ -38,31 +71,20 @@ export async function latency(options: Options): Promise<boolean> {
     await load.tell({ type: 'open', port, connections: CONNECTIONS });
     const ms = scaled(options, { full: 3_000, quick: 3_000, smoke: 200 });
     await load.tell({ type: 'capacity', ms });
-    const capacity = await load.tell({ type: 'capacity', ms });
-    await load.tell({ type: 'pace', rate: capacity * SHARE });
-    const restarts: number[] = [];
-    const copies: number[] = [];
-    const others: number[] = [];
-    const forks: number[] = [];
+    const rate = (await load.tell({ type: 'capacity', ms })) * SHARE;
+    await load.tell({ type: 'pace', rate });
+    const measured: Measured = { rate, restarts: [], copies: [], others: [], forks: [] };
     const runs = scaled(options, { full: 24, quick: 3, smoke: 1 });
     for (let run = 0; run < runs; run++) {
       const steps = [
-        async () => restarts.push(await during(load, () => restartOf(program))),
-        async () => copies.push(await during(load, () => startCopy(file))),
-        async () => others.push(await during(load, () => startCopy(file))),
-        async () => forks.push(await during(load, () => startCopyAndFork(file, program))),
+        async () => measured.restarts.push(await during(load, () => restartOf(program))),
+        async () => measured.copies.push(await during(load, () => startCopy(file))),
+        async () => measured.others.push(await during(load, () => startCopy(file))),
+        async () => measured.forks.push(await during(load, () => startCopyAndFork(file, program))),
       ];
       for (let step = 0; step < steps.length; step++) await steps[(run + step) % steps.length]?.();
     }
-    const rate = capacity * SHARE;
-    const upper = quartile(ratiosOf(restarts, copies));
-    options.report.table(TITLES, [
-      [...cellsOf('a restart', rate, restarts, copies), `≤ ${LIMIT}`, upper <= LIMIT ? 'yes' : 'NO'],
-      [...cellsOf('another copy starts', rate, others, copies), 'none', ''],
-      [...cellsOf('a copy starts, and the program runs `true`', rate, forks, copies), 'none', ''],
-    ]);
-    options.report.raw({ capacity, restarts, copies, others, forks });
-    return upper <= LIMIT;
+    return measured;
   } finally {
     load.stop();
     await program.stop();

@@ -1,8 +1,9 @@
 import net from 'node:net';
 
 /**
- * Run as a process of its own: kept-alive connections on which requests are due at fixed times. The latency of an answer
- * counts from the moment at which its request was due, so that a server that stalls is not asked less for it. Beside them
+ * Run as a process of its own: kept-alive connections for requests that are due at fixed times, each on one that is free, as a
+ * load balancer does with its pool. The latency of an answer counts from the moment at which its request was due, so that a
+ * server that stalls is not asked less for it. Beside them
  * connections come and go, as at every server: what a process has never done yet is slow.
  */
 
@@ -45,6 +46,11 @@ class Connection {
       const socket = net.connect(port, '127.0.0.1', () => resolve(new Connection(socket)));
       socket.once('error', reject);
     });
+  }
+
+  /** Whether no request waits for an answer on it. */
+  get free(): boolean {
+    return !this.#waiting;
   }
 
   /** A request is due at this moment, and is sent as soon as those before it have been answered. */
@@ -106,11 +112,16 @@ function pace(rate: number): void {
   for (const connection of connections)
     connection.onAnswer = (due) => latencies.push(performance.now() - due);
   let due = performance.now();
-  let turn = 0;
   setInterval(() => {
-    for (const now = performance.now(); due <= now; due += 1_000 / rate)
-      connections[turn++ % connections.length]?.ask(due);
+    for (const now = performance.now(); due <= now; due += 1_000 / rate) anyConnection().ask(due);
   }, 1);
+}
+
+/** One that is free, by chance: in a fixed order those that have moved would be asked one right after the other. */
+function anyConnection(): Connection {
+  const free = connections.filter((connection) => connection.free);
+  const among = free.length > 0 ? free : connections;
+  return among[Math.floor(Math.random() * among.length)] as Connection;
 }
 
 async function obey(command: Command): Promise<number> {

@@ -29,18 +29,17 @@ async function movesOf(
 
 test('busy connections move by and by, those at rest at once', async () => {
   const moves = await movesOf(2_000, { busy: 24, resting: 100 });
-  // The number of the busy ones doubles in 292 ms, whatever else the machine does: each has a time before which it stays.
-  for (let busy = 1; busy <= 24; busy += 1)
-    expect(moves.at(busy - 25) as number).toBeGreaterThan(100 + 292 * Math.log2(busy) - 5);
+  // However fast the machine is, each of the busy ones has a time before which it stays.
+  for (let busy = 0; busy < 24; busy += 1)
+    expect(moves.at(busy - 24) as number).toBeGreaterThan(100 + 1_805 * Math.sqrt(busy / 24) - 5);
   // Those at rest do not wait for them.
-  expect(moves[99] as number).toBeLessThan(100 + 292 * Math.log2(24));
+  expect(moves[99] as number).toBeLessThan(1_000);
 });
 
 test('all have moved soon after the end of the rollback window, however short that is', async () => {
   const moves = await movesOf(200, { busy: 200 });
   expect(moves[0] as number).toBeGreaterThan(95);
-  // Doubles every 15 ms from 3 on.
-  expect(moves[99] as number).toBeGreaterThan(100 + 15 * Math.log2(100 / 3.125) - 5);
+  expect(moves[99] as number).toBeGreaterThan(100 + 95 * Math.sqrt(99 / 200) - 5);
   expect(moves[199] as number).toBeLessThan(800);
 });
 

@@ -22,39 +22,40 @@ function allowed(slowStart: SlowStart): number {
   return count;
 }
 
-test('none for 100 ms, then one of 64, and twice as many in each of six and a half steps to the end of the window', () => {
-  const { slowStart, pass } = begun(640, 750);
+test('none for 100 ms, then one, and from there a share that grows with the square of the time', () => {
+  // 1000 ms, of which the slow start takes 950.
+  const { slowStart, pass } = begun(100, 1_100);
   expect(allowed(slowStart)).toBe(0);
-  pass(100);
-  const counts = [allowed(slowStart)];
-  for (let step = 0; step < 6; step += 1) {
-    pass(100);
-    counts.push(allowed(slowStart));
-  }
-  expect(counts).toEqual([10, 10, 20, 40, 80, 160, 320]);
-});
-
-test('one at least', () => {
-  const { slowStart, pass } = begun(3, 750);
-  pass(100);
-  expect(allowed(slowStart)).toBe(1);
   pass(99);
   expect(allowed(slowStart)).toBe(0);
   pass(1);
-  expect(allowed(slowStart)).toBe(1);
+  const counts = [allowed(slowStart)];
+  for (let tenth = 1; tenth < 10; tenth += 1) {
+    pass(95.000_1);
+    counts.push(allowed(slowStart));
+  }
+  expect(counts).toEqual([1, 1, 3, 5, 7, 9, 11, 13, 15, 17]);
+  pass(95.000_1);
+  expect(allowed(slowStart)).toBe(10_000);
+});
+
+test('the only one moves after 100 ms', () => {
+  const { slowStart, pass } = begun(1);
+  pass(100);
+  expect(slowStart.wait).toBe(0);
 });
 
 test('tells how long to wait for the next', () => {
-  const { slowStart, pass } = begun(1, 750);
+  const { slowStart, pass } = begun(4, 1_100);
   slowStart.moves();
-  expect(slowStart.wait).toBeCloseTo(200);
+  expect(slowStart.wait).toBeCloseTo(100 + 475);
   pass(20);
-  expect(slowStart.wait).toBeCloseTo(180);
+  expect(slowStart.wait).toBeCloseTo(80 + 475);
 });
 
 test('all have moved within 2 s, however long the window is, and none before the 100 ms, however short', () => {
   const long = begun(64, 60_000);
-  long.pass(1_999);
+  long.pass(1_906);
   expect(allowed(long.slowStart)).toBeGreaterThanOrEqual(64);
   const short = begun(64, 50);
   short.pass(99);
