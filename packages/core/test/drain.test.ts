@@ -39,6 +39,16 @@ describe('while it drains', () => {
     }
   });
 
+  test('a program that closes its server the moment that the drain begins cuts no idle connection', async () => {
+    const { program, port } = await serve('connections.mjs', { idleGrace: 2_000 }, { env: { CLOSE: '1' } });
+    const sockets = await Promise.all(Array.from({ length: 20 }, () => open(port)));
+    await Promise.all(sockets.map(ask));
+    program.signal('SIGTERM');
+    await program.waitFor('Listener closed');
+    await sleep(100);
+    for (const answer of await Promise.all(sockets.map(ask))) expect(answer).toMatch(/connection: close/i);
+  });
+
   test('the ends of 200 idle connections that cannot move are spread over the second half of idleGrace', async () => {
     const idleGrace = 4_000;
     const { program, port } = await serve('drain.mjs', { idleGrace, migrate: false });

@@ -90,13 +90,18 @@ export class Departure {
     this.#offers?.begin();
   }
 
+  /** From now on nobody cuts idle connections of these servers, such as an application that closes one. */
+  keepIdle(servers: readonly TrackedServer[]): void {
+    for (const tracked of servers) if (!tracked.keepsIdle) this.#undo.push(keepIdle(tracked));
+  }
+
   /** Begins with the connections of these servers. */
   begin(servers: readonly TrackedServer[]): void {
+    this.keepIdle(servers);
     this.#context.slowStart?.begin(servers.filter((tracked) => this.moves(tracked)));
     for (const tracked of servers) {
       if (this.#begun.has(tracked)) continue;
       this.#begun.add(tracked);
-      this.#undo.push(keepIdle(tracked));
       if (this.moves(tracked)) this.#mover?.move(tracked);
       else this.#drain(tracked);
     }

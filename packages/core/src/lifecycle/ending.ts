@@ -144,6 +144,7 @@ export class Ending {
     const { world, hooks, closers, events, servers, departure, progress, onBegun } = this.#context;
     const settings = this.#context.settings();
     const logger = this.#context.logger();
+    departure.keepIdle(servers.all());
     onBegun();
     if (this.reason === 'shutdown') {
       await this.#deadline.bound(hooks.run('pre', this.#trigger, logger));
