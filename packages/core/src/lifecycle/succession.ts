@@ -151,12 +151,13 @@ export class Succession {
     });
     this.#restart = restart;
     try {
-      const slowStart = new SlowStart(world, servers.all(), this.#window);
       await Promise.race([
         hooks.run('pre', signal, logger()),
         new Promise<void>((resolve) => world.after(settings().startTimeout, resolve)),
       ]);
       await this.#context.predecessorCommitted();
+      // Not before: the connections at rest of that process have come by now.
+      const slowStart = new SlowStart(world, servers.all(), this.#window);
       await nextTurn();
       const command = successorCommand(settings().restart, world.env);
       await nextTurn();
