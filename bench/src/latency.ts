@@ -12,7 +12,7 @@ const CONNECTIONS = 50;
 /** How long is looked at, from the moment at which a process is asked to restart, or a copy is started. */
 const WINDOW = 2_500;
 /** Time in which a process that is new gets warm. */
-const REST = 1_500;
+const REST = 1_000;
 /** Of the machine's capacity. */
 const SHARE = 0.5;
 const LIMIT = 1.2;
