@@ -37,8 +37,8 @@ export class TrackedServer {
   /** Whether nobody may cut its idle connections: a request may be on its way into them. */
   keepsIdle = false;
   /**
-   * Told of every request over HTTP/1. It has a place of its own because one listener more, or a listener less, is to V8 another
-   * server: it would throw away what it has compiled for its requests.
+   * Told of every request, before its listeners. It is none of them, because with one listener more or fewer V8 would throw
+   * away what it has compiled for the requests of this server.
    */
   onRequest: ((response: ServerResponse) => void) | undefined;
   readonly #onEmpty: () => void;
