@@ -48,6 +48,33 @@ test('`shutdown()` resolves with how much of it there was', async () => {
   await expectReport(served);
 });
 
+test('the log shows what a client sent as one short line of plain text, without its credentials', async () => {
+  const { ports, program } = await serveSecure({ hammerTime: HAMMER_TIME });
+  const hostile = [
+    'http://user:secret@localhost/never?token=secret',
+    '//user:kept@localhost/never',
+    `/never/${'x'.repeat(14_000)}`,
+  ];
+  for (const target of hostile) new RawClient(ports.http).get(target);
+  // HTTP/1.1 refuses these characters, HTTP/2 takes them: one that begins terminal commands, and a line end to some readers.
+  new FrameClient(await open(ports.h2c)).get(1, '/never\u009b31m\u0085forged');
+  await program.waitFor(/(ran [\s\S]*){4}/);
+  program.signal('SIGTERM');
+  expect((await program.exited).code).toBe(1);
+
+  const [, text] = await program.waitFor(new RegExp(`hammered ${program.pid} (.*)`));
+  const paths = (JSON.parse(text as string) as Hammered).requests.map(({ path }) => path);
+  const expected = ['/never', '//user:kept@localhost/never', hostile[2], '/never%9B31m%85forged'];
+  expect(paths.sort()).toEqual(expected.sort());
+  const [line] = await program.waitFor(/The hammer ended 4 requests .*/, { from: 'stderr' });
+  expect(line).toContain('GET /never%9B31m%85forged after ');
+  expect(line).toContain('GET //user:kept@localhost/never after ');
+  expect(line).toMatch(/GET \/never\/x{90,110}\.\.\. after \d+ ms/);
+  expect(line).not.toMatch(/[^\x20-\x7e]/);
+  expect(line?.length).toBeLessThan(500);
+  expect(program.stderr).not.toMatch(/secret|\u009b|\u0085/);
+});
+
 /** A program with a stuck request, a stuck stream of HTTP/2 over TLS and in the clear, an upgraded socket, and handshakes that stop. */
 async function stuck(node?: string): Promise<Secure> {
   const served = await serveSecure({ hammerTime: HAMMER_TIME }, node);

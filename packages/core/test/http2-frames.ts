@@ -45,7 +45,7 @@ export class FrameClient {
 
   /** Opens a stream with a GET. */
   get(stream: number, path: string): void {
-    const literal = (index: number, value: string) => [index, value.length, ...Buffer.from(value)];
+    const literal = (index: number, value: string) => [index, value.length, ...Buffer.from(value, 'latin1')];
     // HPACK (RFC 7541): :method GET and :scheme http are in its static table, :path and :authority get a value.
     const block = [0x82, 0x86, ...literal(0x04, path), ...literal(0x01, 'localhost')];
     this.#send('HEADERS', END_STREAM | END_HEADERS, stream, Buffer.from(block));

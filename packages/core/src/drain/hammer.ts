@@ -4,7 +4,7 @@ import type { TrackedServer } from './tracked-server.js';
 /** A request that the hammer ended. */
 export interface HammeredRequest {
   method: string;
-  /** Its path without the query, which may hold what must not stand in a log. */
+  /** The path alone: neither the query nor the credentials of a whole URL belong in a log. Unprintable characters are escaped. */
   path: string;
   /** Milliseconds that it had been in flight, or at least: what came before the drain is counted from the drain. */
   ageMs: number;
@@ -39,8 +39,8 @@ function note(
   };
   const add = (method: unknown, url: unknown, answer: object) =>
     requests.push({
-      method: String(method),
-      path: String(url).split('?', 1)[0] as string,
+      method: printable(String(method)),
+      path: pathOf(String(url)),
       ageMs: Math.round(ageOf(answer)),
     });
   for (const [socket, activity] of activities(tracked)) {
@@ -58,13 +58,34 @@ export function summaryOf({ requests, connections }: Hammered): string {
   const kinds = Object.entries(connections).map(([kind, count]) => `${count} ${kind}`);
   const shown = requests
     .slice(0, MOST_SHOWN)
-    .map(({ method, path, ageMs }) => `${method} ${path} after ${ageMs} ms`);
+    .map(({ method, path, ageMs }) => `${method} ${shortened(path)} after ${ageMs} ms`);
   if (requests.length > MOST_SHOWN) shown.push(`and ${requests.length - MOST_SHOWN} more`);
   const ended = `${requests.length} request${requests.length === 1 ? '' : 's'}`;
   return `${ended}${shown.length > 0 ? ` (${shown.join(', ')})` : ''}; connections: ${kinds.join(', ') || 'none'}`;
 }
 
 const MOST_SHOWN = 10;
+/** How much of a path the log shows: a client may send one of many kilobytes. */
+const LONGEST_PATH = 100;
+
+function shortened(path: string): string {
+  return path.length > LONGEST_PATH ? `${path.slice(0, LONGEST_PATH)}...` : path;
+}
+
+/** The path of a request target, which may be a whole URL. */
+function pathOf(target: string): string {
+  const [before = ''] = target.split(/[?#]/, 1);
+  return printable(/^(?:\/|\*$)/.test(before) ? before : before.replace(/^[^/]*(?:\/\/[^/]*)?/, '') || '/');
+}
+
+/** HTTP/2 lets a client send bytes that a terminal would obey, and that some readers of a log take for a line end. */
+function printable(text: string): string {
+  const escaped = (character: string) => {
+    const bytes = Buffer.from(character, character <= '\xff' ? 'latin1' : 'utf8');
+    return bytes.toString('hex').toUpperCase().replace(/../g, '%$&');
+  };
+  return text.replace(/[^\x21-\x7e]/gu, escaped);
+}
 
 /** How many connections the report counts. */
 export function connectionsIn({ connections }: Hammered): number {
