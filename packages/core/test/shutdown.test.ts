@@ -147,6 +147,26 @@ describe('SIGTERM', () => {
     expect(story(program)).not.toContain('asked /late');
   });
 
+  test.each(['a shutdown', 'a restart'])(
+    'empty lines of a client do not put off the end of its idle connection in %s',
+    async (how) => {
+      const settings = { idleGrace: 1_000, hammerTime: 6_000, migrate: false, rollbackWindow: 0 };
+      const { program, port } = await serve('stop.mjs', settings);
+      const connections = await Promise.all([idle(port), idle(port)]);
+      const { answer } = await ask(program, port, '/slow?ms=1800');
+      const drip = setInterval(() => {
+        for (const { socket, ended } of connections) if (ended === undefined) socket.write('\r\n');
+      }, 1);
+      onTestFinished(() => clearInterval(drip));
+      const began = performance.now();
+      if (how === 'a restart') await hup(program);
+      else program.signal('SIGTERM');
+      await until(() => connections.every(({ ended }) => ended !== undefined), 3_000);
+      expect(Math.min(...connections.map(({ ended }) => (ended as number) - began))).toBeGreaterThan(495);
+      expect((await answer).body).toBe('generation 0');
+    },
+  );
+
   test('keeps a process that has something else to do for 1 s after the drain, then ends it', async () => {
     const { program } = await serve('stop.mjs', {}, { env: { BUSY: 'all' } });
     const asked = performance.now();

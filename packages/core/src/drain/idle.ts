@@ -32,11 +32,18 @@ export function endIdle(tracked: TrackedServer, idleGrace: number, world: World)
     if (isOver) return;
     const now = world.now();
     let left = CUT_AT_ONCE;
+    let stillIdle: Set<Socket> | undefined;
     for (const [socket, { moment, bytesRead }] of due) {
       if (moment > now) continue;
       if (left-- === 0) return cutSoon();
       due.delete(socket);
-      if (socket.bytesRead === bytesRead && !currentResponse(socket)) socket.destroy();
+      if (currentResponse(socket)) continue;
+      if (socket.bytesRead !== bytesRead) {
+        // Empty lines begin no request (RFC 9112, 2.2): they do not put off the end, an unfinished head does.
+        stillIdle ??= idleConnections(tracked);
+        if (!stillIdle.has(socket) || socket.writableEnded) continue;
+      }
+      socket.destroy();
     }
   };
   // Right after the requests that have arrived were read, and not when a timer fires, which is right before that: a request
