@@ -2,191 +2,163 @@ import { errorMonitor } from 'node:events';
 import { fstatSync } from 'node:fs';
 import type { Server } from 'node:net';
 import { messageOf } from '../errors.js';
-import { type Asked, type Bound, label, matchOf } from '../listen/address.js';
-import { isFilePath, ownPath } from '../listen/unix-path.js';
+import { type Asked, type Bound, bestOf, label } from '../listen/address.js';
 import { tellsUnixSockets, unixSocketOf } from '../listen/unix-table.js';
-import {
-  listeningHandle,
-  onListeningHandle,
-  type RawHandle,
-  rawHandle,
-  setListeningHandle,
-} from '../node-private.js';
+import type { RawHandle } from '../node-private.js';
+import { markActivated, ownPathOf } from './activated.js';
+import { bindLike } from './bind-like.js';
+import { Gate } from './gate.js';
 import type { HandedSocket } from './protocol.js';
 
-/** Sockets that a service manager holds too; it has made their paths, and keeps them. */
-const activated = new WeakSet<RawHandle>();
-
-/** Whether a listening socket came from a service manager, to this process or to one before it. */
-export function isActivated(handle: RawHandle): boolean {
-  return activated.has(handle);
+/** A socket of the handoff that this process does not get. */
+export interface Refused {
+  /** Which one, and why. */
+  reason: string;
+  /** The server that has asked for its address already. */
+  server: Server | undefined;
 }
 
-/**
- * The sockets that a process was given, by its predecessor or by a service manager: which are claimed by a server, which
- * are not, and in a successor the gate before them all.
- */
+/** The listening sockets that a candidate is to get: which have come, and which are claimed by a server. */
 export class Inheritance {
-  readonly #entries: Entry[] = [];
-  /** Servers on addresses that nobody served before, and what makes each of them listen. */
-  readonly #added = new Map<Server, () => number>();
+  readonly #entries: Entry[];
+  /** In the order of the handoff, which the messages count by. */
+  readonly #handed: readonly Entry[];
   /** Sockets that accept, until the paths of the unix ones among them are ours. */
   readonly #opened: Pick<Entry, 'handle' | 'bound'>[] = [];
-  /** Descriptors that were not what the handoff said, each with the reason. */
-  readonly refused: string[] = [];
+  #awaited = true;
 
-  readonly #gated: boolean;
+  constructor(sockets: readonly HandedSocket[]) {
+    this.#handed = sockets.map((socket) => ({ ...socket, handle: undefined, gate: undefined }));
+    this.#entries = [...this.#handed];
+  }
 
-  constructor(sockets: readonly HandedSocket[], { gated = true } = {}) {
-    this.#gated = gated;
-    for (const socket of sockets) {
-      const handle = opened(socket);
-      if (typeof handle === 'string') this.refused.push(`${label(socket.bound)}: ${handle}`);
-      else {
-        if (socket.activated) activated.add(handle);
-        this.#entries.push({ ...socket, handle, claimed: undefined, backlog: undefined });
-      }
+  /** Keeps a socket that the old process has sent, or says why it does not. */
+  arrive(index: number, handle: RawHandle | undefined): Refused | undefined {
+    const entry = this.#handed[index];
+    if (!entry || entry.handle || !this.#entries.includes(entry)) {
+      handle?.close();
+      return undefined;
     }
+    const why = handle
+      ? refusalOfHandle(handle, entry.bound)
+      : 'the old process has closed it, or this process has no free descriptor for it';
+    if (why === undefined) {
+      entry.handle = handle;
+      if (entry.activated) markActivated(handle as RawHandle);
+      return undefined;
+    }
+    handle?.close();
+    this.#entries.splice(this.#entries.indexOf(entry), 1);
+    if (!isClaimed(entry)) entry.gate?.withdraw();
+    return { reason: `${label(entry.bound)}: ${why}`, server: entry.gate?.server };
   }
 
   /**
-   * Gives the server the inherited socket of the address that it asks for, if there is one, with the gate closed:
-   * the server listens, and accepts nothing before {@link open}.
+   * Makes the server listen at the gate of the inherited address that it asks for, if there is one: it accepts nothing
+   * before {@link open}.
    */
-  claim(server: Server, asked: Asked): boolean {
-    const entry = this.#best(asked);
+  claim(server: Server, asked: Asked, ipv6Only: boolean): boolean {
+    const entry = bestOf(
+      this.#entries.filter(({ gate }) => !gate),
+      asked,
+    );
     if (!entry) return false;
-    entry.claimed = server;
-    entry.backlog = undefined;
-    const { handle, bound } = entry;
-    if (!this.#gated) {
-      this.#entries.splice(this.#entries.indexOf(entry), 1);
-      setListeningHandle(server, handle);
-      return true;
-    }
-    ownPathOf(handle, bound);
-    // The gate: own properties on this one handle. What a listen asks for is remembered until the gate opens.
-    handle.listen = (backlog) => {
-      entry.backlog = backlog;
-      return 0;
-    };
-    // A server that closes before that (a port check) must not take the socket with it.
-    handle.close = (callback) => {
-      entry.claimed = undefined;
-      entry.backlog = undefined;
-      if (callback) process.nextTick(callback);
-    };
-    // A port check that was `unref`ed has left the handle so.
-    handle.ref();
-    setListeningHandle(server, handle);
+    // A server that closes before the gate opens (a port check) leaves the socket to the next one.
+    const gate = new Gate(server, entry.bound, ipv6Only, () => {
+      if (entry.gate === gate) entry.gate = undefined;
+    });
+    entry.gate = gate;
     // A name that could not be looked up: the same server may try again.
     server.once(errorMonitor as unknown as 'error', () => this.release(server));
     return true;
   }
 
-  /** Lets a server bind an address that is new, and listen on it only when the gates open. */
-  holdBack(server: Server): void {
-    onListeningHandle(server, (handle) => {
-      const { listen } = handle;
-      handle.listen = (backlog) => {
-        // libuv keeps a bind error for the next call.
-        const errno = handle.getsockname?.({}) ?? 0;
-        if (errno !== 0) return errno;
-        this.#added.set(server, () => {
-          handle.listen = listen;
-          return handle.listen(backlog);
-        });
-        server.once('close', () => this.#added.delete(server));
-        return 0;
-      };
-    });
-  }
-
   /** Takes a claim back that never came to listening. */
   release(server: Server): void {
     for (const entry of this.#entries)
-      if (entry.claimed === server && entry.backlog === undefined) {
-        if (listeningHandle(server) === entry.handle) setListeningHandle(server, null);
-        entry.claimed = undefined;
+      if (entry.gate?.server === server && entry.gate.backlog === undefined) {
+        entry.gate.withdraw();
+        entry.gate = undefined;
       }
   }
 
   /** Labels of the addresses whose server listens behind the gate. */
   claimed(): string[] {
-    return this.#entries.filter((entry) => entry.backlog !== undefined).map((entry) => label(entry.bound));
+    return this.#entries.filter(isClaimed).map(({ bound }) => label(bound));
   }
 
   /** Labels of the addresses that no server has asked for. */
   unclaimed(): string[] {
-    return this.#entries.filter((entry) => entry.backlog === undefined).map((entry) => label(entry.bound));
+    return this.#entries.filter((entry) => !isClaimed(entry)).map(({ bound }) => label(bound));
   }
 
-  /** Whether a server has asked for an address and does not listen yet: its name is being looked up. */
+  /** Whether an address is to be waited for: its name is being looked up, or its socket is on its way. */
   get pending(): boolean {
-    return this.#entries.some((entry) => entry.claimed && entry.backlog === undefined);
+    return this.#entries.some(
+      (entry) => entry.gate && (!isClaimed(entry) || (this.#awaited && !entry.handle)),
+    );
   }
 
-  /** The sockets that came, by the label of their address. */
+  /** Whether a port is that of inherited sockets of which no server has asked for any. */
+  isFree(port: number): boolean {
+    const there = this.#entries.filter(({ bound }) => 'port' in bound && bound.port === port);
+    return there.length > 0 && there.every(({ gate }) => !gate);
+  }
+
+  /** The sockets that are claimed and have come, by the label of their address. */
   get sockets(): { address: string; handle: RawHandle }[] {
-    return this.#entries.map(({ bound, handle }) => ({ address: label(bound), handle }));
+    return this.#entries.flatMap((entry) =>
+      isClaimed(entry) && entry.handle ? [{ address: label(entry.bound), handle: entry.handle }] : [],
+    );
+  }
+
+  /** The old process is gone: what has not come will not come. */
+  orphaned(): void {
+    this.#awaited = false;
+  }
+
+  /** Binds the claimed addresses whose sockets have not come; returns why one cannot be bound. To be followed by {@link open}. */
+  async bindMissing(): Promise<string | undefined> {
+    try {
+      for (const entry of this.#entries.filter(isClaimed))
+        entry.handle ??= await bindLike(entry.bound, (entry.gate as Gate).ipv6Only);
+    } catch (error) {
+      return messageOf(error);
+    }
+    return undefined;
   }
 
   /** Opens the gate: every claimed socket accepts from now on, every other one is closed. Returns what failed. */
   open(): { server: Server; errno: number }[] {
     const failed: { server: Server; errno: number }[] = [];
-    for (const { handle, bound, claimed, backlog } of this.#entries.splice(0)) {
-      Reflect.deleteProperty(handle, 'listen');
-      Reflect.deleteProperty(handle, 'close');
-      if (claimed === undefined || backlog === undefined) {
-        handle.close();
+    for (const entry of this.#entries.splice(0)) {
+      const { handle, bound, gate } = entry;
+      if (!handle || !gate || !isClaimed(entry)) {
+        handle?.close();
         continue;
       }
       this.#opened.push({ handle, bound });
-      const errno = handle.listen(backlog);
-      if (errno !== 0) failed.push({ server: claimed, errno });
-    }
-    for (const [server, listen] of this.#added) {
-      const errno = listen();
-      if (errno !== 0) failed.push({ server, errno });
+      const errno = gate.open(handle);
+      if (errno !== 0) failed.push({ server: gate.server, errno });
     }
     return failed;
   }
 
   /** From now on a server that closes removes its unix path: before, the old process might have taken it back. */
   ownPaths(): void {
-    for (const { handle, bound } of this.#opened.splice(0)) ownPathOf(handle, bound);
+    for (const { handle, bound } of this.#opened.splice(0)) ownPathOf(handle as RawHandle, bound);
   }
-
-  #best(asked: Asked): Entry | undefined {
-    let best: Entry | undefined;
-    let bestMatch = 0;
-    for (const entry of this.#entries) {
-      if (entry.claimed) continue;
-      const match = matchOf(asked, entry);
-      if (match > bestMatch) {
-        best = entry;
-        bestMatch = match;
-      }
-    }
-    return best;
-  }
-}
-
-/** Makes the closing of a handle remove the path of its unix socket, unless that is the service manager's. */
-export function ownPathOf(handle: RawHandle, bound: Bound): void {
-  if ('path' in bound && isFilePath(bound.path) && !activated.has(handle)) ownPath(handle, bound.path);
-}
-
-/** Makes a copy of a handle count as the service manager's where the original does. */
-export function markCopy(copy: RawHandle, original: RawHandle): void {
-  if (activated.has(original)) activated.add(copy);
 }
 
 interface Entry extends HandedSocket {
-  handle: RawHandle;
-  claimed: Server | undefined;
-  /** Set once the claiming server listens, behind the gate. */
-  backlog: number | undefined;
+  /** Set once the socket has come. */
+  handle: RawHandle | undefined;
+  /** Where a server has asked for the address. */
+  gate: Gate | undefined;
+}
+
+function isClaimed({ gate }: Entry): boolean {
+  return gate?.backlog !== undefined;
 }
 
 /** Why a descriptor is not the line to the service manager, or undefined if it may be that. */
@@ -200,22 +172,21 @@ export function refusalOf(fd: number): string | undefined {
   }
 }
 
-/** The handle of a handed descriptor, or why it is not the socket that the handoff speaks of. */
-function opened({ fd, bound }: HandedSocket): RawHandle | string {
+/** Why a handle is not the listening socket of an address, or undefined if it may be that. */
+function refusalOfHandle(handle: RawHandle, bound: Bound): string | undefined {
   try {
-    if (!Number.isInteger(fd) || fd < 3) return `descriptor ${fd} is not one of ours`;
-    // With bigint: what Node keeps of a plain stat of a socket makes its module loader leave the next symbolic link unresolved.
-    if (!fstatSync(fd, { bigint: true }).isSocket()) return `descriptor ${fd} is not a socket`;
-    const unix = unixSocketOf(fd);
-    if ('path' in bound && tellsUnixSockets() && !unix?.listening)
-      return `descriptor ${fd} is not a listening unix socket`;
-    const handle = rawHandle(fd);
-    if ('path' in bound) return handle;
     const actual: { address?: string; port?: number } = {};
     handle.getsockname?.(actual);
-    if (actual.port === bound.port && actual.address === bound.address) return handle;
-    return `descriptor ${fd} is bound to ${actual.address ?? 'nothing'}:${actual.port ?? ''}`;
+    if ('path' in bound) {
+      if (handle.getsockname) return 'what came for it is not a unix socket';
+      return tellsUnixSockets() && !unixSocketOf(handle.fd)?.listening
+        ? 'what came for it is not a listening unix socket'
+        : undefined;
+    }
+    return actual.port === bound.port && actual.address === bound.address
+      ? undefined
+      : `what came for it is bound to ${actual.address ?? 'nothing'}:${actual.port ?? ''}`;
   } catch (error) {
-    return `descriptor ${fd}: ${messageOf(error)}`;
+    return messageOf(error);
   }
 }

@@ -1,7 +1,7 @@
 import type { Asked, Bound } from '../listen/address.js';
 
-/** Version of the words below; two processes that do not share it refuse each other before anything has moved. */
-export const PROTOCOL = 1;
+/** Version of the messages below; two processes that do not share it refuse each other before anything has moved. */
+export const PROTOCOL = 2;
 
 /** Environment variable that carries the {@link Handoff}; the preload clears it when it reads it. */
 export const HANDOFF_VARIABLE = 'ENDLESS_HANDOFF';
@@ -13,7 +13,7 @@ export interface Handoff {
   pid: number;
   /** The successor's generation. */
   generation: number;
-  /** Listening sockets, by the descriptor under which the successor holds them. */
+  /** The listening sockets that will come over the channel. */
   sockets: HandedSocket[];
   /** Descriptor of the line to the service manager, where there is one. */
   notify?: number;
@@ -21,9 +21,8 @@ export interface Handoff {
   foreground?: boolean;
 }
 
-/** A listening socket on its way to the successor. */
+/** A listening socket that the successor will get. */
 export interface HandedSocket {
-  fd: number;
   /** The address as the old program asked for it. */
   asked: Asked;
   /** The address as the kernel knows it. */
@@ -34,6 +33,8 @@ export interface HandedSocket {
 
 /** What the old process says to its successor. */
 export type ToSuccessor =
+  /** The listening socket at this place of {@link Handoff.sockets}, with its handle; without one if the old process has closed it. */
+  | { type: 'socket'; index: number }
   /**
    * Accept now. `tickets`: TLS session ticket keys in base64, by the label of the address; they travel here only, since
    * an environment can be read by others.

@@ -21,6 +21,7 @@ const pieces: Check = (value) =>
 const textsByName: Check = (value) => isRecord(value) && Object.values(value).every(text);
 
 const TO_SUCCESSOR: Shapes<ToSuccessor> = {
+  socket: { index: number },
   go: { tickets: textsByName },
   again: {},
   connection: { id: number, address: text, used: flag },
@@ -79,7 +80,7 @@ export function handoffOf(given: string): Handoff | string {
 }
 
 function isSocket(socket: unknown): boolean {
-  if (!isRecord(socket) || typeof socket.fd !== 'number') return false;
+  if (!isRecord(socket)) return false;
   const { asked, bound } = socket;
   if (!isRecord(asked) || !isRecord(bound)) return false;
   const askedFor = text(asked.path) || (number(asked.port) && (asked.host === undefined || text(asked.host)));

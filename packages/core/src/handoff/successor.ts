@@ -11,6 +11,7 @@ import { Channel } from './channel.js';
 import { type Command, commandOf } from './command.js';
 import {
   HANDOFF_VARIABLE,
+  type HandedSocket,
   type Handoff,
   PROTOCOL,
   type ToPredecessor,
@@ -18,8 +19,8 @@ import {
 } from './protocol.js';
 import { isToPredecessor } from './shapes.js';
 
-/** Listening sockets begin here in the successor: 0 to 2 are its stdio, which would turn a shared socket blocking. */
-export const FIRST_SOCKET_FD = 4;
+/** The line to the service manager in the successor: 0 to 2 are its stdio, 3 is the channel. */
+const NOTIFY_FD = 4;
 
 /** How much of a candidate's stderr is kept. */
 const STDERR_TAIL = 8 * 1024;
@@ -28,8 +29,8 @@ const LAST_WORDS = 500;
 
 const PRELOAD = fileURLToPath(new URL('./preload.cjs', import.meta.url));
 
-/** A socket that goes along: what the successor is told of it, and our handle. */
-export interface Passenger extends Omit<Handoff['sockets'][number], 'fd'> {
+/** A listening socket that is handed over: what the successor is told of it, and our handle. */
+export interface Passenger extends HandedSocket {
   handle: RawHandle;
 }
 
@@ -49,7 +50,12 @@ export class Successor {
   #stderr = '';
   #gone = false;
 
-  private constructor(child: ChildProcess, generation: number, listener: (message: ToPredecessor) => void) {
+  private constructor(
+    child: ChildProcess,
+    generation: number,
+    passengers: readonly Passenger[],
+    listener: (message: ToPredecessor) => void,
+  ) {
     this.#child = child;
     this.pid = child.pid as number;
     this.generation = generation;
@@ -59,6 +65,7 @@ export class Successor {
       if (message.type === 'stderr') this.#stderr = (this.#stderr + message.text).slice(-STDERR_TAIL);
       else if (message.type === 'protocols') this.#protocols = message.names;
       else listener(message);
+      if (message.type === 'hello' && message.protocol === PROTOCOL) this.#giveSockets(passengers);
     });
     this.ended = new Promise((resolve) => {
       child.once('exit', (exitCode, signal) => {
@@ -77,7 +84,7 @@ export class Successor {
     });
   }
 
-  /** Starts a successor and gives it the sockets; rejects with `ERR_ENDLESS_SPAWN_FAILED` if it cannot be started. */
+  /** Starts a successor, and gives it the sockets once it says hello; rejects with `ERR_ENDLESS_SPAWN_FAILED` if it cannot be started. */
   static async start(
     world: World,
     generation: number,
@@ -90,37 +97,47 @@ export class Successor {
       protocol: PROTOCOL,
       pid: world.pid,
       generation,
-      sockets: passengers.map(({ handle, ...socket }, index) => ({ ...socket, fd: FIRST_SOCKET_FD + index })),
-      ...(notify !== undefined && { notify: FIRST_SOCKET_FD + passengers.length }),
+      sockets: passengers.map(({ handle, ...socket }) => socket),
+      ...(notify !== undefined && { notify: NOTIFY_FD }),
       ...surroundings,
     };
+    const text = JSON.stringify(handoff);
     const stdio: StdioOptions = [
       // The keys of a terminal are the shell's once the old process has left: a successor would take them from it.
       isatty(0) ? 'ignore' : 'inherit',
       'inherit',
       'inherit',
       'ipc',
-      ...passengers.map((p) => p.handle.fd),
       ...(notify === undefined ? [] : [notify]),
     ];
     try {
       const child = world.spawn(command, args, {
         stdio,
         cwd,
-        env: { ...env, [HANDOFF_VARIABLE]: JSON.stringify(handoff) },
+        env: { ...env, [HANDOFF_VARIABLE]: text },
       });
       // Without a pid nothing was started; Node tells why in a moment.
       if (child.pid === undefined) throw await new Promise((resolve) => child.once('error', resolve));
       // A kill that comes too late is no matter.
       child.on('error', () => {});
-      return new Successor(child, generation, listener);
+      return new Successor(child, generation, passengers, listener);
     } catch (cause) {
+      const hint =
+        (cause as NodeJS.ErrnoException).code === 'E2BIG'
+          ? `Its arguments and environment are longer than the system allows; the addresses of ${passengers.length} listening sockets take ${text.length} bytes of the environment, and Linux allows 131072 for one variable.`
+          : 'Check `restart.command` and `restart.cwd`.';
       throw new EndlessError(
         'ERR_ENDLESS_SPAWN_FAILED',
-        `Could not start the successor with \`${[command, ...args].join(' ')}\`: ${messageOf(cause)}. Check \`restart.command\` and \`restart.cwd\`.`,
+        `Could not start the successor with \`${[command, ...args].join(' ')}\`: ${messageOf(cause)}. ${hint}`,
         { cause },
       );
     }
+  }
+
+  /** What a process holds before it has said that it takes the handoff, it might hold for ever. */
+  #giveSockets(passengers: readonly Passenger[]): void {
+    for (const [index, { handle }] of passengers.entries())
+      this.send({ type: 'socket', index }, handle.fd < 0 ? undefined : handle);
   }
 
   /** The end of what it wrote to stderr before it was ready. */

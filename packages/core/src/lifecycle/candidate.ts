@@ -1,5 +1,6 @@
 import type { Server } from 'node:net';
 import { Inheritance } from '../handoff/inheritance.js';
+import { Newcomers } from '../handoff/newcomers.js';
 import { Predecessor } from '../handoff/predecessor.js';
 import { PROTOCOL, type ToSuccessor } from '../handoff/protocol.js';
 import { useTicketKeys } from '../handoff/tickets.js';
@@ -30,6 +31,7 @@ export interface CandidateContext {
 export class Candidate {
   readonly predecessor: Predecessor;
   readonly #inheritance: Inheritance;
+  readonly #newcomers = new Newcomers();
   readonly #context: CandidateContext;
   #complete = false;
   /** Whether the start time is up: what is claimed by now is all that will be. */
@@ -51,8 +53,6 @@ export class Candidate {
     const candidate = new Candidate(context);
     const { predecessor } = candidate;
     if (!predecessor) return undefined;
-    for (const reason of candidate.#inheritance.refused)
-      context.logger().warn(`Refused an inherited socket: ${reason}`);
     predecessor.send({ type: 'hello', protocol: PROTOCOL, version: context.version });
     void predecessor.closed.then(() => candidate.#predecessorGone());
     return candidate;
@@ -64,11 +64,11 @@ export class Candidate {
   }
 
   /** Lets a server that is about to listen use its inherited socket, if there is one. */
-  claim(server: Server, asked: Asked): boolean {
+  claim(server: Server, asked: Asked, ipv6Only: boolean): boolean {
     if (this.#over) return false;
-    if (this.#inheritance.claim(server, asked)) return true;
+    if (this.#inheritance.claim(server, asked, ipv6Only)) return true;
     // Whoever asks for any port is going to tell its number to somebody, often to itself while it starts.
-    if ('port' in asked && asked.port !== 0) this.#inheritance.holdBack(server);
+    if ('port' in asked && asked.port !== 0) this.#newcomers.holdBack(server);
     return false;
   }
 
@@ -101,11 +101,29 @@ export class Candidate {
       this.#context.onMessage(message, handle);
       return;
     }
+    if (message.type === 'socket') {
+      this.#arrived(message.index, handle);
+      return;
+    }
     handle?.close();
     if (message.type === 'settle') {
       this.#settled = true;
       this.#maybeReady();
     } else if (message.type === 'go') this.#go(message.tickets);
+  }
+
+  #arrived(index: number, handle: RawHandle | undefined): void {
+    const refused = this.#inheritance.arrive(index, handle);
+    if (refused) {
+      const { reason, server } = refused;
+      this.#context.logger().warn(`Refused an inherited socket: ${reason}`);
+      if (server && !server.listening) this.#newcomers.holdBack(server);
+      else if (server) {
+        server.close();
+        server.emit('error', new Error(`The inherited socket cannot be used: ${reason}`));
+      }
+    }
+    if (this.#inheritance.claimed().length > 0) void this.#maybeReady();
   }
 
   #isComplete(): boolean {
@@ -139,7 +157,7 @@ export class Candidate {
     this.#over = true;
     useTicketKeys(this.#context.servers(), tickets);
     this.#context.beforeOpening();
-    for (const { server, errno } of this.#inheritance.open())
+    for (const { server, errno } of [...this.#inheritance.open(), ...this.#newcomers.open()])
       server.emit('error', new Error(`listen failed on an inherited socket (errno ${errno})`));
     this.predecessor.accepting();
     this.predecessor.hold(false);
@@ -148,14 +166,23 @@ export class Candidate {
 
   #predecessorGone(): void {
     if (this.#over) return;
+    this.#inheritance.orphaned();
     if (this.#inheritance.claimed().length === 0) {
       this.#context.logger().error('The old process ended before this one had claimed an address: leaving.');
       this.#over = true;
       this.#context.onOrphaned();
-    } else this.#takeOver();
+    } else void this.#takeOver();
   }
 
-  #takeOver(): void {
+  async #takeOver(): Promise<void> {
+    const reason = await this.#inheritance.bindMissing();
+    if (this.#over) return;
+    if (reason !== undefined) {
+      this.#context.logger().error(`The old process ended before its sockets had come: ${reason}: leaving.`);
+      this.#over = true;
+      this.#context.onOrphaned();
+      return;
+    }
     this.#context.logger().warn('The old process ended before it handed over: this one takes its place.');
     this.#go({});
   }

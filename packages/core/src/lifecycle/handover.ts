@@ -1,6 +1,6 @@
 import type { TrackedServer } from '../drain/tracked-server.js';
 import { EndlessError, type SuccessorEnd } from '../errors.js';
-import { markCopy, ownPathOf } from '../handoff/inheritance.js';
+import { markCopy, ownPathOf } from '../handoff/activated.js';
 import type { Successor } from '../handoff/successor.js';
 import { type Bound, label } from '../listen/address.js';
 import { leavePath } from '../listen/unix-path.js';

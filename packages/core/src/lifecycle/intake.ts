@@ -18,7 +18,7 @@ export interface IntakeContext {
   logger(): Logger;
   generation(): number;
   /** Gives a server that is about to listen a socket that is there already; returns whether there is one. */
-  claim(server: Server, asked: Asked): boolean;
+  claim(server: Server, asked: Asked, ipv6Only: boolean): boolean;
   /** Whether a server that was not seen from its beginning is an oversight of the program. */
   expectsAll(): boolean;
   /** A server listens and is looked after. */
@@ -70,7 +70,7 @@ export class Intake {
     if (!asked) return;
     this.#asked.set(server, asked);
     if (typeof options.backlog === 'number') this.#backlogs.set(server, options.backlog);
-    if (claim(server, asked)) return;
+    if (claim(server, asked, options.ipv6Only === true)) return;
     if ('path' in asked && isFilePath(asked.path)) bindBesidePath(server, asked.path);
   }
 

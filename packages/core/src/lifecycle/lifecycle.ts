@@ -124,8 +124,11 @@ export class Lifecycle {
       settings: () => this.settings,
       logger: () => this.#logger,
       generation: () => this.#generation,
-      claim: (server, asked) =>
-        Boolean(this.#candidate?.claim(server, asked) || this.#surroundings?.activated?.claim(server, asked)),
+      claim: (server, asked, ipv6Only) =>
+        Boolean(
+          this.#candidate?.claim(server, asked, ipv6Only) ||
+            this.#surroundings?.activated?.claim(server, asked),
+        ),
       expectsAll: () => !this.#retired,
       onListening: (server) => this.#listening(server),
     });

@@ -1,7 +1,7 @@
 import type { Server, Socket } from 'node:net';
 import { activities, inFlight } from '../drain/activity.js';
 import { TrackedServer } from '../drain/tracked-server.js';
-import { isActivated } from '../handoff/inheritance.js';
+import { isActivated } from '../handoff/activated.js';
 import type { Passenger } from '../handoff/successor.js';
 import { type Asked, boundOf, label } from '../listen/address.js';
 import { listeningHandle, speaksHttp } from '../node-private.js';

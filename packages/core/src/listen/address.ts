@@ -136,6 +136,22 @@ export function matchOf(asked: Asked, socket: { asked: Asked; bound: Bound }): 0
   return 0;
 }
 
+/** The inherited socket that serves best what is asked for, if any does. */
+export function bestOf<Socket extends { asked: Asked; bound: Bound }>(
+  sockets: readonly Socket[],
+  asked: Asked,
+): Socket | undefined {
+  let best: Socket | undefined;
+  let bestMatch = 0;
+  for (const socket of sockets) {
+    const match = matchOf(asked, socket);
+    if (match <= bestMatch) continue;
+    best = socket;
+    bestMatch = match;
+  }
+  return best;
+}
+
 function isWildcard(address: string): boolean {
   return address === '::' || address === '0.0.0.0';
 }

@@ -2,13 +2,18 @@ import { fstatSync } from 'node:fs';
 import type { HandedSocket } from '../handoff/protocol.js';
 import type { Bound } from '../listen/address.js';
 import { unixSocketOf } from '../listen/unix-table.js';
-import { rawHandle } from '../node-private.js';
+import { type RawHandle, rawHandle } from '../node-private.js';
 import type { World } from '../world.js';
+
+/** A listening socket that systemd has opened. */
+export interface ActivatedSocket extends HandedSocket {
+  handle: RawHandle;
+}
 
 /** What systemd has opened for this process. */
 export interface Activation {
-  /** Listening sockets, as a predecessor would hand them over. */
-  sockets: HandedSocket[];
+  /** Listening sockets, as a predecessor would hand them over, with their handles. */
+  sockets: ActivatedSocket[];
   /** Descriptor of the line to the service manager, which `OpenFile=` has given the name `notify`. */
   notify: number | undefined;
   /** Descriptors that are not open, each with the reason. */
@@ -50,11 +55,11 @@ export function takeActivation(world: World): Activation | undefined {
 }
 
 /** The listening socket behind a descriptor, asked for as what it is; nothing where it is of another kind. */
-function socketAt(fd: number): HandedSocket[] {
+function socketAt(fd: number): ActivatedSocket[] {
   const bound = boundAt(fd);
   if (!bound) return [];
   const asked = 'path' in bound ? bound : { port: bound.port, host: bound.address };
-  return [{ fd, asked, bound, activated: true }];
+  return [{ handle: rawHandle(fd), asked, bound, activated: true }];
 }
 
 function boundAt(fd: number): Bound | undefined {

@@ -1,4 +1,5 @@
-import { Inheritance, refusalOf } from '../handoff/inheritance.js';
+import { ActivatedSockets } from '../handoff/activated.js';
+import { refusalOf } from '../handoff/inheritance.js';
 import type { Surroundings as Kept } from '../handoff/successor.js';
 import type { Events } from '../lifecycle/events.js';
 import type { Logger } from '../log.js';
@@ -29,7 +30,7 @@ export class Surroundings {
   readonly #hadTerminal = hasTerminal();
   #kept: Kept = {};
   #endsContainer: string | undefined;
-  #activated: Inheritance | undefined;
+  #activated: ActivatedSockets | undefined;
   #pm2 = false;
   #nodemon = false;
 
@@ -50,9 +51,8 @@ export class Surroundings {
       ...(activation?.notify !== undefined && { notify: activation.notify }),
     };
     if (!activation) return;
-    this.#activated = new Inheritance(activation.sockets, { gated: false });
-    for (const reason of [...activation.refused, ...this.#activated.refused])
-      logger().warn(`Refused an inherited socket: ${reason}`);
+    this.#activated = new ActivatedSockets(activation.sockets);
+    for (const reason of activation.refused) logger().warn(`Refused an inherited socket: ${reason}`);
   }
 
   /** A successor is told what the first process has seen. */
@@ -77,7 +77,7 @@ export class Surroundings {
   }
 
   /** Sockets that the service manager has opened for this process. */
-  get activated(): Inheritance | undefined {
+  get activated(): ActivatedSockets | undefined {
     return this.#activated;
   }
 

@@ -1,0 +1,47 @@
+import type { Server } from 'node:net';
+import { type Asked, type Bound, bestOf } from '../listen/address.js';
+import { isFilePath, ownPath } from '../listen/unix-path.js';
+import { type RawHandle, setListeningHandle } from '../node-private.js';
+import type { ActivatedSocket } from '../supervisor/activation.js';
+
+/** Sockets that a service manager holds too; it has made their paths, and keeps them. */
+const activated = new WeakSet<RawHandle>();
+
+/** Whether a listening socket came from a service manager, to this process or to one before it. */
+export function isActivated(handle: RawHandle): boolean {
+  return activated.has(handle);
+}
+
+/** Remembers that a listening socket came from a service manager. */
+export function markActivated(handle: RawHandle): void {
+  activated.add(handle);
+}
+
+/** Makes a copy of a handle count as the service manager's where the original does. */
+export function markCopy(copy: RawHandle, original: RawHandle): void {
+  if (activated.has(original)) activated.add(copy);
+}
+
+/** Makes the closing of a handle remove the path of its unix socket, unless that is the service manager's. */
+export function ownPathOf(handle: RawHandle, bound: Bound): void {
+  if ('path' in bound && isFilePath(bound.path) && !activated.has(handle)) ownPath(handle, bound.path);
+}
+
+/** The listening sockets that a service manager has opened for this process, until servers ask for their addresses. */
+export class ActivatedSockets {
+  readonly #sockets: ActivatedSocket[] = [];
+
+  constructor(sockets: readonly ActivatedSocket[]) {
+    this.#sockets.push(...sockets);
+    for (const { handle } of sockets) markActivated(handle);
+  }
+
+  /** Gives the server the socket of the address that it asks for, if there is one. */
+  claim(server: Server, asked: Asked): boolean {
+    const socket = bestOf(this.#sockets, asked);
+    if (!socket) return false;
+    this.#sockets.splice(this.#sockets.indexOf(socket), 1);
+    setListeningHandle(server, socket.handle);
+    return true;
+  }
+}

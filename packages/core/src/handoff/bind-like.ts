@@ -1,0 +1,40 @@
+import { once } from 'node:events';
+import { createServer, type Server } from 'node:net';
+import type { Bound } from '../listen/address.js';
+import { bindBesidePath, isFilePath } from '../listen/unix-path.js';
+import { listeningHandle, onListeningHandle, type RawHandle, setListeningHandle } from '../node-private.js';
+import { privateServers } from '../readiness/health.js';
+
+/**
+ * Binds the address of an inherited socket that was lost with the old process; rejects with Node's reason. To be used in
+ * the same turn of the event loop, since a unix socket listens already.
+ */
+export async function bindLike(bound: Bound, ipv6Only: boolean): Promise<RawHandle> {
+  const carrier = createServer();
+  privateServers.add(carrier);
+  if ('path' in bound && isFilePath(bound.path)) {
+    bindBesidePath(carrier, bound.path);
+    if (listeningHandle(carrier)) return taken(carrier);
+  }
+  listenLater(carrier);
+  carrier.listen(
+    'path' in bound ? bound : { host: bound.address, port: bound.port, ipv6Only, exclusive: true },
+  );
+  await once(carrier, 'listening');
+  const handle = taken(carrier);
+  Reflect.deleteProperty(handle, 'listen');
+  return handle;
+}
+
+/** Lets a server say that it listens once it has bound its address; a bind error is kept for the next call by libuv. */
+function listenLater(server: Server): void {
+  onListeningHandle(server, (handle) => {
+    handle.listen = () => handle.getsockname?.({}) ?? 0;
+  });
+}
+
+function taken(carrier: Server): RawHandle {
+  const handle = listeningHandle(carrier) as RawHandle;
+  setListeningHandle(carrier, null);
+  return handle;
+}

@@ -1,0 +1,75 @@
+import { isIPv6, type Server } from 'node:net';
+import type { Bound } from '../listen/address.js';
+import {
+  acceptAgain,
+  listeningHandle,
+  type RawHandle,
+  setListeningHandle,
+  standBy,
+} from '../node-private.js';
+import { ownPathOf } from './activated.js';
+
+/**
+ * Stands in for the listening handle of a server, which listens by that and accepts nothing: `listen` is synchronous, and
+ * the socket itself comes later. Node's own `cluster` gives its workers such handles.
+ */
+export class Gate {
+  readonly server: Server;
+  readonly ipv6Only: boolean;
+  /** Set once the server listens. */
+  backlog: number | undefined;
+  readonly #handle: RawHandle;
+
+  /** `onClosed` is called when the server closes before the gate opens. */
+  constructor(server: Server, bound: Bound, ipv6Only: boolean, onClosed: () => void) {
+    this.server = server;
+    this.ipv6Only = ipv6Only;
+    const handle = standIn(bound);
+    handle.listen = (backlog) => {
+      this.backlog = backlog;
+      return 0;
+    };
+    handle.close = (callback) => {
+      onClosed();
+      if (callback) process.nextTick(callback);
+    };
+    this.#handle = handle;
+    setListeningHandle(server, handle);
+  }
+
+  /** Takes the server away from the gate, as if it had never asked. */
+  withdraw(): void {
+    if (listeningHandle(this.server) === this.#handle) setListeningHandle(this.server, null);
+  }
+
+  /** The server accepts from now on; returns the error number, 0 if there is none. */
+  open(handle: RawHandle): number {
+    this.#handle.close = () => {};
+    standBy(this.server, handle);
+    return acceptAgain(this.server, this.backlog as number);
+  }
+}
+
+/** What a server uses of its listening handle before it accepts, without a socket. */
+function standIn(bound: Bound): RawHandle {
+  const nothing = () => 0;
+  const handle = {
+    fd: -1,
+    ref: nothing,
+    unref: nothing,
+    hasRef: () => false,
+    readStart: nothing,
+    readStop: nothing,
+    ...('path' in bound
+      ? { fchmod: nothing }
+      : {
+          getsockname: (out: object) => {
+            const { address, port } = bound;
+            Object.assign(out, { address, family: isIPv6(address) ? 'IPv6' : 'IPv4', port });
+            return 0;
+          },
+        }),
+  } as unknown as RawHandle;
+  ownPathOf(handle, bound);
+  return handle;
+}
