@@ -103,7 +103,11 @@ describe('what is sent for an inherited socket and is not that socket is refused
   const connection = async (where: net.ListenOptions & net.NetConnectOpts) => {
     const server = await listening(where);
     const there = server.address();
-    const socket = net.connect(typeof there === 'string' ? { path: there } : (there as net.AddressInfo));
+    const socket = net.connect(
+      typeof there === 'string'
+        ? { path: there }
+        : { port: (there as net.AddressInfo).port, host: '127.0.0.1' },
+    );
     onTestFinished(() => void socket.destroy());
     await new Promise<void>((resolve) => socket.once('connect', resolve));
     return socket;

@@ -178,7 +178,9 @@ export class Candidate {
     const reason = await this.#inheritance.bindMissing();
     if (this.#over) return;
     if (reason !== undefined) {
-      this.#context.logger().error(`The old process ended before its sockets had come: ${reason}: leaving.`);
+      this.#context
+        .logger()
+        .error(`The old process ended before its sockets had come: ${reason}. This process exits.`);
       this.#over = true;
       this.#context.onOrphaned();
       return;

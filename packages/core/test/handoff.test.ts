@@ -1,0 +1,3 @@
+import { describeNotTaken } from './not-taken.js';
+
+describeNotTaken();
