@@ -20,8 +20,21 @@ const SETTINGS = { hammerTime: 4_000, idleGrace: 3_000, rollbackWindow: 400, sta
 const MOST_RESTARTS = 4;
 const MOST_PROCESSES = 7;
 /** How long after its cause a consequence may come, and how far two clocks of the story may differ. */
-const EFFECT = 1_500;
+const EFFECT = 2_500;
 const SLACK = 500;
+
+/** How long this process itself was held up: it notices the end of a connection so much later. */
+const blocked = {
+  spans: [] as { until: number; ms: number }[],
+  longest: (since: number) =>
+    Math.max(0, ...blocked.spans.filter(({ until }) => until > since).map(({ ms }) => ms)),
+};
+let ticked = Date.now();
+setInterval(() => {
+  const now = Date.now();
+  if (now - ticked > 200) blocked.spans.push({ until: now, ms: now - ticked });
+  ticked = now;
+}, 50).unref();
 
 /** A signal that was sent. */
 interface Sent {
@@ -194,7 +207,11 @@ function lossesIn(
   const isExcused = ({ at, reason, received, answeredBefore }: Loss) => {
     const when = began + at;
     const broke = reason === 'reset' || reason === 'ended';
-    if (broke && forced.some(({ at: cause }) => when >= cause - SLACK && when <= cause + EFFECT)) return true;
+    if (
+      broke &&
+      forced.some(({ at: cause }) => when >= cause - SLACK && when <= cause + EFFECT + blocked.longest(cause))
+    )
+      return true;
     const fresh = received === 0 && answeredBefore === 0;
     return when >= end - SLACK && (reason === 'refused' || reason === 'connect-failed' || (broke && fresh));
   };
@@ -274,7 +291,7 @@ async function checkPidFile(
 }
 
 async function goneWithin(program: Program, ms: number): Promise<boolean> {
-  for (const end = performance.now() + ms; program.pids().length > 0; await sleep(50))
+  for (const end = performance.now() + ms; program.pids().length > 0; await sleep(200))
     if (performance.now() > end) return false;
   return true;
 }
