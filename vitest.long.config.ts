@@ -11,6 +11,7 @@ const ON_EVERY_NODE = [
   'moved-connections',
   'timeouts',
   'tls',
+  'worker-threads',
 ].map((name) => `packages/core/test/${name}.test.ts`);
 
 /** Races that are run many times, and whole-chain runs: `pnpm test:long`. */

@@ -6,16 +6,21 @@
  * restart that fails can say why, and keeps a SIGHUP from killing a process that has no handlers yet.
  *
  * It is the old release's file in the new release's process, so it does only this and hands over by one small object.
+ *
+ * Node.js loads it in each worker thread as well, as long as the process lives.
  */
 const { isMainThread } = process.getBuiltinModule('node:worker_threads');
+const fs = process.getBuiltinModule('node:fs');
+const path = process.getBuiltinModule('node:path');
 
 const VARIABLE = 'ENDLESS_HANDOFF';
 const ARRIVAL = Symbol.for('endless.arrival');
 
+forgetPreload();
+stayForWorkers();
 if (isMainThread) take();
 
 function take(): void {
-  forgetPreload();
   const text = process.env[VARIABLE];
   if (text === undefined) return;
   delete process.env[VARIABLE];
@@ -49,6 +54,36 @@ function take(): void {
 function forgetPreload(): void {
   const at = process.execArgv.indexOf(__filename);
   if (at > 0 && process.execArgv[at - 1] === '--require') process.execArgv.splice(at - 1, 2);
+}
+
+/** A cleaner of temporary folders may have removed this file when the application makes a worker thread weeks later. */
+function stayForWorkers(): void {
+  const uid = process.geteuid?.();
+  const folder = path.dirname(__filename);
+  const above = path.dirname(folder);
+  // Only the copy in a temporary folder is ours to write; see `handoff/preload-file.ts`.
+  if (path.basename(above) !== `endless-${uid}`) return;
+  const text = fs.readFileSync(__filename, 'utf8');
+  const isOurs = () =>
+    [above, folder]
+      .map((each) => fs.lstatSync(each))
+      .every((stat) => stat.isDirectory() && stat.uid === uid && (stat.mode & 0o022) === 0);
+  const isThere = () => fs.existsSync(__filename) && isOurs() && fs.readFileSync(__filename, 'utf8') === text;
+  // Node.js publishes while the thread begins, long before the thread comes to its preloads.
+  process.getBuiltinModule('node:diagnostics_channel').subscribe('worker_threads', (message) => {
+    try {
+      if (isThere()) return;
+      for (const each of [above, folder]) if (!fs.existsSync(each)) fs.mkdirSync(each, { mode: 0o755 });
+      if (!isOurs()) throw new Error(`${folder} is not ours`);
+      const draft = path.join(folder, process.getBuiltinModule('node:crypto').randomUUID());
+      fs.writeFileSync(draft, text, { flag: 'wx', mode: 0o644 });
+      fs.renameSync(draft, __filename);
+    } catch {
+      // What somebody else has put there must not run; where there is nothing, Node.js gives the reason.
+      if (fs.existsSync(__filename))
+        void (message as { worker: { terminate(): unknown } }).worker.terminate();
+    }
+  });
 }
 
 /** A text that some other process left in the environment is not meant for us. */

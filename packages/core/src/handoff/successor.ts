@@ -1,14 +1,13 @@
 import type { ChildProcess, StdioOptions } from 'node:child_process';
-import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { isatty } from 'node:tty';
-import { fileURLToPath } from 'node:url';
 import { EndlessError, messageOf, type SuccessorEnd } from '../errors.js';
 import { ipcEndOf, type RawHandle } from '../node-private.js';
 import type { RestartCommand } from '../settings.js';
 import type { World } from '../world.js';
 import { Channel } from './channel.js';
 import { type Command, commandOf } from './command.js';
+import { preloadFile } from './preload-file.js';
 import {
   HANDOFF_VARIABLE,
   type HandedSocket,
@@ -26,8 +25,6 @@ const NOTIFY_FD = 4;
 const STDERR_TAIL = 8 * 1024;
 /** How long the rest of a dead successor's words may take to arrive. */
 const LAST_WORDS = 500;
-
-const PRELOAD = fileURLToPath(new URL('./preload.cjs', import.meta.url));
 
 /** A listening socket that is handed over: what the successor is told of it, and our handle. */
 export interface Passenger extends HandedSocket {
@@ -203,7 +200,7 @@ export class Successor {
 /** What starts a successor, with the preload in front where that can run. */
 export function successorCommand(restart: RestartCommand, env: NodeJS.ProcessEnv): Command {
   const command = commandOf(restart, env);
-  // The release that this file belongs to may have been deleted by now; the successor also does without.
-  const can = /^node(js)?(\.exe)?$/.test(path.basename(command.command)) && existsSync(PRELOAD);
-  return can ? { ...command, args: ['--require', PRELOAD, ...command.args] } : command;
+  const isNode = /^node(js)?(\.exe)?$/.test(path.basename(command.command));
+  const preload = isNode ? preloadFile() : undefined;
+  return preload === undefined ? command : { ...command, args: ['--require', preload, ...command.args] };
 }
