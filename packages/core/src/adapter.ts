@@ -68,11 +68,15 @@ export function mayStepAside(): boolean {
   return true;
 }
 
-/** Runs `fn` once no connection is left, before the post hooks; returns the undo. */
-export function onDrained(fn: () => unknown): () => void {
-  lifecycle.closers.push(fn);
+/**
+ * Runs `close` once no connection is left, before the post hooks, and `begin` when a shutdown begins to drain or a restart is
+ * committed; returns the undo.
+ */
+export function onDrained(close: () => unknown, begin: () => unknown = () => {}): () => void {
+  const closer = { begin, close };
+  lifecycle.closers.push(closer);
   return () => {
-    const at = lifecycle.closers.indexOf(fn);
+    const at = lifecycle.closers.indexOf(closer);
     if (at >= 0) lifecycle.closers.splice(at, 1);
   };
 }

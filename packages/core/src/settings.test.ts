@@ -33,6 +33,7 @@ test('what is not set has the value of the table in the design', () => {
     },
     restart: {},
     exit: true,
+    ownListeners: true,
   });
 });
 
@@ -97,6 +98,7 @@ describe('every setting takes', () => {
     allowOrphaning: [true, false],
     pidFile: ['/run/app.pid', 'app.pid'],
     exit: [true, false],
+    ownListeners: [true, false],
     logger: [false, logger, console],
   };
   for (const [name, values] of Object.entries(TAKEN))
@@ -232,5 +234,6 @@ const NAMES: (keyof Settings)[] = [
   'restart',
   'pidFile',
   'exit',
+  'ownListeners',
   'logger',
 ];

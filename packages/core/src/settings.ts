@@ -70,6 +70,11 @@ export interface Settings {
   pidFile?: string;
   /** Whether the process ends when it has drained. Default true. */
   exit?: boolean;
+  /**
+   * Whether the application's own listeners of SIGTERM, and those of SIGHUP while that means restart, run in the old process
+   * once it has drained after a restart. Default true.
+   */
+  ownListeners?: boolean;
   /** Where log lines go; `false` for silence. Default: text lines on stderr. */
   logger?: Logger | false;
 }
@@ -92,6 +97,7 @@ export interface ResolvedSettings extends Omit<Settings, 'signals' | 'restart'> 
   signals: Record<HookableSignal, SignalAction>;
   restart: RestartCommand;
   exit: boolean;
+  ownListeners: boolean;
 }
 
 /** The settings of a process that configured nothing. */
@@ -109,6 +115,7 @@ export const DEFAULTS: ResolvedSettings = {
   signals: DEFAULT_ACTIONS,
   restart: {},
   exit: true,
+  ownListeners: true,
 };
 
 /** Lays new settings over the current ones; throws `ERR_ENDLESS_INVALID_OPTION` and changes nothing if one is wrong. */
@@ -184,6 +191,7 @@ const CHECKS: Record<keyof Settings, (name: string, value: unknown) => void> = {
   restart: checkRestart,
   pidFile: checkText,
   exit: checkBoolean,
+  ownListeners: checkBoolean,
   logger(name, value) {
     const methods = value as Partial<Logger> | null;
     if (value === false) return;

@@ -18,7 +18,14 @@ export interface World {
   spawn(command: string, args: readonly string[], options: SpawnOptions): ChildProcess;
   exit(status: number): void;
   setExitCode(status: number): void;
+  /** Where signals are listened to. */
+  readonly signals: NodeJS.EventEmitter;
+  /** Calls `fn` at each signal, before the application's listeners; returns the undo. */
   onSignal(signal: NodeJS.Signals, fn: () => void): () => void;
+  /** Sends this process a signal. */
+  raise(signal: NodeJS.Signals): void;
+  /** What keeps this process alive, by kind. */
+  resources(): readonly string[];
   onExit(fn: () => void): () => void;
   writeError(text: string): void;
   /** How wide the terminal is that shows what `writeError` writes; undefined where none does, or where it is another's. */
@@ -75,10 +82,13 @@ export const realWorld: World = {
   setExitCode(status) {
     process.exitCode = status;
   },
+  signals: process,
   onSignal(signal, fn) {
-    process.on(signal, fn);
+    process.prependListener(signal, fn);
     return () => process.off(signal, fn);
   },
+  raise: (signal) => void process.kill(process.pid, signal),
+  resources: () => process.getActiveResourcesInfo(),
   onExit(fn) {
     process.on('exit', fn);
     return () => process.off('exit', fn);

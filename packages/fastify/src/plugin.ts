@@ -1,25 +1,11 @@
 import type { RequestListener } from 'node:http';
 import type { AddressInfo, Server } from 'node:net';
-import {
-  type Address,
-  endless as core,
-  type Endless,
-  type ListenOptions,
-  type Settings,
-} from '@endless/core';
-import {
-  adopt,
-  drainAddresses,
-  expect,
-  extend,
-  install,
-  LATE,
-  onDrained,
-  readiness,
-  rejectsLate,
-} from '@endless/core/adapter';
+import type { Address, Endless, ListenOptions, Settings } from '@endless/core';
+import { endless as core } from '@endless/core';
+import * as adapter from '@endless/core/adapter';
 import type { FastifyListenOptions, FastifyPluginCallback } from 'fastify';
 import fastifyPlugin from 'fastify-plugin';
+import { runPreClose } from './pre-close.js';
 
 /** A Fastify app, whatever its server, its logger and its types are. */
 interface App {
@@ -50,15 +36,15 @@ declare module 'fastify' {
 }
 
 /** The one lifecycle of this process. */
-export const endless: EndlessFastify = extend({
+export const endless: EndlessFastify = adapter.extend({
   async listen(app: App | RequestListener | Server, address: Address, options?: ListenOptions) {
     if (!('addresses' in app)) return core.listen(app, address, options);
     // Without a host Fastify would take localhost, and every other `endless.listen` all interfaces.
-    await app.listen({ host: '::', ...expect(app.server, address, options) });
+    await app.listen({ host: '::', ...adapter.expect(app.server, address, options) });
     return app.server;
   },
   readiness(_request: unknown, reply: Reply) {
-    const { status, body } = readiness();
+    const { status, body } = adapter.readiness();
     reply.code(status).header('cache-control', 'no-store').send(body);
   },
 });
@@ -70,24 +56,25 @@ const plugin: FastifyPluginCallback<Settings> = (app, options, done) => {
   // Fastify's own register options are not settings.
   const { prefix, logLevel, logSerializers, ...settings } = options as Settings & Record<string, unknown>;
   try {
-    install(settings);
+    adapter.install(settings);
   } catch (error) {
     done(error as Error);
     return;
   }
   if (!app.hasDecorator('endless')) app.decorate('endless', endless);
   app.addHook('onRequest', (request, reply, next) => {
-    adopt(request.raw);
-    const retryAfter = rejectsLate(request.raw);
+    adapter.adopt(request.raw);
+    const retryAfter = adapter.rejectsLate(request.raw);
     if (retryAfter === undefined) return next();
     reply.header('retry-after', retryAfter);
-    next(Object.assign(new Error(LATE), { statusCode: 503 }));
+    next(Object.assign(new Error(adapter.LATE), { statusCode: 503 }));
   });
   if (!tied.has(app.server)) {
     tied.add(app.server);
-    const untie = onDrained(() => app.close());
+    const begin = () => runPreClose(app);
+    const untie = adapter.onDrained(() => app.close(), begin);
     // Somebody else closes the app: its clients are told, or Fastify would wait 72 s for those that stay.
-    app.addHook('preClose', (next) => next(void drainAddresses(app.addresses())));
+    app.addHook('preClose', (next) => next(void adapter.drainAddresses(app.addresses())));
     app.addHook('onClose', (_app, next) => next(void untie()));
   }
   done();

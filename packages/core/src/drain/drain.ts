@@ -1,4 +1,3 @@
-import { Server as NetServer } from 'node:net';
 import type { World } from '../world.js';
 import { sayFarewell } from './farewell.js';
 import { endSessions } from './http2.js';
@@ -9,10 +8,10 @@ import type { TrackedServer } from './tracked-server.js';
  * Stops a server from accepting and leaves its connections alone.
  *
  * `http.Server.close` would destroy idle connections, into which a request may be on its way, and switch off the check
- * of request timeouts. The listener's own `close`, one class up, does neither.
+ * of request timeouts. To close the listening socket alone does neither.
  */
 export function stopAccepting(tracked: TrackedServer): void {
-  if (tracked.server.listening) NetServer.prototype.close.call(tracked.server);
+  tracked.appClose.stopAccepting();
 }
 
 /**

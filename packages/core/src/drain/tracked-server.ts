@@ -4,6 +4,7 @@ import type { Server, Socket } from 'node:net';
 import { isTlsServer } from '../builtin.js';
 import { type Asked, type Bound, boundOf } from '../listen/address.js';
 import { isCurrent } from '../node-private.js';
+import { AppClose } from './app-close.js';
 import { Pipeline } from './pipeline.js';
 
 /**
@@ -30,6 +31,8 @@ export class TrackedServer {
   readonly streams = new Map<ServerHttp2Stream, IncomingHttpHeaders>();
   /** What is in flight behind the response that a connection is writing, where a client pipelines. */
   readonly pipeline = new Pipeline();
+  /** What the application's own `server.close()` does. */
+  readonly appClose: AppClose;
   /** When the requests that came during a drain came; of those before nobody has taken the time. */
   readonly arrivals = new WeakMap<object, number>();
   /** Whether it has had a connection. */
@@ -44,12 +47,21 @@ export class TrackedServer {
   readonly #onEmpty: () => void;
   readonly #undo: (() => void)[] = [];
 
-  constructor(server: Server, asked: Asked | undefined, backlog: number, onEmpty: () => void) {
+  /** `closesWait`: whether a close by the application has to wait, because a restart is under way. */
+  constructor(
+    server: Server,
+    asked: Asked | undefined,
+    backlog: number,
+    onEmpty: () => void,
+    closesWait: () => boolean = () => false,
+  ) {
     this.server = server;
     this.asked = asked;
     this.backlog = backlog;
     this.bound = boundOf(server);
     this.#onEmpty = onEmpty;
+    this.appClose = new AppClose(server, closesWait);
+    this.#undo.push(() => this.appClose.forget());
     this.#collect('connection', this.sockets);
     this.#collect('secureConnection', this.secured);
     this.#collect('session', this.sessions);

@@ -49,6 +49,13 @@ export class Deadline {
     this.#resolve();
   }
 
+  /** After {@link cancel}: there is something to limit again. */
+  resume(): void {
+    if (this.#expired || this.#at === Number.POSITIVE_INFINITY) return;
+    this.#cancel();
+    this.#cancel = this.#world.after(this.left, () => this.expire());
+  }
+
   /** Nothing is left to limit. */
   cancel(): void {
     this.#cancel();

@@ -142,6 +142,11 @@ export class Departure {
     return this.#offers?.mayMove(socket) ?? false;
   }
 
+  /** Whether any socket of another protocol may still move. */
+  get mayMoveSockets(): boolean {
+    return [...this.#context.protocols.sockets.keys()].some((socket) => this.mayMove(socket));
+  }
+
   /** Milliseconds that an idle connection may still be used. */
   get idleGrace(): number {
     return this.#idleGrace;

@@ -26,6 +26,14 @@ export interface ShutdownResult {
   durationMs: number;
 }
 
+/** What an adapter does at the end, such as Fastify's preClose hooks and its `app.close()`. */
+export interface Closer {
+  /** The drain begins. */
+  begin(): unknown;
+  /** No connection is left. */
+  close(): unknown;
+}
+
 /** What an ending needs of the process that it ends. */
 export interface EndingContext {
   world: World;
@@ -37,8 +45,7 @@ export interface EndingContext {
   predecessor: Predecessor | undefined;
   settings(): ResolvedSettings;
   logger(): Logger;
-  /** What adapters do once no connection is left, such as `app.close()` in Fastify. */
-  closers: readonly (() => unknown)[];
+  closers: readonly Closer[];
   /** The connections on their way out, of which some may have gone before. */
   departure: Departure;
   /** Whether connections may still come from the process before this one: what is in flight there follows when it is answered. */
@@ -67,6 +74,8 @@ export class Ending {
   readonly #began: number;
   #forced: Hammered = { requests: [], connections: {} };
   #checkDrained: () => void = () => {};
+  /** What the deadline is for once this process has drained. */
+  #onLate: (() => void) | undefined;
   readonly #goodbyes: Goodbyes;
 
   /** `hammerTime` counts from `began`; the trigger names the hooks that run. */
@@ -126,16 +135,27 @@ export class Ending {
 
   /** Something has ended: looks whether anything is left. */
   check(): void {
+    const { servers, departure, expectsConnections } = this.#context;
+    if (!departure.busy && !expectsConnections())
+      for (const { empty, appClose } of servers.all()) if (empty) appClose.release();
     this.#checkDrained();
+  }
+
+  /** This process has drained: calls `fn` at the deadline, which may still come nearer. */
+  whenLate(fn: () => void): void {
+    this.#onLate = fn;
+    this.#deadline.resume();
   }
 
   /** Runs the whole ending and resolves when this process has drained. */
   async run(): Promise<ShutdownResult> {
     // A hold, a hook or a half-closed connection keeps no event loop alive, and is waited for all the same.
     const letGo = this.#context.world.stayAlive();
+    const stopWatching = this.#context.world.onExit(() => this.#onExit());
     try {
       return await this.#run();
     } finally {
+      stopWatching();
       letGo();
     }
   }
@@ -158,11 +178,14 @@ export class Ending {
       logger.info(`${tracked.bound ? label(tracked.bound) : 'unknown'} Listener closed.`);
     }
     departure.begin(servers.all());
+    this.check();
     departure.settle({ rejectsLate: settings.lateRequests === 'reject' && !this.#context.answersLate() });
     this.#goodbyes.begin(departure.isOfAll ? 'shutdown' : this.reason, this.#deadline.left);
-    if (closers.length > 0) await this.#deadline.bound(this.#quiet());
-    for (const close of [...closers]) await this.#deadline.bound(this.#attempt(close));
+    const begun = closers.map((closer) => this.#attempt(() => this.#beginClosing(closer)));
+    if (closers.length > 0) await this.#deadline.bound(Promise.all([this.#quiet(), ...begun]));
+    for (const closer of [...closers]) await this.#deadline.bound(this.#attempt(() => closer.close()));
     await this.#deadline.bound(this.#drained());
+    for (const { appClose } of servers.all()) appClose.release();
     departure.stop();
     this.#goodbyes.stop();
     progress?.end();
@@ -202,6 +225,12 @@ export class Ending {
     };
   }
 
+  /** An adapter may close what can still move: it waits for that. */
+  async #beginClosing(closer: Closer): Promise<void> {
+    while (this.#context.departure.mayMoveSockets && !this.hammered) await this.#pause(LOOK_EVERY);
+    await closer.begin();
+  }
+
   /** Resolves when no connection is left but upgraded ones that stay, which are the application's to close, and none can come. */
   async #quiet(): Promise<void> {
     const { servers, departure, expectsConnections } = this.#context;
@@ -220,7 +249,20 @@ export class Ending {
     });
   }
 
+  /** Somebody else ends the process, such as a listener of the application. */
+  #onExit(): void {
+    const requests = this.#context.servers.activeRequests;
+    if (requests > 0)
+      this.#context
+        .logger()
+        .warn(`The process exits before it has drained: ${requests} requests in flight are cut off.`);
+  }
+
   #hammer(): void {
+    if (this.#onLate) {
+      this.#onLate();
+      return;
+    }
     const { servers, events, holds } = this.#context;
     const logger = this.#context.logger();
     for (const tracked of servers.all()) this.#stopAccepting(tracked);

@@ -105,7 +105,7 @@ export class Handover {
     this.#over = true;
     // First of all: whoever waits in the queue of a dead successor is answered now.
     for (const { server, bound, backlog } of this.#standingBy) {
-      if (!server.listening) continue;
+      if (!listeningHandle(server)) continue;
       ownPathOf(listeningHandle(server) as RawHandle, bound as Bound);
       const errno = acceptAgain(server, backlog);
       if (errno !== 0)
@@ -123,7 +123,7 @@ export class Handover {
     for (const tracked of servers) {
       const spare = tracked.bound && successor.takeSpare(label(tracked.bound));
       if (!spare) complete = false;
-      else if (!tracked.server.listening) spare.close();
+      else if (!listeningHandle(tracked.server)) spare.close();
       else {
         leavePath(tracked.server);
         markCopy(spare, listeningHandle(tracked.server) as RawHandle);

@@ -19,7 +19,8 @@ import type { RawHandle } from '../node-private.js';
 import { askHealth } from '../readiness/health.js';
 import { DEFAULTS, mergeSettings, type ResolvedSettings, type Settings } from '../settings.js';
 import { SignalHandlers } from '../signals/handlers.js';
-import type { HookableSignal } from '../signals/signals.js';
+import { OwnListeners } from '../signals/own-listeners.js';
+import { HOOKABLE_SIGNALS, type HookableSignal } from '../signals/signals.js';
 import { outliveTerminal } from '../signals/terminal.js';
 import { PidFile } from '../supervisor/pid-file.js';
 import { Surroundings } from '../supervisor/surroundings.js';
@@ -27,10 +28,11 @@ import { ServiceManager } from '../supervisor/systemd.js';
 import type { World } from '../world.js';
 import { Candidate } from './candidate.js';
 import { Departure } from './departure.js';
-import { Ending, type ShutdownResult } from './ending.js';
+import { type Closer, Ending, type ShutdownResult } from './ending.js';
 import { Events } from './events.js';
 import { Hooks } from './hooks.js';
 import { Intake } from './intake.js';
+import { OwnEnd } from './own-end.js';
 import { Probation } from './probation.js';
 import type { RestartResult } from './restart.js';
 import { Servers } from './servers.js';
@@ -44,12 +46,17 @@ export type State = 'init' | 'running' | 'shutting-down' | 'terminated';
 
 /** Two stop signals within this are one: npm and a terminal both deliver the same Ctrl-C. */
 const ONE_KEYPRESS = 1_000;
-/** Time that a drained process has to leave by itself. */
-const LEAVE_TIME = 1_000;
 /** Time that older generations have to be gone once the hammer has fallen on all. */
 const CHAIN_TIME = 200;
 /** Time that a hook before the hammer has. */
 const HAMMER_HOOK_TIME = 1_000;
+
+/** The reasons not to restart that pass. */
+const PASSING: readonly string[] = [
+  'ERR_ENDLESS_NOT_READY',
+  'ERR_ENDLESS_RESTART_IN_PROGRESS',
+  'ERR_ENDLESS_SHUTTING_DOWN',
+];
 
 /** The one lifecycle of a process: the only place that changes its state. */
 export class Lifecycle {
@@ -57,14 +64,17 @@ export class Lifecycle {
   readonly version: string;
   readonly hooks = new Hooks();
   readonly events = new Events();
-  readonly servers = new Servers(() => this.#ending?.check());
+  readonly servers = new Servers(
+    () => this.#ending?.check(),
+    () => this.#succession.underWay || this.#succession.undecided,
+  );
   readonly holds = new Holds(() => this.#ending?.check());
   readonly protocols = new Protocols(
     () => this.#logger,
     () => this.#reception?.tellProtocols(),
   );
   readonly abort = new AbortController();
-  readonly closers: (() => unknown)[] = [];
+  readonly closers: Closer[] = [];
   /** Resolves when this process has drained. */
   readonly done: Promise<void>;
   settings: ResolvedSettings = DEFAULTS;
@@ -106,6 +116,9 @@ export class Lifecycle {
   #logger: Logger;
   readonly #progress: ProgressLine;
   readonly #signals: SignalHandlers;
+  readonly #ownListeners: OwnListeners;
+  readonly #ownEnd: OwnEnd;
+  #saidWithheld = false;
   readonly #pidFile: PidFile;
   #resolveDone: () => void = () => {};
   readonly #intake: Intake;
@@ -117,6 +130,18 @@ export class Lifecycle {
     this.#progress = new ProgressLine(world);
     this.#logger = guarded(textLogger(world, () => this.#progress.erase()));
     this.#signals = new SignalHandlers(world, (signal) => void this.#onSignal(signal));
+    this.#ownListeners = new OwnListeners({
+      world,
+      isOurs: (listener) => this.#signals.owns(listener),
+      withholds: (signal) => this.#meansRestart(signal) && this.#mayEverRestart(),
+    });
+    this.#ownEnd = new OwnEnd({
+      world,
+      listeners: this.#ownListeners,
+      settings: () => this.settings,
+      logger: () => this.#logger,
+      stopListening: () => this.#stopListening(),
+    });
     this.#pidFile = new PidFile(world);
     this.#intake = new Intake({
       world,
@@ -151,6 +176,7 @@ export class Lifecycle {
       },
       onKept: () => {
         this.#departure = undefined;
+        for (const { appClose } of this.servers.all()) appClose.resume();
         this.#pidFile.write(this.settings.pidFile, this.#logger);
       },
       onAgain: (signal) => void this.#restartBySignal(signal),
@@ -214,7 +240,7 @@ export class Lifecycle {
         events: this.events,
         logger: () => this.#logger,
         onStop: () => void this.#shutdownBySignal('SIGTERM'),
-        onTerminalGone: () => void this.#onSignal('SIGHUP'),
+        onTerminalGone: () => void this.world.signals.emit('SIGHUP', 'SIGHUP', constants.signals.SIGHUP),
       });
       this.#candidate = Candidate.find({
         version: this.version,
@@ -320,7 +346,7 @@ export class Lifecycle {
     }
     if (this.servers.size > 0 || this.#state !== 'running') return;
     this.#state = 'init';
-    this.#signals.stop();
+    this.#stopListening();
     // A server that never had a connection may have been a port check, and the real one is still to come.
     if (this.#watchForGood || this.adapted || !(used || this.#intake.expected(server))) return;
     this.#stopWatching?.();
@@ -387,11 +413,35 @@ export class Lifecycle {
   }
 
   #listenToSignals(): void {
-    this.#signals.listen((signal) => this.settings.signals[signal] !== false || this.hooks.wants(signal));
+    const { signals } = this.settings;
+    const restarts = HOOKABLE_SIGNALS.filter((signal) => signals[signal] === 'restart');
+    this.#signals.listen(
+      (signal) => signals[signal] !== false || this.hooks.wants(signal),
+      (signal) => restarts.includes(signal),
+    );
+    this.#ownListeners.gate(restarts);
+  }
+
+  #stopListening(): void {
+    this.#signals.stop();
+    this.#ownListeners.stop();
+  }
+
+  /** Whether this signal asks for a restart now. */
+  #meansRestart(signal: HookableSignal): boolean {
+    if (this.settings.signals[signal] !== 'restart') return false;
+    return signal !== 'SIGHUP' || !this.#surroundings?.terminalGone;
+  }
+
+  /** Whether this process could be replaced at another moment, if it cannot be now. */
+  #mayEverRestart(): boolean {
+    const refusal = this.#whyNotRestart();
+    return refusal === undefined || PASSING.includes(refusal.code);
   }
 
   async #onSignal(signal: HookableSignal): Promise<void> {
     let action = this.settings.signals[signal];
+    const came = signal;
     if (signal === 'SIGHUP' && action === 'restart' && this.#surroundings?.terminalGone) {
       outliveTerminal();
       this.#logger.warn('The terminal went away: SIGHUP is taken as SIGTERM.');
@@ -409,7 +459,7 @@ export class Lifecycle {
       case 'restart':
         return this.#restartBySignal(signal);
       case 'shutdown':
-        return this.#shutdownBySignal(signal);
+        return this.#shutdownBySignal(signal, this.#ownEnd.heard(came));
       default: {
         const pre = this.hooks.run('pre', signal, this.#logger);
         // The hammer is there for what never ends: a hook of its own must not hold it up for ever.
@@ -446,8 +496,10 @@ export class Lifecycle {
     }
   }
 
-  async #shutdownBySignal(signal: HookableSignal): Promise<void> {
+  /** `raised`: the application has raised the signal again, having done its part. */
+  async #shutdownBySignal(signal: HookableSignal, raised = false): Promise<void> {
     const now = this.world.now();
+    if (raised && this.#state === 'terminated') return;
     if (this.#stoppedAt !== undefined) {
       if (now - this.#stoppedAt < ONE_KEYPRESS) return;
       this.#logger.info(`Received ${signal}. again: hammering.`);
@@ -473,6 +525,7 @@ export class Lifecycle {
   async restart(signal: HookableSignal = 'SIGHUP'): Promise<RestartResult> {
     const refusal = this.#whyNotRestart();
     if (refusal) throw refusal;
+    this.#sayWithheld();
     return this.#succession.restart(signal);
   }
 
@@ -506,6 +559,20 @@ export class Lifecycle {
         'A restart is under way already. Wait for it, or send SIGHUP, which is remembered.',
       );
     return undefined;
+  }
+
+  /** Says once which listeners of the application do not run now. */
+  #sayWithheld(): void {
+    if (this.#saidWithheld) return;
+    for (const signal of HOOKABLE_SIGNALS) {
+      const count = this.#ownListeners.count(signal);
+      if (this.settings.signals[signal] !== 'restart' || count === 0) continue;
+      this.#saidWithheld = true;
+      const when = this.settings.ownListeners ? 'run once this process has been replaced' : 'do not run';
+      this.#logger.info(
+        `${signal} restarts: the listeners that the application has for it ${when}: ${count} (${this.#ownListeners.names(signal)}).`,
+      );
+    }
   }
 
   #shuttingDown(): EndlessError {
@@ -622,7 +689,7 @@ export class Lifecycle {
   async shutdown(): Promise<ShutdownResult> {
     const result = await this.#beginShutdown('SIGTERM', () => {});
     // The caller goes on, and shall be stopped by a signal like any program.
-    if (this.#stoppedAt === undefined) this.#signals.stop();
+    if (this.#stoppedAt === undefined) this.#stopListening();
     return result;
   }
 
@@ -715,23 +782,24 @@ export class Lifecycle {
     this.#leaving = true;
     await this.#olderOnesGone(ending);
     await this.#serviceManager?.said;
-    this.#left = true;
     const { successor, newest } = this.#succession;
     if (newest !== undefined && this.#surroundings?.hadTerminal)
       this.#logger.info(
         `pid ${newest} serves on. The terminal is the shell's again: Ctrl-C does not reach that process, \`kill ${newest}\` does.`,
       );
-    this.#signals.stop();
     if (!this.settings.exit) {
+      this.#left = true;
+      this.#stopListening();
       successor?.close();
       return;
     }
     // The channel to the successor ends with this process: until then it is not gone.
-    const status = ending.reason === 'shutdown' && ending.cutRequests ? 1 : Number(process.exitCode ?? 0);
-    this.world.setExitCode(status);
-    // What the application does once `done` has resolved comes first.
-    if (ending.hammered) setImmediate(() => this.world.exit(status));
-    else this.world.after(LEAVE_TIME, () => this.world.exit(status));
+    const status = () =>
+      ending.reason === 'shutdown' && ending.cutRequests ? 1 : Number(process.exitCode ?? 0);
+    this.world.setExitCode(status());
+    if (this.#ownEnd.begin(ending, () => this.world.exit(status()))) return;
+    this.#left = true;
+    this.#stopListening();
   }
 
   async #olderOnesGone(ending: Ending): Promise<void> {

@@ -28,9 +28,11 @@ const NODE_BACKLOG = 511;
 export class Servers {
   readonly #tracked = new Map<Server, TrackedServer>();
   readonly #onEmpty: () => void;
+  readonly #closesWait: () => boolean;
 
-  constructor(onEmpty: () => void) {
+  constructor(onEmpty: () => void, closesWait: () => boolean) {
     this.#onEmpty = onEmpty;
+    this.#closesWait = closesWait;
   }
 
   /** How many there are. */
@@ -64,7 +66,7 @@ export class Servers {
   /** Begins to look after a server that listens. */
   add(server: Server, asked: Asked | undefined, backlog = NODE_BACKLOG): TrackedServer {
     this.#tracked.get(server)?.forget();
-    const tracked = new TrackedServer(server, asked, backlog, this.#onEmpty);
+    const tracked = new TrackedServer(server, asked, backlog, this.#onEmpty, this.#closesWait);
     this.#tracked.set(server, tracked);
     return tracked;
   }

@@ -1,11 +1,18 @@
 import type { World } from '../world.js';
 import { HOOKABLE_SIGNALS, type HookableSignal } from './signals.js';
 
+/** The listener that is in for a signal, and how it comes out. */
+interface Installed {
+  readonly listener: () => void;
+  stop(): void;
+}
+
 /** The signals that this process listens to: one path for the process, however many servers it has. */
 export class SignalHandlers {
   readonly #world: World;
   readonly #onSignal: (signal: HookableSignal) => void;
-  #stops: Map<HookableSignal, () => void> | undefined;
+  #installed: Map<HookableSignal, Installed> | undefined;
+  #unwatch = () => {};
 
   constructor(world: World, onSignal: (signal: HookableSignal) => void) {
     this.#world = world;
@@ -14,32 +21,54 @@ export class SignalHandlers {
 
   /** Whether the handlers are in. */
   get installed(): boolean {
-    return this.#stops !== undefined;
+    return this.#installed !== undefined;
+  }
+
+  /** Whether this is the listener that is in for a signal. */
+  owns(listener: unknown): boolean {
+    return [...(this.#installed?.values() ?? [])].some((installed) => installed.listener === listener);
   }
 
   /**
    * Listens to the signals that are wanted and to no other. What is listened to already is left alone: a signal that
    * arrives between an `off` and an `on` would be lost.
    */
-  listen(wanted: (signal: HookableSignal) => boolean): void {
-    this.#stops ??= new Map();
+  listen(wanted: (signal: HookableSignal) => boolean, kept: (signal: HookableSignal) => boolean): void {
+    this.#installed ??= new Map();
+    this.#unwatch();
     for (const signal of HOOKABLE_SIGNALS) {
-      const stop = this.#stops.get(signal);
-      if (wanted(signal) && !stop)
-        this.#stops.set(
-          signal,
-          this.#world.onSignal(signal, () => this.#onSignal(signal)),
-        );
-      if (!wanted(signal) && stop) {
-        stop();
-        this.#stops.delete(signal);
+      const installed = this.#installed.get(signal);
+      if (wanted(signal) && !installed) {
+        const listener = () => this.#onSignal(signal);
+        const stop = this.#world.onSignal(signal, listener);
+        this.#installed.set(signal, { listener, stop });
+      }
+      if (!wanted(signal) && installed) {
+        this.#installed.delete(signal);
+        installed.stop();
       }
     }
+    this.#unwatch = this.#keep(kept);
   }
 
   /** Takes every handler out. */
   stop(): void {
-    for (const stop of this.#stops?.values() ?? []) stop();
-    this.#stops = undefined;
+    const installed = this.#installed;
+    this.#installed = undefined;
+    this.#unwatch();
+    for (const { stop } of installed?.values() ?? []) stop();
+  }
+
+  /** Puts a listener that is kept in again when the application takes all out: the signal would end the process. */
+  #keep(kept: (signal: HookableSignal) => boolean): () => void {
+    const { signals } = this.#world;
+    const onRemoved = (signal: HookableSignal, listener: unknown) => {
+      const installed = this.#installed?.get(signal);
+      if (!installed || installed.listener !== listener) return;
+      if (kept(signal)) this.#world.onSignal(signal, installed.listener);
+    };
+    // Before Node's own, which stops to wait for a signal without a listener.
+    signals.prependListener('removeListener', onRemoved);
+    return () => signals.off('removeListener', onRemoved);
   }
 }

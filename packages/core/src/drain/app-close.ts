@@ -1,0 +1,122 @@
+import { Server } from 'node:net';
+import { listeningHandle, type RawHandle, setListeningHandle } from '../node-private.js';
+
+/**
+ * The application's own `server.close()`, while endless decides when the listening socket closes.
+ *
+ * A close during a restart waits until the successor serves or the restart has failed. A server that endless itself has
+ * closed stays, to Node, one that nobody has closed: so the callback gets no error, and comes when the connections are gone.
+ */
+export class AppClose {
+  readonly #server: Server;
+  readonly #mustWait: () => boolean;
+  readonly #undo: (() => void)[] = [];
+  /** The calls that wait, by their arguments. */
+  readonly #waiting: unknown[][] = [];
+  #close: (...args: unknown[]) => unknown;
+  #asked = false;
+  #released = false;
+  #closed = false;
+
+  /** The properties go on from the start: V8 would throw away what it has compiled for a server that gets them later. */
+  constructor(server: Server, mustWait: () => boolean) {
+    this.#server = server;
+    this.#mustWait = mustWait;
+    this.#close = server.close as (...args: unknown[]) => unknown;
+    const value = (...args: unknown[]) => this.#onClose(args);
+    this.#define('close', { value, writable: true }, () => server.close === value);
+    this.#define('listening', { get: () => this.#waiting.length === 0 && Boolean(listeningHandle(server)) });
+  }
+
+  /** Stops the server from accepting; its connections, and what the application sees of it, stay as they are. */
+  stopAccepting(): void {
+    const handle = listeningHandle(this.#server);
+    if (handle && !(handle instanceof Stopped)) {
+      const address = this.#server.address();
+      setListeningHandle(this.#server, typeof address === 'string' ? new Stopped() : new StoppedTcp(address));
+      handle.close();
+    }
+    this.resume();
+  }
+
+  /** Lets the calls that have waited close the server. */
+  resume(): void {
+    for (const args of this.#waiting.splice(0)) this.#close.apply(this.#server, args);
+  }
+
+  /** Ends what {@link stopAccepting} began: `'close'` is emitted once no connection is left. */
+  release(): void {
+    if (!(listeningHandle(this.#server) instanceof Stopped)) return;
+    this.#released = true;
+    this.#server.once('close', () => {
+      this.#closed = true;
+    });
+    Server.prototype.close.call(this.#server);
+  }
+
+  /** Takes the properties off again. */
+  forget(): void {
+    for (const undo of this.#undo.splice(0)) undo();
+  }
+
+  #onClose(args: unknown[]): unknown {
+    const server = this.#server;
+    const handle = listeningHandle(server);
+    const isFirst = !this.#asked;
+    this.#asked = true;
+    if (handle && !(handle instanceof Stopped) && this.#mustWait()) {
+      this.#waiting.push(args);
+      return server;
+    }
+    if (handle || !this.#released || !isFirst) return this.#close.apply(server, args);
+    const [callback] = args;
+    if (typeof callback === 'function') {
+      if (this.#closed) process.nextTick(() => callback());
+      else server.once('close', () => callback());
+    }
+    return server;
+  }
+
+  #define(name: string, property: PropertyDescriptor, isOurs = () => true): void {
+    const server = this.#server;
+    const own = Object.getOwnPropertyDescriptor(server, name);
+    Object.defineProperty(server, name, { ...property, configurable: true });
+    this.#undo.push(() => {
+      if (!isOurs()) return;
+      if (own) Object.defineProperty(server, name, own);
+      else Reflect.deleteProperty(server, name);
+    });
+  }
+}
+
+/** Stands for the listening handle of a server that accepts no more. */
+class Stopped implements RawHandle {
+  readonly fd = -1;
+  listen(): number {
+    return 0;
+  }
+  close(): void {}
+  ref(): void {}
+  unref(): void {}
+  readStart(): number {
+    return 0;
+  }
+  readStop(): number {
+    return 0;
+  }
+}
+
+/** One that still tells the address. */
+class StoppedTcp extends Stopped {
+  readonly #address: object | null;
+
+  constructor(address: object | null) {
+    super();
+    this.#address = address;
+  }
+
+  getsockname(out: object): number {
+    Object.assign(out, this.#address);
+    return 0;
+  }
+}

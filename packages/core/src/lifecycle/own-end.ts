@@ -1,0 +1,108 @@
+import type { Logger } from '../log.js';
+import type { ResolvedSettings } from '../settings.js';
+import type { OwnListeners } from '../signals/own-listeners.js';
+import type { HookableSignal } from '../signals/signals.js';
+import type { World } from '../world.js';
+import type { Ending } from './ending.js';
+
+/** What the application's part of the end needs of the process. */
+export interface OwnEndContext {
+  world: World;
+  listeners: OwnListeners;
+  settings(): ResolvedSettings;
+  logger(): Logger;
+  /** From now on signals find the listeners of the application alone. */
+  stopListening(): void;
+}
+
+/** Time that a drained process has to exit by itself, where the application has no listeners. */
+const LEAVE_TIME = 1_000;
+/** Time that the application's listeners still get after the deadline. */
+const AFTER_DEADLINE = 100;
+
+/** The end of a process belongs to the application too: its listeners of stop signals are waited for, or run after a restart. */
+export class OwnEnd {
+  readonly #context: OwnEndContext;
+  /** The signals that the application's listeners have got. */
+  readonly #heard = new Set<HookableSignal>();
+  /** Whether a signal has asked this process to stop. */
+  #stopped = false;
+  /** The signal that the application has raised again, having taken its listeners off. */
+  #raised: HookableSignal | undefined;
+  #end: ((signal: HookableSignal) => void) | undefined;
+
+  constructor(context: OwnEndContext) {
+    this.#context = context;
+  }
+
+  /**
+   * A stop signal has come, and its next listener is one of the application if it has any. Returns whether the application
+   * itself has raised it again: it had listeners, and has none any more.
+   */
+  heard(signal: HookableSignal): boolean {
+    this.#stopped = true;
+    if (this.#context.listeners.count(signal) > 0) {
+      this.#heard.add(signal);
+      return false;
+    }
+    if (!this.#heard.has(signal) || this.#raised) return false;
+    this.#raised = signal;
+    this.#end?.(signal);
+    return true;
+  }
+
+  /** This process has drained: the application's listeners run if they have not, and then it exits. Returns whether it waits. */
+  begin(ending: Ending, exit: () => void): boolean {
+    const { world, listeners, stopListening } = this.#context;
+    this.#end = (signal) => {
+      if (ending.cutRequests) return exit();
+      // As without endless: the signal ends a process that does not listen to it any more.
+      stopListening();
+      world.raise(signal);
+      world.after(LEAVE_TIME, exit);
+    };
+    const due = this.#due(ending).filter((signal) => listeners.count(signal) > 0);
+    if (this.#raised && due.length === 0) {
+      this.#end(this.#raised);
+      return false;
+    }
+    for (const signal of due) this.#heard.add(signal);
+    if (this.#heard.size === 0) {
+      // What the application does once `done` has resolved comes first.
+      if (ending.hammered) setImmediate(exit);
+      else world.after(LEAVE_TIME, exit);
+      return false;
+    }
+    if (ending.hammered) world.after(due.length > 0 ? LEAVE_TIME : AFTER_DEADLINE, exit);
+    else ending.whenLate(() => this.#giveUp(exit));
+    if (due.length > 0) setImmediate(() => listeners.run(due));
+    return true;
+  }
+
+  /** The signals whose listeners have not run and have to. */
+  #due({ reason }: Ending): HookableSignal[] {
+    const { ownListeners, signals } = this.#context.settings();
+    if (!ownListeners || (reason === 'shutdown' && this.#stopped)) return [];
+    const restarts = (Object.keys(signals) as HookableSignal[]).filter(
+      (signal) => reason === 'restart' && signals[signal] === 'restart',
+    );
+    const stopped = this.#heard.has('SIGTERM') || this.#heard.has('SIGINT');
+    return stopped || signals.SIGTERM === 'restart' ? restarts : [...restarts, 'SIGTERM'];
+  }
+
+  #giveUp(exit: () => void): void {
+    const { world, logger } = this.#context;
+    const signals = [...this.#heard].join(', ');
+    logger().warn(
+      `Exiting: the application's own listeners of ${signals} have not ended this process in time. It was kept alive by ${summaryOf(world.resources())}.`,
+    );
+    exit();
+  }
+}
+
+/** Kinds of resources, each with its count. */
+function summaryOf(resources: readonly string[]): string {
+  const counts = new Map<string, number>();
+  for (const kind of resources) counts.set(kind, (counts.get(kind) ?? 0) + 1);
+  return [...counts].map(([kind, count]) => `${count} ${kind}`).join(', ') || 'nothing that Node.js lists';
+}
