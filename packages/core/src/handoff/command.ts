@@ -1,7 +1,7 @@
 import { existsSync, readFileSync, realpathSync, statSync } from 'node:fs';
 import path from 'node:path';
-import { builtin } from '../builtin.js';
 import type { RestartCommand } from '../settings.js';
+import { environmentFor, type Replaced, rememberEnvironment } from './environment.js';
 
 /** A command as `spawn` takes it. */
 export interface Command {
@@ -9,42 +9,40 @@ export interface Command {
   args: string[];
   cwd: string | undefined;
   env: NodeJS.ProcessEnv;
+  /** What of the environment of the start is different in `env`. */
+  replaced: Replaced;
 }
 
 /** How a process was started, as far as it can still be known. */
-export interface Start {
+interface Start {
   /** Arguments as they were typed, those of Node.js first; undefined where the system does not tell. */
   typed: readonly string[] | undefined;
   /** The interpreter: as typed where that was a path, so that a switched link to it leads to the new one. */
   interpreter: string;
   /** The directory, by the name under which the shell knew it: a path through a link stays one. */
   directory: string | undefined;
-  /** What `--env-file` put into the environment. */
-  fromFiles: Readonly<Record<string, string>>;
 }
 
-/** What only the first process, or this one alone, may be told by systemd; a successor has it from us. */
-const OF_THIS_PROCESS = ['LISTEN_PID', 'LISTEN_FDS', 'LISTEN_FDNAMES', 'WATCHDOG_PID'];
-
 const start = howStarted();
+rememberEnvironment(start.directory);
 
 /**
  * The same command again where nothing else was asked for: the path as typed and not as resolved, in the directory of the
  * start, so that a deploy that switches a link, or puts another directory in the place of that one, is what runs next.
  */
-export function commandOf(restart: RestartCommand, env: NodeJS.ProcessEnv, began: Start = start): Command {
-  const { directory } = began;
+export function commandOf(restart: RestartCommand): Command {
+  const { directory } = start;
   const cwd = restart.cwd ?? (directory !== undefined && existsSync(directory) ? directory : undefined);
   return {
-    command: restart.command ?? began.interpreter,
-    args: [...(restart.args ?? argsOf(began))],
+    command: restart.command ?? start.interpreter,
+    args: [...(restart.args ?? argsOf(start))],
     cwd,
-    env: environmentOf(restart, env, cwd, began),
+    ...environmentFor(restart),
   };
 }
 
 /** Reads how this process was started: the earlier, the less the application has changed. */
-export function howStarted(): Start {
+function howStarted(): Start {
   const physical = workingDirectory();
   const directory = samePlace(process.env.PWD, physical) ? process.env.PWD : physical;
   const { argv0, execPath } = process;
@@ -54,7 +52,6 @@ export function howStarted(): Start {
     typed,
     interpreter: named && realPath(named) === execPath ? named : execPath,
     directory,
-    fromFiles: variablesOf(process.execArgv, directory),
   };
 }
 
@@ -66,22 +63,6 @@ function argsOf({ typed, directory }: Start): readonly string[] {
     const script = path.resolve(directory, arg);
     return index === at && arg !== '' && !arg.startsWith('-') && existsSync(script) ? script : arg;
   });
-}
-
-function environmentOf(
-  restart: RestartCommand,
-  env: NodeJS.ProcessEnv,
-  cwd: string | undefined,
-  { fromFiles }: Start,
-): NodeJS.ProcessEnv {
-  const own = { ...env };
-  // The file is read again, and what is in the environment would go before it.
-  for (const [name, value] of Object.entries(fromFiles)) if (own[name] === value) delete own[name];
-  // A watchdog that was not meant for this process is not meant for its successor.
-  if (own.WATCHDOG_PID !== undefined && own.WATCHDOG_PID !== String(process.pid)) delete own.WATCHDOG_USEC;
-  for (const name of OF_THIS_PROCESS) delete own[name];
-  if (restart.cwd !== undefined && cwd !== undefined && path.isAbsolute(cwd)) own.PWD = cwd;
-  return { ...own, ...restart.env };
 }
 
 /**
@@ -106,22 +87,6 @@ function commandLine(): string[] | undefined {
 
 function isPreloaded(file: string | undefined): boolean {
   return process.execArgv[0] === '--require' && process.execArgv[1] === file;
-}
-
-/** The variables of every `--env-file` among these options, the later file first. */
-function variablesOf(execArgv: readonly string[], directory = '.'): Record<string, string> {
-  const variables: Record<string, string> = {};
-  for (const [index, arg] of execArgv.entries()) {
-    const [, joined] = /^--env-file(?:-if-exists)?(?:=(.*))?$/.exec(arg) ?? [];
-    if (!arg.startsWith('--env-file')) continue;
-    try {
-      const file = path.resolve(directory, joined ?? execArgv[index + 1] ?? '');
-      Object.assign(variables, builtin('node:util').parseEnv(readFileSync(file, 'utf8')));
-    } catch {
-      // Gone since, or never there.
-    }
-  }
-  return variables;
 }
 
 function workingDirectory(): string | undefined {

@@ -40,6 +40,11 @@ export type ToSuccessor =
    * an environment can be read by others.
    */
   | { type: 'go'; tickets: Record<string, string> }
+  /**
+   * What `restart.env` of the old process has put over the environment of the start: the values before, null where there was
+   * none. They travel here only, since an environment can be read by others.
+   */
+  | { type: 'environment'; replaced: Record<string, string | null> }
   /** A restart was asked for while this one was under way: restart once more. */
   | { type: 'again' }
   | Moved

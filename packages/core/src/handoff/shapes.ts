@@ -19,10 +19,13 @@ const numbers: Check = (value) => Array.isArray(value) && value.every(number);
 const pieces: Check = (value) =>
   Array.isArray(value) && value.every((piece) => Array.isArray(piece) && number(piece[0]) && text(piece[1]));
 const textsByName: Check = (value) => isRecord(value) && Object.values(value).every(text);
+const textsOrNulls: Check = (value) =>
+  isRecord(value) && Object.values(value).every((each) => each === null || text(each));
 
 const TO_SUCCESSOR: Shapes<ToSuccessor> = {
   socket: { index: number },
   go: { tickets: textsByName },
+  environment: { replaced: textsOrNulls },
   again: {},
   connection: { id: number, address: text, used: flag },
   parcels: { pieces },

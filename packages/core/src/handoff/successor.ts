@@ -86,7 +86,7 @@ export class Successor {
     world: World,
     generation: number,
     passengers: readonly Passenger[],
-    { command, args, cwd, env }: Command,
+    { command, args, cwd, env, replaced }: Command,
     { notify, ...surroundings }: Surroundings,
     listener: (message: ToPredecessor) => void,
   ): Promise<Successor> {
@@ -117,7 +117,9 @@ export class Successor {
       if (child.pid === undefined) throw await new Promise((resolve) => child.once('error', resolve));
       // A kill that comes too late is no matter.
       child.on('error', () => {});
-      return new Successor(child, generation, passengers, listener);
+      const successor = new Successor(child, generation, passengers, listener);
+      if (Object.keys(replaced).length > 0) successor.send({ type: 'environment', replaced });
+      return successor;
     } catch (cause) {
       const hint =
         (cause as NodeJS.ErrnoException).code === 'E2BIG'
@@ -198,8 +200,8 @@ export class Successor {
 }
 
 /** What starts a successor, with the preload in front where that can run. */
-export function successorCommand(restart: RestartCommand, env: NodeJS.ProcessEnv): Command {
-  const command = commandOf(restart, env);
+export function successorCommand(restart: RestartCommand): Command {
+  const command = commandOf(restart);
   const isNode = /^node(js)?(\.exe)?$/.test(path.basename(command.command));
   const preload = isNode ? preloadFile() : undefined;
   return preload === undefined ? command : { ...command, args: ['--require', preload, ...command.args] };

@@ -1,4 +1,5 @@
 import type { Server } from 'node:net';
+import { restoreEnvironment } from '../handoff/environment.js';
 import { Inheritance } from '../handoff/inheritance.js';
 import { Newcomers } from '../handoff/newcomers.js';
 import { Predecessor } from '../handoff/predecessor.js';
@@ -109,7 +110,8 @@ export class Candidate {
     if (message.type === 'settle') {
       this.#settled = true;
       this.#maybeReady();
-    } else if (message.type === 'go') this.#go(message.tickets);
+    } else if (message.type === 'environment') restoreEnvironment(message.replaced);
+    else if (message.type === 'go') this.#go(message.tickets);
   }
 
   #arrived(index: number, handle: RawHandle | undefined): void {

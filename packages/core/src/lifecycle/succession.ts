@@ -159,7 +159,7 @@ export class Succession {
       // Not before: the connections at rest of that process have come by now.
       const slowStart = new SlowStart(world, servers.all(), this.#window);
       await nextTurn();
-      const command = successorCommand(settings().restart, world.env);
+      const command = successorCommand(settings().restart);
       await nextTurn();
       const beforeSpawn = stopping();
       if (beforeSpawn) throw beforeSpawn;
