@@ -110,7 +110,7 @@ describe('README.md', () => {
       'app.register(endlessPlugin);',
       'app.use(endless());',
       'await endless.listen(app, 9090);',
-      'node --import @endless/core/register server.js &',
+      'node --require @endless/core/register server.js &',
     ])
       expect(lines).toContain(line);
   });

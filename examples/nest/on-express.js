@@ -1,4 +1,4 @@
-// cd examples/nest && node --import @endless/core/register on-express.js
+// cd examples/nest && node --require @endless/core/register on-express.js
 //
 // Restart it as often as you like, under any load: kill -HUP <pid> (endless logs the pid, and so does every answer).
 import { NestFactory } from '@nestjs/core';

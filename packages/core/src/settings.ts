@@ -15,7 +15,7 @@ export interface RestartCommand {
   command?: string;
   /** Its arguments. Default: those of this process as they were typed, Node's own options included. */
   args?: readonly string[];
-  /** Environment variables over those of this process; `undefined` removes one. */
+  /** Environment variables over those with which the first process was started; `undefined` removes one. */
   env?: Readonly<Record<string, string | undefined>>;
   /** Working directory. Default: the one in which this process was started, by the name that it had then. */
   cwd?: string;
@@ -63,7 +63,8 @@ export interface Settings {
   restart?: RestartCommand;
   /**
    * Restart although the exit of this process would end its container: it is pid 1, or the child of an init or a shell
-   * that is pid 1 and waits for it. Default false: refused with `ERR_ENDLESS_PID_1`.
+   * that is pid 1 and waits for it. Or although another program watches this process, or has forked it, and would not know
+   * the successor. Default false: refused with `ERR_ENDLESS_PID_1` or `ERR_ENDLESS_UNSUPPORTED`.
    */
   allowOrphaning?: boolean;
   /** File that holds the pid of the newest process; written whole, removed only by its owner. Default: none. */

@@ -219,7 +219,11 @@ describe('words that look like ours', () => {
   ];
 
   test('from the parent of the first process change nothing', async () => {
-    const { program, port } = await serve('app.mjs', { rollbackWindow: 100 }, { ipc: true });
+    const { program, port } = await serve(
+      'app.mjs',
+      { rollbackWindow: 100, allowOrphaning: true },
+      { ipc: true },
+    );
     const load = startLoad({ port, connections: 5, mode: 'keep-alive' });
     for (const word of WORDS) program.child.send(word as object);
     await sleep(200);

@@ -1,8 +1,10 @@
 import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { freePort, get, type Program, startProgram } from '@endless/testkit';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { fixture, until } from './program.js';
+import { fixture, temporaryFolder, until } from './program.js';
 
 const canScript = spawnSync('script', ['--version']).status === 0;
 
@@ -18,9 +20,9 @@ interface Session {
 }
 
 /** An interactive shell in a terminal of its own, in which the program is started by this line. */
-async function session(line: string, settings: object = {}): Promise<Session> {
+async function session(line: string, settings: object = {}, shell = 'sh -i'): Promise<Session> {
   const port = await freePort();
-  const terminal = startProgram('exec sh -i', {
+  const terminal = startProgram(`exec ${shell}`, {
     node: 'script',
     execArgv: ['--quiet', '--flush', '--return', '--command'],
     args: ['/dev/null'],
@@ -143,5 +145,39 @@ describe.skipIf(!canScript)('in a terminal (needs script, of Debian’s bsdutils
     await sleep(1_800);
     expect(shell.servers()).toEqual([shell.newest()]);
     expect((await get({ port: shell.port })).body).toBe('generation 1');
+  });
+
+  const bash = 'bash --norc -i';
+  const longGone: Record<string, [line: string, shell: string, hangUp: boolean]> = {
+    'in the background of a shell that has exited': ['PROGRAM &', bash, false],
+    'in the background of a shell that signals no jobs': ['PROGRAM &', 'sh -i', true],
+    'with nohup': ['nohup PROGRAM > log 2>&1 & tail -F log', bash, true],
+    'with nohup by a shell that does not name its command': [
+      'nohup PROGRAM > log 2>&1 & tail -F log',
+      'sh -i',
+      true,
+    ],
+    'and disowned': ['PROGRAM & disown', bash, true],
+  };
+  for (const [how, [line, shell, hangUp]] of Object.entries(longGone))
+    test(`a SIGHUP long after the terminal went away restarts what was started ${how}`, async () => {
+      const log = path.join(temporaryFolder(), 'log');
+      const { terminal, port, type } = await session(line.replaceAll(' log', ` ${log}`), {}, shell);
+      if (hangUp) terminal.signal('SIGKILL', terminal.pid);
+      else type('exit\n');
+      await terminal.exited;
+      await sleep(1_500);
+      const [pid] = terminal
+        .pids()
+        .filter((each) => readFileSync(`/proc/${each}/cmdline`).includes('in-terminal'));
+      expect((await get({ port })).body).toBe('generation 0');
+      terminal.signal('SIGHUP', pid);
+      await until(async () => (await get({ port })).body === 'generation 1');
+    });
+
+  test('a SIGHUP that the shell sends to its jobs when the terminal goes away stops them', async () => {
+    const shell = await session('PROGRAM &', {}, bash);
+    shell.terminal.signal('SIGKILL', shell.terminal.pid);
+    await until(() => shell.servers().length === 0);
   });
 });

@@ -231,8 +231,8 @@ describe('an app that looks after its IPC channel', () => {
     expect(served.program.stderr).not.toMatch(/unknown message/);
   });
 
-  test('restarts like any other when its parent gave it a channel', async () => {
-    const served = await serve(fixture('ipc.mjs'), { idleGrace: 500 }, { ipc: true });
+  test('restarts like any other with `allowOrphaning` when its parent gave it a channel', async () => {
+    const served = await serve(fixture('ipc.mjs'), { idleGrace: 500, allowOrphaning: true }, { ipc: true });
     expect(await getJson(served.port, '/')).toEqual({ connected: true, send: 'function', channel: 'object' });
     await expectRestarts(served);
     await served.program.waitForPids(1);

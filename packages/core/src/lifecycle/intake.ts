@@ -1,3 +1,4 @@
+import cluster from 'node:cluster';
 import type { Server } from 'node:net';
 import { messageOf } from '../errors.js';
 import { type Asked, askedOf, label } from '../listen/address.js';
@@ -71,7 +72,8 @@ export class Intake {
     this.#asked.set(server, asked);
     if (typeof options.backlog === 'number') this.#backlogs.set(server, options.backlog);
     if (claim(server, asked, options.ipv6Only === true)) return;
-    if ('path' in asked && isFilePath(asked.path)) bindBesidePath(server, asked.path);
+    // The server of a cluster worker listens in its primary.
+    if ('path' in asked && isFilePath(asked.path) && !cluster.isWorker) bindBesidePath(server, asked.path);
   }
 
   /** A server listens. */

@@ -1,4 +1,3 @@
-import cluster from 'node:cluster';
 import type { Server, Socket } from 'node:net';
 import { constants } from 'node:os';
 import { isMainThread } from 'node:worker_threads';
@@ -23,8 +22,10 @@ import { OwnListeners } from '../signals/own-listeners.js';
 import { HOOKABLE_SIGNALS, type HookableSignal } from '../signals/signals.js';
 import { outliveTerminal } from '../signals/terminal.js';
 import { PidFile } from '../supervisor/pid-file.js';
+import { whyUnsupported } from '../supervisor/refusal.js';
 import { Surroundings } from '../supervisor/surroundings.js';
 import { ServiceManager } from '../supervisor/systemd.js';
+import { waitForWorkers } from '../supervisor/workers.js';
 import type { World } from '../world.js';
 import { Candidate } from './candidate.js';
 import { Departure } from './departure.js';
@@ -430,7 +431,8 @@ export class Lifecycle {
   /** Whether this signal asks for a restart now. */
   #meansRestart(signal: HookableSignal): boolean {
     if (this.settings.signals[signal] !== 'restart') return false;
-    return signal !== 'SIGHUP' || !this.#surroundings?.terminalGone;
+    const terminal = this.#surroundings?.terminal;
+    return signal !== 'SIGHUP' || !terminal?.hangsUp || terminal.outlives;
   }
 
   /** Whether this process could be replaced at another moment, if it cannot be now. */
@@ -442,8 +444,15 @@ export class Lifecycle {
   async #onSignal(signal: HookableSignal): Promise<void> {
     let action = this.settings.signals[signal];
     const came = signal;
-    if (signal === 'SIGHUP' && action === 'restart' && this.#surroundings?.terminalGone) {
+    const terminal = this.#surroundings?.terminal;
+    if (signal === 'SIGHUP' && action === 'restart' && terminal?.hangsUp) {
       outliveTerminal();
+      if (terminal.outlives) {
+        this.#logger.info(
+          'The terminal went away: SIGHUP is ignored, since `nohup` has started this program.',
+        );
+        return;
+      }
       this.#logger.warn('The terminal went away: SIGHUP is taken as SIGTERM.');
       action = 'shutdown';
       signal = 'SIGTERM';
@@ -530,16 +539,8 @@ export class Lifecycle {
   }
 
   #whyNotRestart(): EndlessError | undefined {
-    if (!isMainThread || cluster.isWorker || this.world.platform === 'win32')
-      return new EndlessError(
-        'ERR_ENDLESS_UNSUPPORTED',
-        'A restart needs the main thread of a process of its own on a POSIX system; in a worker thread, a cluster worker or on Windows only shutdown works.',
-      );
-    if (this.#surroundings?.pm2)
-      return new EndlessError(
-        'ERR_ENDLESS_UNSUPPORTED',
-        'PM2 watches the process that it has started, and would start another beside a successor. Use `pm2 reload`; shutdown works here.',
-      );
+    const unsupported = whyUnsupported(this.world, this.#surroundings, this.settings);
+    if (unsupported) return unsupported;
     if (this.#succession.undecided || this.#ending || this.#state === 'terminated')
       return this.#shuttingDown();
     const ends = this.#surroundings?.endsContainer;
@@ -702,6 +703,8 @@ export class Lifecycle {
     if (!this.#sentAway) this.#probation?.committed();
     const departure = this.#createDeparture('shutdown', signal);
     const ending = this.#createEnding('shutdown', signal, departure);
+    const told = this.#stoppedAt !== undefined && this.#ownListeners.count(signal) > 0;
+    waitForWorkers(this.holds, told, this.#watchForGood);
     this.#succession.abort(this.#shuttingDown());
     return this.#runEnding(ending);
   }
@@ -783,7 +786,7 @@ export class Lifecycle {
     await this.#olderOnesGone(ending);
     await this.#serviceManager?.said;
     const { successor, newest } = this.#succession;
-    if (newest !== undefined && this.#surroundings?.hadTerminal)
+    if (newest !== undefined && this.#surroundings?.terminal.there)
       this.#logger.info(
         `pid ${newest} serves on. The terminal is the shell's again: Ctrl-C does not reach that process, \`kill ${newest}\` does.`,
       );

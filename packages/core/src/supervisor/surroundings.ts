@@ -3,15 +3,14 @@ import { refusalOf } from '../handoff/inheritance.js';
 import type { Surroundings as Kept } from '../handoff/successor.js';
 import type { Events } from '../lifecycle/events.js';
 import type { Logger } from '../log.js';
-import { hasTerminal, inForeground, outliveTerminal } from '../signals/terminal.js';
+import { inForeground, Terminal } from '../signals/terminal.js';
 import type { World } from '../world.js';
 import { takeActivation } from './activation.js';
+import { ancestorsOf } from './ancestors.js';
 import { containerEndsWith } from './container.js';
 import { underNodemon } from './nodemon.js';
 import { answerPm2, underPm2 } from './pm2.js';
-
-/** How often a process that no signal of its terminal reaches looks whether that is still there. */
-const TERMINAL_CHECK = 1_000;
+import { type Watcher, watcherOf } from './watcher.js';
 
 /** What the surroundings need of the process that they surround. */
 export interface SurroundingsContext {
@@ -27,15 +26,20 @@ export interface SurroundingsContext {
 /** Who has started this process and what waits for it: the terminal, the container, the service manager, PM2, nodemon. */
 export class Surroundings {
   readonly #context: SurroundingsContext;
-  readonly #hadTerminal = hasTerminal();
+  /** The terminal of the process. */
+  readonly terminal: Terminal;
   #kept: Kept = {};
   #endsContainer: string | undefined;
   #activated: ActivatedSockets | undefined;
   #pm2 = false;
   #nodemon = false;
+  #watcher: Watcher | undefined;
+  /** Whether what keeps a channel to this process exits with it. */
+  #wrapped = false;
 
   constructor(context: SurroundingsContext) {
     this.#context = context;
+    this.terminal = new Terminal(context.world);
   }
 
   /** The first process looks around: whoever waits, waits for the process that it has started. */
@@ -46,6 +50,11 @@ export class Surroundings {
     this.#pm2 = underPm2(world);
     if (this.#pm2) answerPm2(world, events, onStop);
     const activation = takeActivation(world);
+    const canNotify = activation?.notify !== undefined || world.env.NOTIFY_SOCKET !== undefined;
+    const above = ancestorsOf(world);
+    this.#wrapped = above[0]?.wraps ?? false;
+    this.#watcher = watcherOf(world, above, canNotify);
+    this.terminal.watch();
     this.#kept = {
       foreground: inForeground(),
       ...(activation?.notify !== undefined && { notify: activation.notify }),
@@ -57,18 +66,12 @@ export class Surroundings {
 
   /** A successor is told what the first process has seen. */
   keep({ notify, foreground = false }: Kept): void {
-    const { world, logger, onTerminalGone } = this.#context;
+    const { logger, onTerminalGone } = this.#context;
     const refusal = notify === undefined ? undefined : refusalOf(notify);
     if (refusal !== undefined) logger().warn(`Refused an inherited socket: ${refusal}`);
     this.#kept = { foreground, ...(refusal === undefined && notify !== undefined && { notify }) };
-    if (!foreground || !this.#hadTerminal) return;
-    outliveTerminal();
-    // The terminal belongs to the shell once the first process has left, and its end is signalled to nobody else.
-    const stop = world.every(TERMINAL_CHECK, () => {
-      if (hasTerminal()) return;
-      stop();
-      onTerminalGone();
-    });
+    // Its terminal belongs to the shell once the first process has exited, which signals its end to that process alone.
+    this.terminal.watch(foreground ? onTerminalGone : undefined);
   }
 
   /** What a successor is told. */
@@ -94,13 +97,13 @@ export class Surroundings {
     return this.#nodemon;
   }
 
-  /** Whether this process was started from a terminal. */
-  get hadTerminal(): boolean {
-    return this.#hadTerminal;
+  /** What watches this process and would not know its successor. */
+  get watcher(): Watcher | undefined {
+    return this.#nodemon ? { name: 'nodemon', followsPidFile: () => false } : this.#watcher;
   }
 
-  /** Whether a SIGHUP means that the terminal went away; on Windows it says nothing else: the console is being closed. */
-  get terminalGone(): boolean {
-    return this.#context.world.platform === 'win32' || (this.#hadTerminal && !hasTerminal());
+  /** Whether the process that started this one keeps a channel to it, and does more than wait for its exit. */
+  get forked(): boolean {
+    return this.#context.world.parent.connected() && !this.#wrapped;
   }
 }

@@ -1,0 +1,43 @@
+import type { World } from '../world.js';
+import type { Ancestor } from './ancestors.js';
+import { knowsPidFile, unitName } from './units.js';
+
+/** Programs that start a command again when it exits, or stop everything else then. They know only the process that they have started. */
+const WATCHERS =
+  /^(supervisord|runsv|s6-supervise|supervise|supervise-daemon?|circusd|perpd|immortal|forever|foreman|honcho|hivemind|overmind)$/;
+
+/** What watches the first process of a chain, and what that follows. */
+export interface Watcher {
+  /** Who it is, for people. */
+  name: string;
+  /** Whether it finds the newest process by the file that `pidFile` writes. */
+  followsPidFile(): boolean;
+}
+
+/** What watches this process, which has just been started, and would not know a successor of it. */
+export function watcherOf(world: World, above: readonly Ancestor[], canNotify: boolean): Watcher | undefined {
+  const last = above.at(-1);
+  const watcher = last && nameOf(last);
+  if (watcher !== undefined) return { name: `${watcher} (pid ${last?.pid})`, followsPidFile: () => false };
+  const { MONIT_SERVICE } = world.env;
+  if (MONIT_SERVICE !== undefined)
+    return { name: `Monit (service ${MONIT_SERVICE})`, followsPidFile: () => true };
+  if (canNotify || !isMainOfUnit(world, above)) return undefined;
+  return { name: `systemd (${unitName() ?? 'a service'})`, followsPidFile: () => knowsPidFile(world.env) };
+}
+
+function nameOf({ names, words }: Ancestor): string | undefined {
+  if (words.slice(0, 3).some((word) => /forever[/\\]bin[/\\]monitor$/.test(word))) return 'forever';
+  return names.map((name) => WATCHERS.exec(name)?.[0]).find(Boolean);
+}
+
+/** Whether systemd takes the exit of this process, or of what only wraps it, for the end of the service. */
+function isMainOfUnit({ env, pid }: World, above: readonly Ancestor[]): boolean {
+  const { INVOCATION_ID, SYSTEMD_EXEC_PID } = env;
+  if (INVOCATION_ID === undefined) return false;
+  const main = Number(SYSTEMD_EXEC_PID);
+  if (SYSTEMD_EXEC_PID !== undefined)
+    return main === pid || above.some((ancestor) => ancestor.wraps && ancestor.pid === main);
+  // Before systemd 248 a service is told apart from what runs in a session by its control group only.
+  return above.at(-1)?.names[0] === 'systemd' && unitName() !== undefined;
+}

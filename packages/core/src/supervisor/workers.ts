@@ -1,0 +1,17 @@
+import cluster from 'node:cluster';
+import type { Holds } from '../drain/holds.js';
+
+/**
+ * Keeps the primary of a `node:cluster` until the workers that it has now are gone: with its exit they would exit at once,
+ * with their requests. They are told to stop, unless the application does that in a listener of its own.
+ */
+export function waitForWorkers(holds: Holds, told: boolean, preloaded: boolean): void {
+  for (const worker of Object.values(cluster.workers ?? {})) {
+    if (!worker || worker.isDead()) continue;
+    worker.once('exit', holds.take());
+    if (told) continue;
+    // A preloaded program has preloaded workers, which drain; others finish what they have when they are disconnected.
+    if (preloaded) worker.process.kill('SIGTERM');
+    else worker.disconnect();
+  }
+}
