@@ -14,14 +14,14 @@ interface Probe {
   seen: Record<string, unknown>;
 }
 
-const PROBE = fileURLToPath(new URL('../test/fixtures/private-names.mjs', import.meta.url));
+const fixture = (name: string) => fileURLToPath(new URL(`../test/fixtures/${name}`, import.meta.url));
 
-/** Runs the built file on a Node.js version and tells what each export did there. */
-async function probe(node: string): Promise<Probe> {
+/** Runs a built file on a Node.js version and tells what each export did there. */
+async function probe(node: string, file = 'private-names.mjs'): Promise<Probe> {
   const folder = mkdtempSync(path.join(tmpdir(), 'endless-'));
   onTestFinished(() => rmSync(folder, { recursive: true }));
   const env = { ...process.env, SOCKET_PATH: path.join(folder, 'probe.sock') };
-  const { stdout, stderr } = await promisify(execFile)(node, [PROBE], { env, timeout: 20_000 });
+  const { stdout, stderr } = await promisify(execFile)(node, [fixture(file)], { env, timeout: 20_000 });
   // No private name may be one that Node warns of.
   expect(stderr).toBe('');
   return JSON.parse(stdout) as Probe;
@@ -87,6 +87,19 @@ describe('every private name does what endless relies on, on', () => {
         transportOf: { same: true, code: 0, lastStream: 2 ** 31 - 1 },
       });
       // A name that is new needs a check here.
+      expect(Object.keys(seen).sort()).toEqual(exported);
+    });
+
+  for (const { major, version, path: node } of binaries.length > 0 ? binaries : [own])
+    test(`Node ${major}, where the end of a channel goes to another process`, async () => {
+      const { version: ran, exported, seen } = await probe(node, 'private-pipe.mjs');
+      expect(ran).toBe(`v${version}`);
+      expect(seen).toEqual({
+        ipcEndAround: { lines: [...Array(20).keys()], handles: 20, answer: true, notPipe: true },
+        suspendReading: { suspended: true },
+        resumeReading: { resumed: true },
+        isWritten: { written: [true, false] },
+      });
       expect(Object.keys(seen).sort()).toEqual(exported);
     });
 });

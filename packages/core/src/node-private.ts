@@ -156,6 +156,7 @@ export function checkTimeoutsEvery(server: HttpServer, ms: number): void {
 
 /** One end of a parent's and child's IPC channel, taken out of Node's hands. */
 export interface IpcEnd {
+  readonly pipe: RawPipe;
   /** Node's own way of writing a message, with a handle if there is one. */
   send(message: unknown, handle?: RawHandle): void;
   /**
@@ -165,7 +166,7 @@ export interface IpcEnd {
   read(onRead: OnRead, onEnd: () => void): () => void;
 }
 
-type OnRead = (bytes: Buffer, handle: RawHandle | undefined) => void;
+export type OnRead = (bytes: Buffer, handle: RawHandle | undefined) => void;
 
 /** What Node keeps on whatever owns an IPC channel. */
 interface IpcOwner {
@@ -180,7 +181,7 @@ export function ipcEndOf(child: ChildProcess): IpcEnd {
   const key = Object.getOwnPropertySymbols(child).find((symbol) => symbol.description === kChannelHandle);
   const owner = child as unknown as IpcOwner & Record<symbol, RawPipe>;
   const pipe = owner[key as symbol] as RawPipe;
-  return { send: sender(owner), read: (onRead, onEnd) => readSeldom(pipe, onRead, onEnd) };
+  return { pipe, send: sender(owner), read: (onRead, onEnd) => readSeldom(pipe, onRead, onEnd) };
 }
 
 /** What the preload took from `process` in a successor; see `handoff/preload.cts`. */
@@ -194,6 +195,7 @@ export interface TakenIpc {
 /** The successor's end of the channel, made from what the preload took from `process`. */
 export function ipcEndFrom({ pipe, _send, owner }: TakenIpc): IpcEnd {
   return {
+    pipe,
     send: sender(Object.assign(owner, { _send })),
     read: (onRead, onEnd) => readChannel(pipe, onRead, onEnd),
   };
@@ -226,8 +228,13 @@ function padded(message: object): object {
   return { ...message, pad: ' '.repeat(READ_SIZE - (size % READ_SIZE)) };
 }
 
-/** Reads a channel on which many handles come, each with a line of its own; see {@link IpcEnd.read}. */
-export function readChannel(pipe: RawPipe, onRead: OnRead, onEnd: () => void): () => void {
+/** Reads a channel on which many handles come, each with a line of its own; see {@link IpcEnd.read}. `onStream` gets what writes. */
+export function readChannel(
+  pipe: RawPipe,
+  onRead: OnRead,
+  onEnd: () => void,
+  onStream?: (socket: Socket) => void,
+): () => void {
   // Node is reading already; a second start would answer EALREADY.
   pipe.readStop();
   const [short, long] = [Buffer.alloc(READ_SIZE), Buffer.alloc(LONG_READ_SIZE)];
@@ -260,6 +267,7 @@ export function readChannel(pipe: RawPipe, onRead: OnRead, onEnd: () => void): (
   // Bytes go to `onread`: what is pushed is the end.
   Object.assign(socket, { push: close, read: () => null });
   socket.on('error', close);
+  onStream?.(socket);
   return close;
 }
 

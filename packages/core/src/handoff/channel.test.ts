@@ -28,7 +28,7 @@ async function line() {
   const pipe = detachHandle(accepted) as RawPipe;
   const heard: ToPredecessor[] = [];
   const channel = new Channel(
-    { send() {}, read: (onRead, onEnd) => readChannel(pipe, onRead, onEnd) },
+    { pipe, send() {}, read: (onRead, onEnd) => readChannel(pipe, onRead, onEnd) },
     isToPredecessor,
     (word) => heard.push(word),
   );

@@ -1,5 +1,6 @@
 import { StringDecoder } from 'node:string_decoder';
 import type { IpcEnd, RawHandle } from '../node-private.js';
+import { isWritten, resumeReading, suspendReading } from '../node-private-pipe.js';
 
 /** Receives the words of the other side; a handle that was sent along comes as the second argument. */
 export type Listener<In> = (message: In, handle?: RawHandle) => void;
@@ -43,6 +44,9 @@ export class Channel<In, Out> {
       () => {
         this.#open = false;
         clearInterval(this.#alive);
+        // The rest of its line never comes.
+        this.#handle?.close();
+        this.#handle = undefined;
         resolveClosed();
       },
     );
@@ -70,6 +74,22 @@ export class Channel<In, Out> {
   /** Whether words can be said. */
   get open(): boolean {
     return this.#open;
+  }
+
+  /** Whether nothing is half read or half written. */
+  get still(): boolean {
+    return this.#text === '' && isWritten(this.#end);
+  }
+
+  /** Reads no more and returns the handle of this end, for another process to read and write. */
+  suspend(): RawHandle {
+    suspendReading(this.#end);
+    return this.#end.pipe;
+  }
+
+  /** Reads again, since no other process does. */
+  resume(): void {
+    resumeReading(this.#end);
   }
 
   /** Closes this end. */

@@ -27,13 +27,13 @@ export class Predecessor {
   /** Resolves when the old process is gone. */
   readonly closed: Promise<void>;
   readonly #arrival: Arrival;
-  readonly #channel: Channel<ToSuccessor, ToPredecessor>;
+  readonly channel: Channel<ToSuccessor, ToPredecessor>;
 
   private constructor(handoff: Handoff, arrival: Arrival, listener: Listener<ToSuccessor>) {
     this.handoff = handoff;
     this.#arrival = arrival;
-    this.#channel = new Channel(ipcEndFrom(arrival.ipc), isToSuccessor, listener);
-    this.closed = this.#channel.closed;
+    this.channel = new Channel(ipcEndFrom(arrival.ipc), isToSuccessor, listener);
+    this.closed = this.channel.closed;
   }
 
   /**
@@ -68,12 +68,12 @@ export class Predecessor {
 
   /** Says a word to it, with a handle if there is one. */
   send(message: ToPredecessor, handle?: RawHandle): void {
-    this.#channel.send(message, handle);
+    this.channel.send(message, handle);
   }
 
   /** Whether this process waits for it. */
   hold(alive: boolean): void {
-    this.#channel.hold(alive);
+    this.channel.hold(alive);
   }
 
   /** The new process's own signal handlers are in. */

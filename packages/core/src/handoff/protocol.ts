@@ -60,6 +60,11 @@ export type ToSuccessor =
   | { type: 'settle' }
   /** No other connection will come. */
   | { type: 'last' }
+  /** The answer to `pause`: nothing follows until `resume`. */
+  | { type: 'paused' }
+  /** The other answer to `pause`: something is on its way. */
+  | { type: 'busy' }
+  | OlderProcess
   /** The handover can no longer be taken back. */
   | { type: 'committed' }
   /** The old process has taken its place back: stop gracefully, within so many milliseconds (-1: no limit). */
@@ -74,6 +79,17 @@ export interface Moved {
   id: number;
   address: string;
   used: boolean;
+}
+
+/**
+ * The channel to an older process, as its handle; to be answered with `adopted`. `last`: it sends no connections any more.
+ * `routes`: for sockets that came from it, its ids and those under which they went on to the successor.
+ */
+export interface OlderProcess {
+  type: 'older';
+  generation: number;
+  last: boolean;
+  routes: [theirs: number, ours: number][];
 }
 
 /** What a successor says to the old process. */
@@ -92,6 +108,14 @@ export type ToPredecessor =
   | { type: 'accepting' }
   /** The connections with these ids have arrived and are served; `lost` came without their handle. */
   | { type: 'taken'; ids: number[]; lost: number[] }
+  /** This process takes the channels of older processes. */
+  | { type: 'adopts' }
+  /** Whether the channel to the older process of this generation has arrived. */
+  | { type: 'adopted'; generation: number; done: boolean }
+  /** This process wants to give its end of the channel to its successor; to be answered with `paused` or `busy`. */
+  | { type: 'pause' }
+  /** The process with this pid reads the channel from now on. */
+  | { type: 'resume'; pid: number }
   /** The protocols of which this process serves sockets. */
   | { type: 'protocols'; names: string[] }
   /** Which of the offered sockets it would serve. */

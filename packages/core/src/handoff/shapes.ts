@@ -18,6 +18,8 @@ const texts: Check = (value) => Array.isArray(value) && value.every(text);
 const numbers: Check = (value) => Array.isArray(value) && value.every(number);
 const pieces: Check = (value) =>
   Array.isArray(value) && value.every((piece) => Array.isArray(piece) && number(piece[0]) && text(piece[1]));
+const routes: Check = (value) =>
+  Array.isArray(value) && value.every((route) => numbers(route) && route.length === 2);
 const textsByName: Check = (value) => isRecord(value) && Object.values(value).every(text);
 const textsOrNulls: Check = (value) =>
   isRecord(value) && Object.values(value).every((each) => each === null || text(each));
@@ -35,6 +37,9 @@ const TO_SUCCESSOR: Shapes<ToSuccessor> = {
   settle: {},
   last: {},
   committed: {},
+  paused: {},
+  busy: {},
+  older: { generation: number, last: flag, routes },
   retire: { deadline: number },
 };
 
@@ -49,6 +54,10 @@ const TO_PREDECESSOR: Shapes<ToPredecessor> = {
   commit: {},
   taken: { ids: numbers, lost: numbers },
   protocols: { names: texts },
+  adopts: {},
+  adopted: { generation: number, done: flag },
+  pause: {},
+  resume: { pid: number },
   answer: { accepted: numbers, refused: numbers },
   stop: { deadline: number, idleGrace: number },
   newest: { pid: number },

@@ -43,6 +43,12 @@ export class Successor {
   readonly #child: ChildProcess;
   readonly #channel: Channel<ToPredecessor, ToSuccessor>;
   #protocols: readonly string[] = [];
+  #adopts = false;
+  /** Which process reads the channel: the successor may have handed it on. */
+  #reader: number;
+  /** What is said once the channel is read again; undefined while it is. */
+  #waiting: ToSuccessor[] | undefined;
+  #resumed: () => void = () => {};
   readonly #spares = new Map<string, RawHandle>();
   #stderr = '';
   #gone = false;
@@ -55,12 +61,14 @@ export class Successor {
   ) {
     this.#child = child;
     this.pid = child.pid as number;
+    this.#reader = this.pid;
     this.generation = generation;
     this.#channel = new Channel(ipcEndOf(child), isToPredecessor, (message, handle) => {
       if (message.type === 'spare' && handle) this.#spares.set(message.address, handle);
       else handle?.close();
       if (message.type === 'stderr') this.#stderr = (this.#stderr + message.text).slice(-STDERR_TAIL);
       else if (message.type === 'protocols') this.#protocols = message.names;
+      else if (message.type === 'adopts') this.#adopts = true;
       else listener(message);
       if (message.type === 'hello' && message.protocol === PROTOCOL) this.#giveSockets(passengers);
     });
@@ -68,7 +76,7 @@ export class Successor {
       child.once('exit', (exitCode, signal) => {
         this.#gone = true;
         const report = () => {
-          this.#channel.close();
+          if (!this.#handsOn) this.#channel.close();
           this.closeSpares();
           resolve({ pid: this.pid, exitCode, signal, stderr: this.#stderr });
         };
@@ -157,9 +165,55 @@ export class Successor {
     this.#spares.clear();
   }
 
-  /** Says a word to it, with a handle if there is one. */
+  /** Says a word to it, with a handle if there is one; one without waits while the channel is paused. */
   send(message: ToSuccessor, handle?: RawHandle): void {
-    this.#channel.send(message, handle);
+    if (this.#waiting && this.#channel.open) this.#waiting.push(message);
+    else this.#channel.send(message, handle);
+  }
+
+  /** The last word until {@link resume}: the successor wants to hand the channel on. */
+  pause(): void {
+    this.send({ type: 'paused' });
+    this.#waiting ??= [];
+  }
+
+  /** The process with this pid reads now. */
+  resume(pid: number): void {
+    const waiting = this.#waiting ?? [];
+    this.#waiting = undefined;
+    if (pid !== this.#reader) this.#adopts = false;
+    this.#reader = pid;
+    for (const message of waiting) this.send(message);
+    this.#resumed();
+  }
+
+  /** The process that reads the channel: the successor, or the one to which it was handed on. */
+  get reader(): number {
+    return this.#reader;
+  }
+
+  /** Whether nobody reads the channel for the moment, so that no handle may be sent. */
+  get paused(): boolean {
+    return this.#waiting !== undefined;
+  }
+
+  /** Resolves when nothing waits to be said, or nobody is there to be told. */
+  async said(): Promise<void> {
+    if (!this.#waiting) return;
+    const resumed = new Promise<void>((resolve) => {
+      this.#resumed = resolve;
+    });
+    await Promise.race([resumed, this.gone]);
+  }
+
+  /** Whether it takes the channels of older processes now. */
+  get adopts(): boolean {
+    return this.#adopts && this.#channel.open && !this.paused;
+  }
+
+  /** Whether the channel is in other hands than the successor's, or may be: then its exit is not the end of it. */
+  get #handsOn(): boolean {
+    return this.#waiting !== undefined || this.#reader !== this.pid;
   }
 
   /** Whether it serves sockets of this protocol. */

@@ -4,7 +4,6 @@ import { connectionsIn, type Hammered, hammerServers, summaryOf } from '../drain
 import type { Holds } from '../drain/holds.js';
 import type { Left, ProgressLine } from '../drain/progress.js';
 import type { TrackedServer } from '../drain/tracked-server.js';
-import type { Predecessor } from '../handoff/predecessor.js';
 import { label } from '../listen/address.js';
 import { leavePath } from '../listen/unix-path.js';
 import type { Logger } from '../log.js';
@@ -42,7 +41,8 @@ export interface EndingContext {
   protocols: Protocols;
   hooks: Hooks;
   events: Events;
-  predecessor: Predecessor | undefined;
+  /** Tells every older process that the newest stops within so many milliseconds. */
+  stopOlder(ms: number, idleGrace: number): void;
   settings(): ResolvedSettings;
   logger(): Logger;
   closers: readonly Closer[];
@@ -119,12 +119,20 @@ export class Ending {
     return this.#forced.requests.length > 0;
   }
 
+  /** Whether nothing is left here, so that this process only waits for older ones, while its successor serves on. */
+  get onlyWaits(): boolean {
+    const { servers, holds, departure } = this.#context;
+    return (
+      this.reason === 'restart' && !departure.isOfAll && !departure.busy && servers.empty && holds.count === 0
+    );
+  }
+
   /** Brings the hammer nearer: it falls within `ms` (-1: as before), here and in every older generation. */
   limit(ms: number): void {
     this.#deadline.within(ms);
-    const { predecessor, departure } = this.#context;
+    const { stopOlder, departure } = this.#context;
     // Each takes the earlier of its own moment and this one; what is left of ours is nobody else's.
-    predecessor?.send({ type: 'stop', deadline: ms, idleGrace: departure.idleGrace });
+    stopOlder(ms, departure.idleGrace);
   }
 
   /** The successor stops within `ms`, and this process with it. */

@@ -7,13 +7,12 @@ import { ProgressLine } from '../drain/progress.js';
 import type { TrackedServer } from '../drain/tracked-server.js';
 import { EndlessError, messageOf } from '../errors.js';
 import { Predecessor } from '../handoff/predecessor.js';
-import type { ToSuccessor } from '../handoff/protocol.js';
+import type { ToPredecessor, ToSuccessor } from '../handoff/protocol.js';
 import { label } from '../listen/address.js';
 import type { ListenOptions } from '../listen/create-server.js';
 import { watchListening } from '../listen/watch.js';
 import { guarded, type Logger, silent, textLogger } from '../log.js';
 import { Protocols } from '../migrate/protocols.js';
-import { Reception } from '../migrate/reception.js';
 import type { RawHandle } from '../node-private.js';
 import { askHealth } from '../readiness/health.js';
 import { DEFAULTS, mergeSettings, type ResolvedSettings, type Settings } from '../settings.js';
@@ -33,6 +32,8 @@ import { type Closer, Ending, type ShutdownResult } from './ending.js';
 import { Events } from './events.js';
 import { Hooks } from './hooks.js';
 import { Intake } from './intake.js';
+import type { Older } from './older.js';
+import { Olders } from './olders.js';
 import { OwnEnd } from './own-end.js';
 import { Probation } from './probation.js';
 import type { RestartResult } from './restart.js';
@@ -72,7 +73,7 @@ export class Lifecycle {
   readonly holds = new Holds(() => this.#ending?.check());
   readonly protocols = new Protocols(
     () => this.#logger,
-    () => this.#reception?.tellProtocols(),
+    () => this.#olders.tellProtocols(),
   );
   readonly abort = new AbortController();
   readonly closers: Closer[] = [];
@@ -87,7 +88,6 @@ export class Lifecycle {
   #state: State = 'init';
   #generation = Predecessor.generation();
   #migrated = 0;
-  #reception: Reception | undefined;
   #installed = false;
   /** With `register` every server of the program is meant, also one that comes after the last was closed. */
   #watchForGood = false;
@@ -96,6 +96,8 @@ export class Lifecycle {
   #retired = false;
   #candidate: Candidate | undefined;
   #predecessor: Predecessor | undefined;
+  /** The predecessor, once it hands connections over. */
+  #parent: Older | undefined;
   /** While this process serves and its predecessor can still take its place back. */
   #probation: Probation | undefined;
   /** Whether the predecessor has taken its place back: what happens here is no affair of its any more. */
@@ -104,8 +106,6 @@ export class Lifecycle {
   readonly #dismissed = new Promise<void>((resolve) => {
     this.#dismiss = resolve;
   });
-  /** Whether live connections may come from the predecessor. */
-  #expectsConnections = false;
   #departure: Departure | undefined;
   #ending: Ending | undefined;
   #shutdown: Promise<ShutdownResult> | undefined;
@@ -124,6 +124,9 @@ export class Lifecycle {
   #resolveDone: () => void = () => {};
   readonly #intake: Intake;
   readonly #succession: Succession;
+  readonly #olders: Olders;
+  /** How many generations may drain before this one, itself included. */
+  #mayDrain: number | undefined;
 
   constructor(world: World, version: string) {
     this.world = world;
@@ -174,6 +177,7 @@ export class Lifecycle {
       onCommit: ({ departure, signal, began }, handed) => {
         const ending = this.#createEnding('restart', signal, departure, handed, began);
         void this.#runEnding(ending).then(() => this.#leave());
+        this.#olders.handOn();
       },
       onKept: () => {
         this.#departure = undefined;
@@ -181,8 +185,23 @@ export class Lifecycle {
         this.#pidFile.write(this.settings.pidFile, this.#logger);
       },
       onAgain: (signal) => void this.#restartBySignal(signal),
-      onNewest: (pid) => this.#predecessor?.send({ type: 'newest', pid }),
+      onNewest: (pid) => this.#olders.send({ type: 'newest', pid }),
       onPrune: (left) => this.#prune(left),
+      mayPause: () => !this.#olders.handingOn,
+      onAdopted: (generation, done) => this.#olders.adopted(generation, done),
+    });
+    this.#olders = new Olders({
+      world,
+      protocols: this.protocols,
+      // Once the hammer has fallen they are better off with the old process.
+      servers: () => (this.#ending?.hammered ? [] : this.servers.all()),
+      heir: () => (this.#ending?.onlyWaits ? this.#succession.adopter : undefined),
+      adopts: () => !this.#left && !this.#sentAway,
+      introduction: (stopping) => this.#introduction(stopping),
+      onMoved: (address) => this.#moved(address),
+      onHandedOn: (older, pid) =>
+        this.#logger.info(`Handed generation ${older}, which drains, on to pid ${pid}.`),
+      onChanged: () => this.#ending?.check(),
     });
     this.done = new Promise((resolve) => {
       this.#resolveDone = resolve;
@@ -255,6 +274,7 @@ export class Lifecycle {
       });
       if (this.#candidate) {
         this.#predecessor = this.#candidate.predecessor;
+        this.#parent = this.#olders.add(this.#predecessor);
         this.#generation = this.#predecessor.handoff.generation;
         this.#listenToSignals();
         this.#predecessor.handlersAreIn();
@@ -372,17 +392,7 @@ export class Lifecycle {
   #becomeNewest(): void {
     const candidate = this.#candidate as Candidate;
     this.#candidate = undefined;
-    this.#reception = new Reception({
-      predecessor: candidate.predecessor,
-      protocols: this.protocols,
-      // Once the hammer has fallen they are better off with the old process.
-      servers: () => (this.#ending?.hammered ? [] : this.servers.all()),
-      onMoved: (address) => this.#moved(address),
-    });
-    this.#reception.tellProtocols();
-    this.#expectsConnections = true;
-    // After the reception, which then takes what was on its way.
-    void candidate.predecessor.closed.then(() => this.#expectNoMore());
+    this.#olders.expect(this.#parent as Older);
     this.#probation = new Probation({
       world: this.world,
       predecessor: candidate.predecessor,
@@ -393,17 +403,11 @@ export class Lifecycle {
       onCommitted: () => {
         this.#serviceManager?.becomeMain();
         candidate.ownPaths();
-        candidate.predecessor.send({ type: 'prune', left: this.settings.maxDraining });
+        this.#prune(this.settings.maxDraining);
       },
     });
     // Last, since who hears of it may stop the process again at once.
     this.#becomeReady();
-  }
-
-  /** The predecessor keeps what it has. */
-  #expectNoMore(): void {
-    this.#expectsConnections = false;
-    this.#ending?.check();
   }
 
   // --- signals: one path for the process ---
@@ -621,7 +625,7 @@ export class Lifecycle {
         this.#ending?.check();
       },
       onBack: () => this.#ending?.check(),
-      expectsConnections: () => this.#expectsConnections,
+      expectsConnections: () => this.#olders.expectConnections,
       onLast: () => to?.successor.send({ type: 'last' }),
     });
     return this.#departure;
@@ -629,16 +633,6 @@ export class Lifecycle {
 
   #hearPredecessor(message: ToSuccessor, handle: RawHandle | undefined): void {
     switch (message.type) {
-      case 'connection':
-      case 'parcels':
-      case 'offer':
-      case 'yours':
-      case 'word':
-        this.#reception?.hear(message, handle);
-        break;
-      case 'last':
-        this.#expectNoMore();
-        break;
       case 'committed':
         this.#probation?.committed();
         break;
@@ -649,7 +643,7 @@ export class Lifecycle {
         this.#retire(message.deadline);
         break;
       default:
-        handle?.close();
+        this.#olders.hear(this.#parent as Older, message, handle);
     }
   }
 
@@ -658,11 +652,11 @@ export class Lifecycle {
     if (!this.#sentAway) {
       this.#logger.error('The old process has taken its place back: this one leaves.');
       this.#sentAway = true;
-      this.#reception?.letGo();
+      this.#parent?.reception.letGo();
       this.#probation?.end();
       void this.#beginShutdown('SIGTERM', () => {}).then(() => this.#leave());
     }
-    this.#expectNoMore();
+    this.#olders.expectNoMore(this.#parent as Older);
     this.#dismiss();
     this.#ending?.limit(deadline);
   }
@@ -674,14 +668,26 @@ export class Lifecycle {
 
   /** Newer generations drain too: whoever is beyond the last that may ends now. */
   #prune(left: number): void {
-    const busy = this.#ending !== undefined && this.servers.activeRequests > 0;
-    if (busy && left <= 0) {
+    this.#mayDrain = left;
+    if (this.#isBusy && left <= 0) {
       this.#logger.warn(
         `More than \`maxDraining\` generations are draining requests: hammering generation ${this.#generation}.`,
       );
       this.hammer();
     }
-    this.#predecessor?.send({ type: 'prune', left: busy ? left - 1 : left });
+    this.#olders.send({ type: 'prune', left: this.#isBusy ? left - 1 : left });
+  }
+
+  get #isBusy(): boolean {
+    return this.#ending !== undefined && this.servers.activeRequests > 0;
+  }
+
+  /** What an older process has to know whose channel has come by another one. */
+  #introduction(stopping: boolean): ToPredecessor[] {
+    const said: ToPredecessor[] = [{ type: 'newest', pid: this.#succession.newest ?? this.world.pid }];
+    const left = this.#mayDrain;
+    if (left !== undefined && !stopping) said.push({ type: 'prune', left: this.#isBusy ? left - 1 : left });
+    return said;
   }
 
   // --- the end ---
@@ -729,14 +735,16 @@ export class Lifecycle {
         protocols: this.protocols,
         hooks: this.hooks,
         events: this.events,
-        predecessor: this.#sentAway ? undefined : this.#predecessor,
+        stopOlder: (ms, idleGrace) => {
+          if (!this.#sentAway) this.#olders.stop(ms, idleGrace);
+        },
         // Its place is taken already: nobody has to learn first that it goes.
         settings: () => (this.#sentAway ? { ...this.settings, shutdownDelay: 0 } : this.settings),
         logger: () => this.#logger,
         closers: this.closers,
         departure,
         answersLate: () => this.answersLate,
-        expectsConnections: () => this.#expectsConnections || this.#succession.takesBack,
+        expectsConnections: () => this.#olders.expectConnections || this.#succession.takesBack,
         ...(this.settings.logger === undefined && { progress: this.#progress }),
         leaves: ({ bound }) => bound !== undefined && handed.has(label(bound)),
         onBegun: () => this.abort.abort(),
@@ -785,6 +793,7 @@ export class Lifecycle {
     this.#leaving = true;
     await this.#olderOnesGone(ending);
     await this.#serviceManager?.said;
+    await this.#succession.said();
     const { successor, newest } = this.#succession;
     if (newest !== undefined && this.#surroundings?.terminal.there)
       this.#logger.info(
@@ -811,7 +820,7 @@ export class Lifecycle {
     const hammered = ending.fallen.then(
       () => new Promise<void>((resolve) => this.world.after(CHAIN_TIME, resolve)),
     );
-    await Promise.race([this.#predecessor.closed, hammered, this.#dismissed]);
+    await Promise.race([this.#olders.gone(), hammered, this.#dismissed]);
     letGo();
   }
 }

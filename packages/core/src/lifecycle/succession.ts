@@ -19,6 +19,8 @@ import type { Servers } from './servers.js';
 
 /** Time that a successor has after its hammer to be gone. */
 const LEAVE_TIME = 5_000;
+/** Time that what is still to be said waits while the successor hands the channel on. */
+const SAID_TIME = 5_000;
 
 /** What the succession needs of the process that is to be replaced. */
 export interface SuccessionContext {
@@ -49,6 +51,10 @@ export interface SuccessionContext {
   onNewest(pid: number): void;
   /** Newer generations drain too: so many of those before this one may go on. */
   onPrune(left: number): void;
+  /** Whether the successor may give its end of the channel away now. */
+  mayPause(): boolean;
+  /** The successor has the channel to the older process of this generation, or could not take it. */
+  onAdopted(generation: number, done: boolean): void;
 }
 
 /** Who takes the place of this process, and what goes there how fast. */
@@ -74,6 +80,8 @@ export class Succession {
   /** Whether another restart was asked for meanwhile. */
   #again = false;
   #failed = 0;
+  /** Whether the successor serves every address that was handed to it. */
+  #servesAll = false;
 
   constructor(context: SuccessionContext) {
     this.#context = context;
@@ -87,6 +95,11 @@ export class Succession {
   /** The pid of the newest process, or undefined while that is this one. The successor may have been replaced in its turn. */
   get newest(): number | undefined {
     return this.#newest;
+  }
+
+  /** The successor, if it stays and can take the channel of an older process now, and whatever may come over that. */
+  get adopter(): Successor | undefined {
+    return !this.#handover && this.#servesAll && this.#successor?.adopts ? this.#successor : undefined;
   }
 
   /** Whether a candidate is on its way. */
@@ -107,6 +120,18 @@ export class Succession {
   /** How many restarts have failed or were taken back. */
   get failed(): number {
     return this.#failed;
+  }
+
+  /** Resolves when nothing waits to be said, since the channel to the successor is read. */
+  async said(): Promise<void> {
+    if (!this.#successor?.paused) return;
+    const { world } = this.#context;
+    const letGo = world.stayAlive();
+    await Promise.race([
+      this.#successor.said(),
+      new Promise<void>((resolve) => world.after(SAID_TIME, resolve)),
+    ]);
+    letGo();
   }
 
   /** One restart more is to follow the one that is under way. */
@@ -178,6 +203,7 @@ export class Succession {
       }
       const handed = new Set(passengers.map(({ bound }) => label(bound)));
       for (const address of restart.dropped) handed.delete(address);
+      this.#servesAll = restart.dropped.length === 0;
       heir = { successor, slowStart, handed };
       departure = this.#context.createDeparture(signal, heir);
       const result = this.#handOver(heir, departure, signal, began);
@@ -288,7 +314,7 @@ export class Succession {
   }
 
   #hear(message: ToPredecessor, { successor }: Heir, departure: Departure): void {
-    const { ending, onPrune } = this.#context;
+    const { ending, onPrune, mayPause, onAdopted } = this.#context;
     if (message.type === 'taken') departure.taken(message.ids, message.lost);
     if (message.type === 'answer') {
       departure.answered(message.accepted, message.refused);
@@ -313,6 +339,16 @@ export class Succession {
         break;
       case 'prune':
         onPrune(message.left);
+        break;
+      case 'pause':
+        if (!this.#handover && !departure.busy && mayPause()) successor.pause();
+        else successor.send({ type: 'busy' });
+        break;
+      case 'resume':
+        successor.resume(message.pid);
+        break;
+      case 'adopted':
+        onAdopted(message.generation, message.done);
         break;
     }
   }

@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
 import type { TrackedServer } from '../drain/tracked-server.js';
-import type { ToPredecessor, ToSuccessor } from '../handoff/protocol.js';
+import type { OlderProcess, ToPredecessor, ToSuccessor } from '../handoff/protocol.js';
 import { label } from '../listen/address.js';
 import type { RawHandle } from '../node-private.js';
 import { Unpacking, unpack } from './parcels.js';
@@ -47,6 +47,22 @@ export class Arrivals {
     else if (word.type === 'offer') this.#consider(word, handle);
     else if (word.type === 'yours') for (const id of word.ids) this.#serve(id);
     else this.#pass(word.id);
+  }
+
+  /** For the sockets that came and have gone on to this destination: their ids here, and those there. */
+  routesTo(destination: unknown): OlderProcess['routes'] {
+    return [...this.#served].flatMap(([theirs, { socket }]) => {
+      const route = this.#context.protocols.routeOf(socket);
+      return route && route.to === destination ? [[theirs, route.id]] : [];
+    });
+  }
+
+  /** These came from the old process by way of another one, which knew them by other ids. */
+  follow(routes: OlderProcess['routes'], through: Arrivals): void {
+    for (const [theirs, ours] of routes) {
+      const served = through.#served.get(ours);
+      if (served) this.#served.set(theirs, served);
+    }
   }
 
   /** The old process is gone: what it had offered is nobody's but ours. */

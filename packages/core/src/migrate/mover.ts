@@ -28,6 +28,8 @@ interface Found {
 export interface Destination {
   /** Sends one; it is answered with {@link Mover.taken}. */
   send(message: Moved, handle: RawHandle): void;
+  /** Whether nothing can be sent for the moment. */
+  readonly paused: boolean;
   /** Whether this process waits for the answers. */
   hold(alive: boolean): void;
   /** Resolves when nobody is there any more. */
@@ -194,7 +196,7 @@ export class Mover {
   }
 
   #pump(): void {
-    if (this.#stopped) return;
+    if (this.#stopped || this.#destination.paused) return;
     let sent = 0;
     for (const found of [this.#busy, this.#resting])
       for (const [socket, { tracked, bytesRead }] of found) {

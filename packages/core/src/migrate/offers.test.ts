@@ -45,6 +45,7 @@ async function offer({ tracked, protocols, sockets, socket }: Awaited<ReturnType
     destination: {
       send: (message) => void said.push(message),
       understands: () => true,
+      paused: false,
       gone: new Promise(() => {}),
     },
     world: realWorld,

@@ -7,7 +7,7 @@ import type { Logger } from '../log.js';
 import { detachHandle, type RawHandle, startReading, stopReading } from '../node-private.js';
 import type { World } from '../world.js';
 import { pack, sendParcels, unpack } from './parcels.js';
-import type { Leaving, NamedProtocol, Protocols } from './protocols.js';
+import type { Leaving, NamedProtocol, Protocols, Route } from './protocols.js';
 
 /** How many sockets may be between two owners at once, and how many bytes they may take along. */
 const WINDOW = 256;
@@ -24,6 +24,8 @@ const BETWEEN_LOOKS = 4;
 /** Where sockets go. */
 export interface SocketDestination {
   send(message: ToSuccessor, handle?: RawHandle): void;
+  /** Whether nothing can be sent for the moment. */
+  readonly paused: boolean;
   /** Whether it knows the protocol. */
   understands(name: string): boolean;
   /** Resolves when nobody is there any more. */
@@ -112,6 +114,7 @@ export class Offers {
         destination.send({ type: 'word', id });
         return true;
       });
+      moved.afterwards.where = () => (this.#gone ? undefined : { to: destination, id });
       if (moved.tracked.bound) this.#context.onMoved(label(moved.tracked.bound));
     }
     this.#comeBack(refused);
@@ -145,7 +148,7 @@ export class Offers {
 
   #look(): void {
     const { world, protocols, destination } = this.#context;
-    if (this.#stopped || this.#queue.size > 0 || world.now() < this.#nextLook) return;
+    if (this.#stopped || destination.paused || this.#queue.size > 0 || world.now() < this.#nextLook) return;
     for (const [socket, { name }] of protocols.sockets)
       if (!this.#staying.has(socket) && destination.understands(name)) this.#queue.add(socket);
     this.#pump();
@@ -161,7 +164,9 @@ export class Offers {
   }
 
   #pump(): void {
-    const { world, protocols } = this.#context;
+    const { world, protocols, destination } = this.#context;
+    // The next look finds them again.
+    if (destination.paused) this.#queue.clear();
     const began = world.now();
     let asked = 0;
     for (const socket of this.#queue) {
@@ -217,7 +222,7 @@ export class Offers {
     const { world, protocols, logger } = this.#context;
     const afterwards = new Afterwards();
     const tell = (word: unknown) => afterwards.tell(word);
-    protocols.left(socket, tell);
+    protocols.left(socket, tell, () => afterwards.where?.());
     try {
       leaving.left?.(tell);
     } catch (error) {
@@ -279,6 +284,7 @@ export class Offers {
       kept.afterwards.settle(
         (packed) => socket !== undefined && protocols.tell(socket, kept.protocol, unpack(packed)),
       );
+      if (socket) kept.afterwards.where = () => protocols.routeOf(socket);
     }
     if (ids.length > 0 && !this.busy) this.#context.onBack();
   }
@@ -288,6 +294,8 @@ export class Offers {
 class Afterwards {
   readonly #kept: Buffer[] = [];
   #deliver: ((packed: Buffer) => boolean) | undefined;
+  /** Where the socket has gone, once that is known. */
+  where: (() => Route | undefined) | undefined;
 
   tell(word: unknown): boolean {
     const packed = pack(word);

@@ -40,6 +40,12 @@ export interface SocketProtocol<State = unknown> {
   endWithin?: number;
 }
 
+/** Where a socket has gone, and its id there. */
+export interface Route {
+  to: unknown;
+  id: number;
+}
+
 /** The sockets of one protocol. */
 export interface ProtocolSockets {
   /** Looks after a socket from now on, until it closes. */
@@ -58,7 +64,7 @@ export class Protocols {
   readonly #byName = new Map<string, NamedProtocol>();
   readonly #sockets = new Map<Socket, NamedProtocol>();
   /** For sockets that have left, how to reach them. */
-  readonly #left = new WeakMap<Socket, Tell>();
+  readonly #left = new WeakMap<Socket, { tell: Tell; where(): Route | undefined }>();
   readonly #logger: () => Logger;
   readonly #onChanged: () => void;
 
@@ -121,14 +127,19 @@ export class Protocols {
   }
 
   /** From now on, what is said of this socket goes where it is. */
-  left(socket: Socket, tell: Tell): void {
-    this.#left.set(socket, tell);
+  left(socket: Socket, tell: Tell, where: () => Route | undefined): void {
+    this.#left.set(socket, { tell, where });
+  }
+
+  /** Where a socket has gone that was here; undefined while that is open. */
+  routeOf(socket: Socket): Route | undefined {
+    return this.#left.get(socket)?.where();
   }
 
   /** Passes a word on to whoever serves the socket now: its protocol here, or another process. */
   tell(socket: Socket, protocol: NamedProtocol, word: unknown): boolean {
-    const tell = this.#left.get(socket);
-    if (tell) return tell(word);
+    const left = this.#left.get(socket);
+    if (left) return left.tell(word);
     if (socket.destroyed) return false;
     protocol.told?.(socket, word);
     return true;

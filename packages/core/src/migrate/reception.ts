@@ -1,6 +1,5 @@
 import type { TrackedServer } from '../drain/tracked-server.js';
-import type { Predecessor } from '../handoff/predecessor.js';
-import type { Moved } from '../handoff/protocol.js';
+import type { Moved, OlderProcess, ToPredecessor } from '../handoff/protocol.js';
 import type { RawHandle } from '../node-private.js';
 import { Arrivals, type SocketWord } from './arrivals.js';
 import type { Protocols } from './protocols.js';
@@ -8,14 +7,15 @@ import { Receiver } from './receiver.js';
 
 /** What the reception of connections needs of the process that takes them. */
 export interface ReceptionContext {
-  predecessor: Predecessor;
+  /** The channel to the process that sends them. */
+  sender: { send(message: ToPredecessor): void; readonly closed: Promise<void> };
   protocols: Protocols;
   servers(): TrackedServer[];
   /** A live connection has come. */
   onMoved(address: string): void;
 }
 
-/** Takes what the old process sends: connections that speak HTTP, and sockets of other protocols. */
+/** Takes what an older process sends: connections that speak HTTP, and sockets of other protocols. */
 export class Reception {
   readonly #context: ReceptionContext;
   readonly #receiver: Receiver;
@@ -23,15 +23,10 @@ export class Reception {
 
   constructor(context: ReceptionContext) {
     this.#context = context;
-    const { predecessor, protocols, servers, onMoved } = context;
-    this.#receiver = new Receiver(servers, (ids, lost) => predecessor.send({ type: 'taken', ids, lost }));
-    this.#arrivals = new Arrivals({
-      protocols,
-      servers,
-      answer: (message) => predecessor.send(message),
-      onMoved,
-    });
-    void predecessor.closed.then(() => this.#arrivals.alone());
+    const { sender, protocols, servers, onMoved } = context;
+    this.#receiver = new Receiver(servers, (ids, lost) => sender.send({ type: 'taken', ids, lost }));
+    this.#arrivals = new Arrivals({ protocols, servers, answer: (message) => sender.send(message), onMoved });
+    void sender.closed.then(() => this.#arrivals.alone());
   }
 
   /** A connection that speaks HTTP, or a word about a socket that does not. */
@@ -45,9 +40,19 @@ export class Reception {
     this.#arrivals.letGo();
   }
 
-  /** The old process offers only sockets of protocols that it has heard of. */
+  /** An older process offers only sockets of protocols that were named to it. */
   tellProtocols(): void {
-    const { predecessor, protocols } = this.#context;
-    predecessor.send({ type: 'protocols', names: protocols.names });
+    const { sender, protocols } = this.#context;
+    sender.send({ type: 'protocols', names: protocols.names });
+  }
+
+  /** For the sockets that came and have gone on to this destination: their ids here, and those there. */
+  routesTo(destination: unknown): OlderProcess['routes'] {
+    return this.#arrivals.routesTo(destination);
+  }
+
+  /** These came from the same process through another one. */
+  follow(routes: OlderProcess['routes'], through: Reception): void {
+    this.#arrivals.follow(routes, through.#arrivals);
   }
 }

@@ -1,0 +1,89 @@
+import type { ToSuccessor } from '../handoff/protocol.js';
+import type { Successor } from '../handoff/successor.js';
+import type { World } from '../world.js';
+import type { Older } from './older.js';
+
+/** How long after the successor could not take a channel it is asked again. */
+const AGAIN_AFTER = 1_000;
+
+/** What is needed to give the channel to an older process away. */
+export interface HandOnContext {
+  world: World;
+  older: Older;
+  /** The successor that can take it now, while this process holds nothing itself. */
+  heir(): Successor | undefined;
+  /** The successor has it, the process with this pid. */
+  onDone(pid: number): void;
+}
+
+/**
+ * Gives the channel to an older process to the successor, so that this process can exit.
+ *
+ * The older process is asked to pause: with its `paused` nothing is on its way in either direction, so that no byte, handle
+ * or acknowledgement can be lost. Only the process that takes the channel lets it go on.
+ */
+export class HandOn {
+  readonly #context: HandOnContext;
+  #state: 'idle' | 'asking' | 'sent' = 'idle';
+  /** Where the channel was sent. */
+  #to = 0;
+  #notBefore = 0;
+
+  constructor(context: HandOnContext) {
+    this.#context = context;
+  }
+
+  /** Whether the channel is on its way to the successor. */
+  get sent(): boolean {
+    return this.#state === 'sent';
+  }
+
+  /** Looks whether the channel can go. */
+  look(): void {
+    const { world, older, heir } = this.#context;
+    if (this.#state !== 'idle' || !older.channel.open) return;
+    if (world.now() < this.#notBefore || !heir()) return;
+    this.#state = 'asking';
+    older.send({ type: 'pause' });
+  }
+
+  /** The older process answers. */
+  answered(answer: Extract<ToSuccessor, { type: 'paused' | 'busy' }>['type']): void {
+    if (this.#state !== 'asking') return;
+    this.#state = 'idle';
+    if (answer === 'paused') this.#send();
+  }
+
+  /** The successor has the channel, or could not take it. */
+  adopted(done: boolean): void {
+    const { world, older, onDone } = this.#context;
+    if (this.#state !== 'sent') return;
+    if (done) {
+      onDone(this.#to);
+      older.channel.close();
+      return;
+    }
+    this.#state = 'idle';
+    this.#notBefore = world.now() + AGAIN_AFTER;
+    older.resume(world.pid);
+  }
+
+  #send(): void {
+    const { world, older, heir } = this.#context;
+    const successor = heir();
+    // A connection may have come meanwhile.
+    if (!successor || !older.channel.still) {
+      older.resume(world.pid);
+      return;
+    }
+    this.#state = 'sent';
+    this.#to = successor.reader;
+    const { generation, expects, reception } = older;
+    const routes = reception.routesTo(successor);
+    successor.send({ type: 'older', generation, last: !expects, routes }, older.suspend());
+    // It may have read from the channel, and only it knew what.
+    void successor.gone.then(() => {
+      if (this.sent) older.channel.close();
+    });
+  }
+}

@@ -1,0 +1,176 @@
+import { Channel } from '../handoff/channel.js';
+import type { Predecessor } from '../handoff/predecessor.js';
+import type { OlderProcess, ToPredecessor, ToSuccessor } from '../handoff/protocol.js';
+import { isToSuccessor } from '../handoff/shapes.js';
+import type { Successor } from '../handoff/successor.js';
+import type { RawHandle } from '../node-private.js';
+import { ipcEndAround } from '../node-private-pipe.js';
+import type { World } from '../world.js';
+import { HandOn } from './hand-on.js';
+import { Older, type OlderContext } from './older.js';
+
+/** How often it is looked whether this process can leave the chain. */
+const LOOK_EVERY = 50;
+
+/** What the older processes need of this one. */
+export interface OldersContext extends OlderContext {
+  world: World;
+  /** The successor that can take the channel of an older process now, while this process holds nothing itself. */
+  heir(): Successor | undefined;
+  /** Whether this process can still take the channel of one. */
+  adopts(): boolean;
+  /** What one that comes by another process has to know of this one. */
+  introduction(stopping: boolean): ToPredecessor[];
+  /** The successor has the channel of the older process of this generation. */
+  onHandedOn(generation: number, pid: number): void;
+  /** Fewer connections may come than before. */
+  onChanged(): void;
+}
+
+/** The processes before this one that still live. Each talks to this process, or to one between. */
+export class Olders {
+  readonly #context: OldersContext;
+  readonly #all = new Map<Older, HandOn>();
+  /** When the newest process ends what is left, once it stops. */
+  #stop: { at: number; idleGrace: number } | undefined;
+  #stopLooking: (() => void) | undefined;
+
+  constructor(context: OldersContext) {
+    this.#context = context;
+  }
+
+  /** Adds the process that started this one. */
+  add({ handoff, channel }: Predecessor): Older {
+    const older = new Older(handoff.generation - 1, channel, false, this.#context);
+    this.#add(older);
+    return older;
+  }
+
+  /** From now on this one may send connections. */
+  expect(older: Older): void {
+    older.expects = older.channel.open;
+    this.#tellAbilities(older);
+  }
+
+  /** Whether connections may still come. */
+  get expectConnections(): boolean {
+    return [...this.#all.keys()].some(({ expects }) => expects);
+  }
+
+  /** Whether the channel of one is on its way to the successor. */
+  get handingOn(): boolean {
+    return [...this.#all.values()].some(({ sent }) => sent);
+  }
+
+  /** Says a word to each. */
+  send(message: ToPredecessor): void {
+    for (const older of this.#all.keys()) older.send(message);
+  }
+
+  /** The newest process stops within so many milliseconds (-1: no limit), and each of these with it. */
+  stop(ms: number, idleGrace: number): void {
+    const at = ms < 0 ? Number.POSITIVE_INFINITY : this.#context.world.now() + ms;
+    this.#stop = { at: Math.min(at, this.#stop?.at ?? at), idleGrace };
+    this.send({ type: 'stop', deadline: ms, idleGrace });
+  }
+
+  /** Names the protocols whose sockets this process serves. */
+  tellProtocols(): void {
+    for (const { reception } of this.#all.keys()) reception.tellProtocols();
+  }
+
+  /** Resolves when the last is gone, or talks to another process. */
+  async gone(): Promise<void> {
+    // One that is added meanwhile is added before the one that brings it is gone.
+    for (const older of this.#all.keys()) await older.closed;
+    this.#stopLooking?.();
+  }
+
+  /** A word of one of them. */
+  hear(older: Older, message: ToSuccessor, handle: RawHandle | undefined): void {
+    switch (message.type) {
+      case 'connection':
+      case 'parcels':
+      case 'offer':
+      case 'yours':
+      case 'word':
+        older.reception.hear(message, handle);
+        break;
+      case 'last':
+        this.expectNoMore(older);
+        break;
+      case 'paused':
+      case 'busy':
+        this.#all.get(older)?.answered(message.type);
+        break;
+      case 'older':
+        this.#adopt(older, message, handle);
+        break;
+      default:
+        handle?.close();
+    }
+  }
+
+  /** This one keeps what it has. */
+  expectNoMore(older: Older): void {
+    older.expects = false;
+    this.#context.onChanged();
+  }
+
+  /** From now on the channel of each goes to the successor as soon as that can take it. */
+  handOn(): void {
+    this.#stopLooking ??= this.#context.world.every(LOOK_EVERY, () => {
+      for (const handOn of this.#all.values()) handOn.look();
+    });
+  }
+
+  /** Whether the successor has the channel of the older process of this generation. */
+  adopted(generation: number, done: boolean): void {
+    for (const [older, handOn] of this.#all) if (older.generation === generation) handOn.adopted(done);
+  }
+
+  #adopt(from: Older, { generation, last, routes }: OlderProcess, handle: RawHandle | undefined): void {
+    const { world, adopts } = this.#context;
+    if (!adopts()) handle?.close();
+    const end = handle && adopts() ? ipcEndAround(handle) : undefined;
+    if (end) {
+      // What comes at once is for an older process that is known by then.
+      let older: Older;
+      const channel = new Channel<ToSuccessor, ToPredecessor>(end, isToSuccessor, (message, came) =>
+        this.hear(older, message, came),
+      );
+      older = new Older(generation, channel, !last, this.#context);
+      older.reception.follow(routes, from.reception);
+      this.#add(older);
+      older.resume(world.pid);
+      this.#tellAbilities(older);
+      this.#introduce(older);
+    }
+    // Without descriptors to spare it was lost on the way.
+    from.send({ type: 'adopted', generation, done: end !== undefined });
+  }
+
+  #add(older: Older): void {
+    const { world, heir, onHandedOn } = this.#context;
+    const onDone = (pid: number) => onHandedOn(older.generation, pid);
+    this.#all.set(older, new HandOn({ world, older, heir, onDone }));
+    void older.closed.then(() => {
+      this.#all.delete(older);
+      this.expectNoMore(older);
+    });
+  }
+
+  #introduce(older: Older): void {
+    const { world, introduction } = this.#context;
+    for (const message of introduction(this.#stop !== undefined)) older.send(message);
+    if (!this.#stop) return;
+    const { at, idleGrace } = this.#stop;
+    const deadline = at === Number.POSITIVE_INFINITY ? -1 : Math.max(0, at - world.now());
+    older.send({ type: 'stop', deadline, idleGrace });
+  }
+
+  #tellAbilities(older: Older): void {
+    older.reception.tellProtocols();
+    older.send({ type: 'adopts' });
+  }
+}
