@@ -9,6 +9,7 @@ const ON_EVERY_NODE = [
   'http2',
   'migrate',
   'moved-connections',
+  'port-checks',
   'timeouts',
   'tls',
   'worker-threads',

@@ -8,6 +8,7 @@ import {
   standBy,
 } from '../node-private.js';
 import { ownPathOf } from './activated.js';
+import { CHECK_TIME } from './newcomers.js';
 
 /**
  * Stands in for the listening handle of a server, which listens by that and accepts nothing: `listen` is synchronous, and
@@ -19,6 +20,8 @@ export class Gate {
   /** Set once the server listens. */
   backlog: number | undefined;
   readonly #handle: RawHandle;
+  /** When a server that serves no connection yet began to listen. */
+  #silentSince: number | undefined;
 
   /** `onClosed` is called when the server closes before the gate opens. */
   constructor(server: Server, bound: Bound, ipv6Only: boolean, onClosed: () => void) {
@@ -27,6 +30,7 @@ export class Gate {
     const handle = standIn(bound);
     handle.listen = (backlog) => {
       this.backlog = backlog;
+      if (server.listenerCount('connection') === 0) this.#silentSince = performance.now();
       return 0;
     };
     handle.close = (callback) => {
@@ -35,6 +39,11 @@ export class Gate {
     };
     this.#handle = handle;
     setListeningHandle(server, handle);
+  }
+
+  /** Whether the server may be a port check: it began a moment ago, and to serve no connection. */
+  get mayBeCheck(): boolean {
+    return this.#silentSince !== undefined && performance.now() - this.#silentSince < CHECK_TIME;
   }
 
   /** Takes the server away from the gate, as if it had never asked. */

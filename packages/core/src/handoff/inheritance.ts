@@ -2,13 +2,13 @@ import { errorMonitor } from 'node:events';
 import { fstatSync } from 'node:fs';
 import type { Server } from 'node:net';
 import { messageOf } from '../errors.js';
-import { type Asked, type Bound, bestOf, label } from '../listen/address.js';
+import { type Asked, askedOf, type Bound, bestOf, label, matchOf } from '../listen/address.js';
 import { tellsUnixSockets, unixSocketOf } from '../listen/unix-table.js';
 import type { RawHandle } from '../node-private.js';
 import { markActivated, ownPathOf } from './activated.js';
 import { bindLike } from './bind-like.js';
 import { Gate } from './gate.js';
-import type { HandedSocket } from './protocol.js';
+import type { HandedSocket, Handoff } from './protocol.js';
 
 /** A socket of the handoff that this process does not get. */
 export interface Refused {
@@ -16,6 +16,19 @@ export interface Refused {
   reason: string;
   /** The server that has asked for its address already. */
   server: Server | undefined;
+}
+
+/** Whether a server asks for the port or the path of a socket that a handoff promises, on whatever host. */
+export function concerns(options: Record<string, unknown>, promised: Handoff | undefined): boolean {
+  const asked = askedOf(options);
+  return Boolean(
+    asked &&
+      promised?.sockets.some(({ bound }) =>
+        'path' in asked
+          ? matchOf(asked, { asked: bound, bound }) > 0
+          : 'port' in bound && bound.port === asked.port,
+      ),
+  );
 }
 
 /** The listening sockets that a candidate is to get: which have come, and which are claimed by a server. */
@@ -99,8 +112,13 @@ export class Inheritance {
     );
   }
 
+  /** Whether a server on an inherited address may be a port check. */
+  get checking(): boolean {
+    return this.#entries.some((entry) => isClaimed(entry) && entry.gate?.mayBeCheck);
+  }
+
   /** Whether a port is that of inherited sockets of which no server has asked for any. */
-  isFree(port: number): boolean {
+  isUnclaimed(port: number): boolean {
     const there = this.#entries.filter(({ bound }) => 'port' in bound && bound.port === port);
     return there.length > 0 && there.every(({ gate }) => !gate);
   }

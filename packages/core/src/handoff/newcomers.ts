@@ -1,19 +1,35 @@
-import type { Server } from 'node:net';
-import { onListeningHandle } from '../node-private.js';
+import { isIP, type Server } from 'node:net';
+import { getSystemErrorName } from 'node:util';
+import { label } from '../listen/address.js';
+import { onListeningHandle, type RawHandle } from '../node-private.js';
 
-/** The servers of a candidate on addresses that it does not inherit. */
+/** How long a server may look like a port check: a check closes in the callback that says that it listens. */
+export const CHECK_TIME = 1_000;
+
+type AskedPort = { port: number; host?: string };
+
+/** The servers of a candidate that ask for addresses which it does not inherit. */
 export class Newcomers {
   /** What makes each of them listen. */
   readonly #held = new Map<Server, () => number>();
+  /** Port checks that are open now. */
+  readonly #checks = new Set<Server>();
 
-  /** Lets a server bind its address, and listen on it only when the gates open. */
-  holdBack(server: Server): void {
+  /**
+   * Lets a server bind its address, and listen on it only when the gates open. Where the old process is in the way
+   * (`isInherited`), a check of the port finds it free, whatever host it asks for; a server that stays gets the error.
+   */
+  holdBack(server: Server, asked: AskedPort, isInherited: () => boolean): void {
     onListeningHandle(server, (handle) => {
       const { listen } = handle;
       handle.listen = (backlog) => {
         // libuv keeps a bind error for the next call.
         const errno = handle.getsockname?.({}) ?? 0;
-        if (errno !== 0) return errno;
+        if (errno !== 0) {
+          if (getSystemErrorName(errno) !== 'EADDRINUSE' || !isInherited()) return errno;
+          this.#check(server, handle, asked, errno);
+          return 0;
+        }
         this.#held.set(server, () => {
           handle.listen = listen;
           return handle.listen(backlog);
@@ -24,10 +40,36 @@ export class Newcomers {
     });
   }
 
+  /** Whether a port check is open. */
+  get checking(): boolean {
+    return this.#checks.size > 0;
+  }
+
   /** Makes all of them listen; returns what failed. */
   open(): { server: Server; errno: number }[] {
     return [...this.#held]
       .map(([server, listen]) => ({ server, errno: listen() }))
       .filter(({ errno }) => errno !== 0);
+  }
+
+  #check(server: Server, handle: RawHandle, { port, host }: AskedPort, errno: number): void {
+    const address = host !== undefined && isIP(host) ? host : host === undefined ? '::' : '127.0.0.1';
+    handle.getsockname = (out) => {
+      Object.assign(out, { address, family: isIP(address) === 6 ? 'IPv6' : 'IPv4', port });
+      return 0;
+    };
+    this.#checks.add(server);
+    const timer = setTimeout(() => {
+      const message = `listen EADDRINUSE: address already in use ${label({ address, port })}`;
+      server.close();
+      server.emit(
+        'error',
+        Object.assign(new Error(message), { code: 'EADDRINUSE', errno, syscall: 'listen', address, port }),
+      );
+    }, CHECK_TIME).unref();
+    server.once('close', () => {
+      clearTimeout(timer);
+      this.#checks.delete(server);
+    });
   }
 }

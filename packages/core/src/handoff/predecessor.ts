@@ -59,11 +59,11 @@ export class Predecessor {
     return undefined;
   }
 
-  /** The generation that this process was started as, without taking anything. */
-  static generation(): number {
+  /** The handoff that this process was started with, without taking anything. */
+  static peek(): Handoff | undefined {
     const arrival = Reflect.get(globalThis, ARRIVAL) as Arrival | Refusal | undefined;
     const handoff = arrival && 'text' in arrival ? handoffOf(arrival.text) : '';
-    return typeof handoff === 'string' ? 0 : handoff.generation;
+    return typeof handoff === 'string' ? undefined : handoff;
   }
 
   /** Says a word to it, with a handle if there is one. */

@@ -11,6 +11,9 @@ import type { RawHandle } from '../node-private.js';
 import { askHealth } from '../readiness/health.js';
 import type { ResolvedSettings } from '../settings.js';
 
+/** How often a candidate looks whether a server is a port check. */
+const CHECK_INTERVAL = 50;
+
 /** What a candidate needs of the process that it is. */
 export interface CandidateContext {
   version: string;
@@ -38,6 +41,7 @@ export class Candidate {
   /** Whether the start time is up: what is claimed by now is all that will be. */
   #settled = false;
   #checking = false;
+  #lookAgain: NodeJS.Timeout | undefined;
   #over = false;
 
   private constructor(context: CandidateContext) {
@@ -69,7 +73,7 @@ export class Candidate {
     if (this.#over) return false;
     if (this.#inheritance.claim(server, asked, ipv6Only)) return true;
     // Whoever asks for any port is going to tell its number to somebody, often to itself while it starts.
-    if ('port' in asked && asked.port !== 0) this.#newcomers.holdBack(server);
+    if ('port' in asked && asked.port !== 0) this.#holdBack(server, asked);
     return false;
   }
 
@@ -119,7 +123,7 @@ export class Candidate {
     if (refused) {
       const { reason, server } = refused;
       this.#context.logger().warn(`Refused an inherited socket: ${reason}`);
-      if (server && !server.listening) this.#newcomers.holdBack(server);
+      if (server && !server.listening) this.#holdBack(server, { port: 0 });
       else if (server) {
         server.close();
         server.emit('error', new Error(`The inherited socket cannot be used: ${reason}`));
@@ -128,8 +132,19 @@ export class Candidate {
     if (this.#inheritance.claimed().length > 0) void this.#maybeReady();
   }
 
+  #holdBack(server: Server, asked: { port: number; host?: string }): void {
+    this.#newcomers.holdBack(server, asked, () => this.#inheritance.isUnclaimed(asked.port));
+  }
+
   #isComplete(): boolean {
-    if (this.#inheritance.pending) return false;
+    if (this.#inheritance.pending || this.#newcomers.checking) return false;
+    if (this.#inheritance.checking) {
+      this.#lookAgain ??= setTimeout(() => {
+        this.#lookAgain = undefined;
+        void this.#maybeReady();
+      }, CHECK_INTERVAL);
+      return false;
+    }
     if (this.#complete) return true;
     if (this.#context.settings().ready === 'manual') return false;
     if (this.#settled) return true;

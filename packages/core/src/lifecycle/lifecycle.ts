@@ -6,6 +6,7 @@ import { Holds, type Release } from '../drain/holds.js';
 import { ProgressLine } from '../drain/progress.js';
 import type { TrackedServer } from '../drain/tracked-server.js';
 import { EndlessError, messageOf } from '../errors.js';
+import { concerns } from '../handoff/inheritance.js';
 import { Predecessor } from '../handoff/predecessor.js';
 import type { ToPredecessor, ToSuccessor } from '../handoff/protocol.js';
 import { label } from '../listen/address.js';
@@ -86,7 +87,9 @@ export class Lifecycle {
   adapted = false;
 
   #state: State = 'init';
-  #generation = Predecessor.generation();
+  /** What this process is a successor of, before it has taken anything. */
+  readonly #promised = Predecessor.peek();
+  #generation = this.#promised?.generation ?? 0;
   #migrated = 0;
   #installed = false;
   /** With `register` every server of the program is meant, also one that comes after the last was closed. */
@@ -206,6 +209,8 @@ export class Lifecycle {
     this.done = new Promise((resolve) => {
       this.#resolveDone = resolve;
     });
+    // A program may look for a free port before it uses endless.
+    if (isMainThread && this.#promised) this.#watch();
   }
 
   get state(): State {
@@ -289,9 +294,17 @@ export class Lifecycle {
         fd: this.#surroundings.kept.notify,
       });
     }
+    this.#watch();
+  }
+
+  #watch(): void {
     this.#stopWatching ??= watchListening({
-      beforeListen: (server, options) => this.#guard(() => this.#intake.beforeListen(server, options)),
-      listening: (server) => this.#guard(() => this.#intake.listening(server)),
+      beforeListen: (server, options) =>
+        this.#guard(() => {
+          if (!this.#installed && concerns(options, this.#promised)) this.install();
+          if (this.#installed) this.#intake.beforeListen(server, options);
+        }),
+      listening: (server) => this.#guard(() => this.#installed && this.#intake.listening(server)),
     });
   }
 
@@ -336,7 +349,7 @@ export class Lifecycle {
   }
 
   /** A subscriber of the listen channel must never throw. */
-  #guard(fn: () => void): void {
+  #guard(fn: () => unknown): void {
     try {
       fn();
     } catch (error) {
