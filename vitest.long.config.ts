@@ -18,7 +18,7 @@ const ON_EVERY_NODE = [
 /** Races that are run many times, and whole-chain runs: `pnpm test:long`. */
 export default defineConfig({
   test: {
-    include: ['{packages,test,bench,examples}/**/*.long.test.ts', ...ON_EVERY_NODE],
+    include: ['{packages,test,bench,examples,existing-programs}/**/*.long.test.ts', ...ON_EVERY_NODE],
     env: { EVERY_NODE: '1' },
     fileParallelism: false,
     pool: 'forks',
