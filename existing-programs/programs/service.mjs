@@ -11,6 +11,7 @@ export const cleaned = (what = 'cleaned') =>
 /** Answers with the pid, after `ms` milliseconds if the request asks for it. */
 export const listener = (request, response) => {
   const ms = Number(new URL(request.url, 'http://localhost').searchParams.get('ms') ?? 0);
+  if (ms > 0) console.log(`began ${process.pid}`);
   response.setHeader('x-pid', String(process.pid));
   setTimeout(() => response.end('served'), ms);
 };

@@ -100,17 +100,17 @@ export async function tried(existing: Existing): Promise<Outcome> {
     );
     await sleep(200);
     const restarted = slowRequest(at.port, 900, existing.wake);
-    await sleep(150);
+    await program.waitFor(`began ${first}`, { from: 'stdout', timeout: 60_000 });
     program.signal('SIGHUP', first);
     const second = await servingPid(at.port, (pid) => pid !== first);
-    const oldExit = await within(15_000, program.exited, 'the old process does not exit');
+    const oldExit = await within(30_000, program.exited, 'the old process does not exit');
     await sleep(200);
     const lost = (await Promise.all(loads.map((load) => load.stop()))).flatMap((report) => report.lost);
     const stopped = slowRequest(at.port, 600, existing.wake);
-    await sleep(150);
+    await program.waitFor(`began ${second}`, { from: 'stdout', timeout: 60_000 });
     program.signal('SIGTERM', second);
     const slow = { restart: await restarted, stop: await stopped };
-    await program.waitForPids(0, 12_000);
+    await program.waitForPids(0, 30_000);
     const lines = linesOf(at);
     const of = (pid: number) =>
       lines.filter((line) => line.startsWith(`${pid} `)).map((line) => line.split(' ').slice(1).join(' '));
@@ -129,9 +129,9 @@ export async function restartedOnce(
     const first = await servingPid(port, () => true);
     const load = startLoad({ port, mode: 'keep-alive', connections: 2, thinkTime: () => 15 });
     program.signal('SIGHUP', first);
-    await program.waitFor(/has taken over|The successor .*|failed/i, { from: 'stderr' });
+    await program.waitFor(/has taken over|The successor .*|failed/i, { from: 'stderr', timeout: 60_000 });
     const pid = await servingPid(port, () => true);
-    if (pid !== first) await within(15_000, program.exited, 'the old process does not exit');
+    if (pid !== first) await within(30_000, program.exited, 'the old process does not exit');
     await sleep(500);
     const { lost } = await load.stop();
     const after = await servingPid(port, () => true);
@@ -142,17 +142,17 @@ export async function restartedOnce(
 async function stop(program: Program, port: number): Promise<ProgramExit> {
   await servingPid(port, () => true);
   program.signal('SIGTERM');
-  const exit = await within(12_000, program.exited, 'SIGTERM does not end it');
-  await program.waitForPids(0);
+  const exit = await within(30_000, program.exited, 'SIGTERM does not end it');
+  await program.waitForPids(0, 30_000);
   return exit;
 }
 
 function slowRequest(port: number, ms: number, wake = ''): Promise<number | string> {
-  return get({ port, path: `/?ms=${ms}&${wake}`, timeout: 10_000 }).then(({ status }) => status, String);
+  return get({ port, path: `/?ms=${ms}&${wake}`, timeout: 30_000 }).then(({ status }) => status, String);
 }
 
 async function servingPid(port: number, isRight: (pid: number) => boolean): Promise<number> {
-  for (const end = performance.now() + 20_000; performance.now() < end; await sleep(30)) {
+  for (const end = performance.now() + 60_000; performance.now() < end; await sleep(30)) {
     const answer = await get({ port }).catch(() => undefined);
     const pid = Number(answer?.headers['x-pid']);
     if (answer?.status === 200 && isRight(pid)) return pid;
