@@ -39,6 +39,8 @@ setInterval(() => {
 /** A signal that was sent. */
 interface Sent {
   at: number;
+  /** When it has been delivered at the latest: a stopped process gets it when it goes on. */
+  until: number;
   signal: NodeJS.Signals;
   pid: number;
 }
@@ -84,11 +86,9 @@ export async function fuzzSignals(
   const send = (signal: NodeJS.Signals, pid: number) => {
     try {
       program.signal(signal, pid);
-      const at = Math.max(
-        Date.now(),
-        signal === 'SIGKILL' || signal === 'SIGCONT' ? 0 : (stopped.get(pid) ?? 0),
-      );
-      sent.push({ at, signal, pid });
+      const at = Date.now();
+      const until = Math.max(at, signal === 'SIGKILL' || signal === 'SIGCONT' ? 0 : (stopped.get(pid) ?? 0));
+      sent.push({ at, until, signal, pid });
     } catch {
       // It has gone in the meantime.
     }
@@ -198,10 +198,10 @@ function lossesIn(
   told: readonly Told[],
 ): string[] {
   const forced = sent.filter(
-    ({ at, signal, pid }) =>
+    ({ until, signal, pid }) =>
       ['SIGKILL', 'SIGUSR2', 'SIGINT'].includes(signal) ||
       (signal === 'SIGTERM' &&
-        sent.some((other) => other.pid === pid && isStop(other) && other.at <= at - 1_000 + SLACK)),
+        sent.some((other) => other.pid === pid && isStop(other) && other.at <= until - 1_000 + SLACK)),
   );
   const end = Math.min(...sent.filter((each) => stopsService(each, sent, told)).map(({ at }) => at));
   const isExcused = ({ at, reason, received, answeredBefore }: Loss) => {
@@ -209,7 +209,7 @@ function lossesIn(
     const broke = reason === 'reset' || reason === 'ended';
     if (
       broke &&
-      forced.some(({ at: cause }) => when >= cause - SLACK && when <= cause + EFFECT + blocked.longest(cause))
+      forced.some(({ at, until }) => when >= at - SLACK && when <= until + EFFECT + blocked.longest(at))
     )
       return true;
     const fresh = received === 0 && answeredBefore === 0;
@@ -228,22 +228,22 @@ const isStop = ({ signal }: Sent) => signal === 'SIGTERM' || signal === 'SIGINT'
 /** Whether a signal may end the service: see the oracle. */
 function stopsService(cause: Sent, sent: readonly Sent[], told: readonly Told[]): boolean {
   if (!isStop(cause) && cause.signal !== 'SIGKILL') return false;
-  const { at, pid } = cause;
+  const { at, until, pid } = cause;
   const handover = (test: (event: Told) => boolean) =>
     told.filter((event) => event.name === 'handover' && test(event)).at(-1);
   const replaced = handover((event) => event.pid === pid);
   const cameBack = told.some(
-    (event) => event.name === 'rollback' && event.pid === pid && event.at < at + SLACK,
+    (event) => event.name === 'rollback' && event.pid === pid && event.at < until + SLACK,
   );
   if (replaced && replaced.at < at - SLACK && !cameBack) return false;
   const taken = handover((event) => event.detail.pid === pid);
   const isFirst = !told.some((event) => event.name === 'spawned' && event.detail.pid === pid);
   // A candidate that never took over was not serving.
-  if (!isFirst && !(taken && taken.at < at + EFFECT)) return predecessorFell(pid, sent, told);
+  if (!isFirst && !(taken && taken.at < until + EFFECT)) return predecessorFell(pid, sent, told);
   if (isStop(cause) || isFirst || !taken) return true;
   const committed = told.some(
     ({ name, pid, at: when }) =>
-      name === 'committed' && pid === taken.pid && when < at + SLACK && when >= taken.at,
+      name === 'committed' && pid === taken.pid && when < until + SLACK && when >= taken.at,
   );
   return (
     committed ||
