@@ -76,6 +76,8 @@ export class OwnEnd {
     if (ending.hammered) world.after(due.length > 0 ? LEAVE_TIME : AFTER_DEADLINE, exit);
     else ending.whenLate(() => this.#giveUp(exit));
     if (due.length > 0) setImmediate(() => listeners.run(due));
+    // Without another turn, a process with nothing else to do would exit before it reads the signal that it has raised.
+    world.signals.once('beforeExit', () => setImmediate(() => {}));
     return true;
   }
 
