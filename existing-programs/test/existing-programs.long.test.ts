@@ -15,7 +15,17 @@ const PROGRAMS: Record<string, Row> = {
   'Nest on Fastify': { args: ['programs/nest.mjs'], env: { PLATFORM: 'fastify' } },
   'close-with-grace': { args: ['programs/close-with-grace.mjs'] },
   'fastify-cli': {
-    args: ['node_modules/fastify-cli/cli.js', 'start', '-p', 'PORT', '-a', '::', 'programs/fastify-cli.mjs'],
+    args: [
+      'node_modules/fastify-cli/cli.js',
+      'start',
+      '--close-grace-delay',
+      '10000',
+      '-p',
+      'PORT',
+      '-a',
+      '::',
+      'programs/fastify-cli.mjs',
+    ],
   },
   terminus: { args: ['programs/terminus.mjs'] },
   stoppable: { args: ['programs/stoppable.mjs'] },
@@ -43,6 +53,14 @@ const judge = async ({ bareDies, ...existing }: Row) => {
 
 describe('restarts and stops lose nothing, and each process cleans up once:', () => {
   for (const [name, row] of Object.entries(PROGRAMS)) test.concurrent(name, () => judge(row));
+
+  test.concurrent('not where a setting keeps the listeners from running after a restart', async () => {
+    const { cleanups } = await tried({
+      args: ['programs/own-sigterm.mjs'],
+      settings: { ownListeners: false },
+    });
+    expect(cleanups).toEqual({ old: [], new: ['cleaned'] });
+  });
 
   (hasRedis ? test.concurrent : test.skip)('BullMQ', () =>
     judge({ args: ['programs/bullmq.mjs'], needs: redis, wake: 'job' }),

@@ -14,6 +14,8 @@ export interface Existing {
   /** The file in `programs`, or what else Node.js runs. */
   args: string[];
   env?: Record<string, string>;
+  /** Settings that are not those of all others. */
+  settings?: object;
   needs?: StandIn;
   /** The Node.js binary; our own if not given. */
   node?: string | undefined;
@@ -66,7 +68,7 @@ async function place<Result>(
         SECOND_PORT: String(at.second),
         CLEANUP_LOG: at.log,
         PINO_LOG: at.pino,
-        SETTINGS: bare ? undefined : JSON.stringify(SETTINGS),
+        SETTINGS: bare ? undefined : JSON.stringify({ ...SETTINGS, ...existing.settings }),
         ...existing.env,
       },
     });
