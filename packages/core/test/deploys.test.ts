@@ -250,6 +250,23 @@ describe('what Node.js is told, its successor is told', () => {
     expect(second.env).toMatchObject({ SEEN: 'ri', SPECIAL: 'special' });
   });
 
+  for (const where of ['arguments', 'NODE_OPTIONS'])
+    test(`the inspector on a fixed port, by its ${where}: each successor has one, on a port of its own`, async () => {
+      const home = release(temporaryFolder(), 'home');
+      const option = `--inspect=127.0.0.1:${await freePort()}`;
+      const deployed = await deploy(ENTRY, {
+        cwd: home,
+        ...(where === 'arguments' ? { execArgv: [option] } : { env: { NODE_OPTIONS: option } }),
+      });
+      for (let restarts = 0; restarts < 2; restarts += 1) await restart(deployed);
+      const { stderr } = deployed.program;
+      expect(stderr).not.toContain('address already in use');
+      const ports = [...stderr.matchAll(/Debugger listening on ws:\/\/127\.0\.0\.1:(\d+)/g)].map(
+        ([, port]) => port,
+      );
+      expect(new Set(ports).size).toBe(3);
+    });
+
   for (const title of ['shop', 'node'])
     test(`a title (${title}) that the program gives itself first, in the place of the command line, is not taken for that`, async () => {
       const home = release(temporaryFolder(), 'home');

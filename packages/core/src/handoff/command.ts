@@ -2,6 +2,7 @@ import { existsSync, readFileSync, realpathSync, statSync } from 'node:fs';
 import path from 'node:path';
 import type { RestartCommand } from '../settings.js';
 import { environmentFor, type Replaced, rememberEnvironment } from './environment.js';
+import { optionFor } from './inspect.js';
 
 /** A command as `spawn` takes it. */
 export interface Command {
@@ -57,9 +58,11 @@ function howStarted(): Start {
 
 /** The script by a path that holds in every directory; all else as it was typed. */
 function argsOf({ typed, directory }: Start): readonly string[] {
-  if (!typed || directory === undefined) return [...process.execArgv, ...process.argv.slice(1)];
-  const at = process.execArgv.length;
+  const options = process.execArgv.map(optionFor);
+  const at = options.length;
+  if (!typed || directory === undefined) return [...options, ...process.argv.slice(1)];
   return typed.map((arg, index) => {
+    if (index < at) return options[index] as string;
     const script = path.resolve(directory, arg);
     return index === at && arg !== '' && !arg.startsWith('-') && existsSync(script) ? script : arg;
   });

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { builtin } from '../builtin.js';
 import type { RestartCommand } from '../settings.js';
+import { optionFor } from './inspect.js';
 import { HANDOFF_VARIABLE } from './protocol.js';
 
 /** What `restart.env` replaced: the value that each variable had before, null where there was no such variable. */
@@ -36,7 +37,9 @@ export function environmentFor({ env = {}, cwd }: RestartCommand): {
 } {
   const here = cwd !== undefined && path.isAbsolute(cwd) ? { PWD: cwd } : {};
   const replaced = Object.fromEntries(Object.keys(env).map((name) => [name, start[name] ?? null]));
-  return { env: { ...start, ...here, ...env }, replaced };
+  const options = start.NODE_OPTIONS?.replace(/\S+/g, optionFor);
+  const inspect = options === undefined ? {} : { NODE_OPTIONS: options };
+  return { env: { ...start, ...inspect, ...here, ...env }, replaced };
 }
 
 /** Takes back what `restart.env` of the predecessor has put over the environment of the start. */

@@ -1,0 +1,25 @@
+import { expect, test } from 'vitest';
+import { optionFor } from './inspect.js';
+
+test('an option of the inspector becomes one that takes any port and waits for no debugger', () => {
+  const options = {
+    '--inspect': '--inspect=0',
+    '--inspect=9229': '--inspect=0',
+    '--inspect=0': '--inspect=0',
+    '--inspect=127.0.0.1': '--inspect=127.0.0.1:0',
+    '--inspect=0.0.0.0:9229': '--inspect=0.0.0.0:0',
+    '--inspect=[::1]:9229': '--inspect=[::1]:0',
+    '--inspect-brk': '--inspect=0',
+    '--inspect-brk=localhost:0': '--inspect=localhost:0',
+    '--inspect-wait=9230': '--inspect=0',
+    '--inspect-port=9230': '--inspect-port=0',
+    // No option that opens the inspector.
+    '--inspect-port': '--inspect-port',
+    '--inspect-publish-uid=http': '--inspect-publish-uid=http',
+    '--import=--inspect': '--import=--inspect',
+    './--inspect': './--inspect',
+  };
+  expect(Object.fromEntries(Object.keys(options).map((option) => [option, optionFor(option)]))).toEqual(
+    options,
+  );
+});
