@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, readlinkSync, statSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
@@ -489,34 +490,47 @@ describe('before `go`', () => {
 });
 
 describe('programs of every kind', () => {
-  test('one that knows nothing of endless, with `node --import @endless/core/register`', async () => {
-    const { program, port } = await serve(
-      'plain.mjs',
-      {},
-      { cwd: path.dirname(fixture('plain.mjs')), execArgv: ['--import', '@endless/core/register'] },
+  test('a server that is closed at once, as by a look for a free port, is worth no line of the log', () => {
+    const source = 'const server = require("node:http").createServer().listen(0, () => server.close())';
+    const { status, stderr } = spawnSync(
+      process.execPath,
+      ['--require', '@endless/core/register', '--eval', source],
+      { cwd: path.dirname(fixture('plain.mjs')), encoding: 'utf8', timeout: 10_000 },
     );
-    const load = startLoad({
-      port,
-      connections: 4,
-      mode: 'keep-alive',
-      label: ({ headers }) => headers['x-pid'] ?? '',
-    });
-    const pids = [program.pid];
-    await until(() => load.answered > 0);
-    for (let generation = 1; generation <= 2; generation += 1) {
-      program.signal('SIGHUP', pids.at(-1));
-      const [, pid] = await program.waitFor(
-        new RegExp(`pid (\\d+), generation ${generation}, has taken over`),
-      );
-      pids.push(Number(pid));
-      await until(() => load.answers.has(String(pid)));
-    }
-    const { lost, answers } = await load.stop();
-    expect(lost).toEqual([]);
-    expect([...answers.keys()]).toEqual(pids.map(String));
-    expect(await program.waitForPids(1)).toEqual([pids.at(-1)]);
-    expect(program.stderr).not.toMatch(/warning|error/i);
+    expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
   });
+
+  test.for(['--require', '--import'])(
+    'one that knows nothing of endless, with `node %s @endless/core/register`',
+    async (option) => {
+      const { program, port } = await serve(
+        'plain.mjs',
+        {},
+        { cwd: path.dirname(fixture('plain.mjs')), execArgv: [option, '@endless/core/register'] },
+      );
+      const load = startLoad({
+        port,
+        connections: 4,
+        mode: 'keep-alive',
+        label: ({ headers }) => headers['x-pid'] ?? '',
+      });
+      const pids = [program.pid];
+      await until(() => load.answered > 0);
+      for (let generation = 1; generation <= 2; generation += 1) {
+        program.signal('SIGHUP', pids.at(-1));
+        const [, pid] = await program.waitFor(
+          new RegExp(`pid (\\d+), generation ${generation}, has taken over`),
+        );
+        pids.push(Number(pid));
+        await until(() => load.answers.has(String(pid)));
+      }
+      const { lost, answers } = await load.stop();
+      expect(lost).toEqual([]);
+      expect([...answers.keys()]).toEqual(pids.map(String));
+      expect(await program.waitForPids(1)).toEqual([pids.at(-1)]);
+      expect(program.stderr).not.toMatch(/warning|error/i);
+    },
+  );
 
   test("a CommonJS one, with `require('@endless/core')`", async () => {
     const { program, port } = await serve('required.cjs');

@@ -104,8 +104,10 @@ export class Intake {
         logger().error(`A beforeBegin hook threw: ${messageOf(error)}`);
       }
     }
-    logger().info(
-      `serving on ${label(servers.get(server)?.bound ?? { port: 0 })}, generation ${generation()}`,
-    );
+    const bound = label(servers.get(server)?.bound ?? { port: 0 });
+    // A server that only looks whether it could listen is closed again at once, and worth no line.
+    setImmediate(() => {
+      if (server.listening) logger().info(`serving on ${bound}, generation ${generation()}`);
+    });
   }
 }
