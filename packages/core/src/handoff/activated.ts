@@ -1,6 +1,6 @@
 import type { Server } from 'node:net';
 import { type Asked, type Bound, bestOf } from '../listen/address.js';
-import { isFilePath, ownPath } from '../listen/unix-path.js';
+import { adoptPath, inheritedPath, isFilePath, ownPath, sharePath } from '../listen/unix-path.js';
 import { type RawHandle, setListeningHandle } from '../node-private.js';
 import type { ActivatedSocket } from '../supervisor/activation.js';
 
@@ -20,6 +20,7 @@ export function markActivated(handle: RawHandle): void {
 /** Makes a copy of a handle count as the service manager's where the original does. */
 export function markCopy(copy: RawHandle, original: RawHandle): void {
   if (activated.has(original)) activated.add(copy);
+  sharePath(copy, original);
 }
 
 /** Makes the closing of a handle remove the path of its unix socket, unless that is the service manager's. */
@@ -41,7 +42,9 @@ export class ActivatedSockets {
     const socket = bestOf(this.#sockets, asked);
     if (!socket) return false;
     this.#sockets.splice(this.#sockets.indexOf(socket), 1);
-    setListeningHandle(server, socket.handle);
+    const { handle, bound } = socket;
+    if ('path' in bound && isFilePath(bound.path)) adoptPath(handle, inheritedPath(bound.path));
+    setListeningHandle(server, handle);
     return true;
   }
 }

@@ -6,8 +6,8 @@ import { listeningHandle, onListeningHandle, type RawHandle, setListeningHandle 
 import { privateServers } from '../readiness/health.js';
 
 /**
- * Binds the address of an inherited socket that was lost with the old process; rejects with Node's reason. To be used in
- * the same turn of the event loop, since a unix socket listens already.
+ * Binds the address of an inherited socket that was lost with the old process; rejects with Node's reason. It
+ * does not listen yet.
  */
 export async function bindLike(bound: Bound, ipv6Only: boolean): Promise<RawHandle> {
   const carrier = createServer();

@@ -3,8 +3,10 @@ import { fstatSync } from 'node:fs';
 import type { Server } from 'node:net';
 import { messageOf } from '../errors.js';
 import { type Asked, askedOf, type Bound, bestOf, label, matchOf } from '../listen/address.js';
+import type { KeptPaths } from '../listen/kept-paths.js';
+import { adoptPath, inheritedPath, isFilePath, type OwnPath, pathOf } from '../listen/unix-path.js';
 import { tellsUnixSockets, unixSocketOf } from '../listen/unix-table.js';
-import type { RawHandle } from '../node-private.js';
+import { listeningHandle, type RawHandle } from '../node-private.js';
 import { markActivated, ownPathOf } from './activated.js';
 import { bindLike } from './bind-like.js';
 import { Gate } from './gate.js';
@@ -38,10 +40,17 @@ export class Inheritance {
   readonly #handed: readonly Entry[];
   /** Sockets that accept, until the paths of the unix ones among them are ours. */
   readonly #opened: Pick<Entry, 'handle' | 'bound'>[] = [];
+  /** Second names of unix sockets that this process does not serve. */
+  readonly #leftNames: string[] = [];
   #awaited = true;
 
   constructor(sockets: readonly HandedSocket[]) {
-    this.#handed = sockets.map((socket) => ({ ...socket, handle: undefined, gate: undefined }));
+    this.#handed = sockets.map((socket) => ({
+      ...socket,
+      handle: undefined,
+      gate: undefined,
+      own: undefined,
+    }));
     this.#entries = [...this.#handed];
   }
 
@@ -76,8 +85,11 @@ export class Inheritance {
       asked,
     );
     if (!entry) return false;
+    const { bound, kept } = entry;
+    // The program may have removed it before it listens, and be about to change its mode.
+    if ('path' in bound && isFilePath(bound.path)) entry.own = inheritedPath(bound.path, kept);
     // A server that closes before the gate opens (a port check) leaves the socket to the next one.
-    const gate = new Gate(server, entry.bound, ipv6Only, () => {
+    const gate = new Gate(server, bound, ipv6Only, () => {
       if (entry.gate === gate) entry.gate = undefined;
     });
     entry.gate = gate;
@@ -150,7 +162,10 @@ export class Inheritance {
   open(): { server: Server; errno: number }[] {
     const failed: { server: Server; errno: number }[] = [];
     for (const entry of this.#entries.splice(0)) {
-      const { handle, bound, gate } = entry;
+      const { handle, bound, gate, own, kept } = entry;
+      const adopts = handle && own && !pathOf(handle);
+      if (adopts) adoptPath(handle, own);
+      if (kept !== undefined && !(adopts && isClaimed(entry))) this.#leftNames.push(kept);
       if (!handle || !gate || !isClaimed(entry)) {
         handle?.close();
         continue;
@@ -160,6 +175,16 @@ export class Inheritance {
       if (errno !== 0) failed.push({ server: gate.server, errno });
     }
     return failed;
+  }
+
+  /** Hands the paths of the unix sockets that have been opened to what keeps them, with the second names that came with them. */
+  keepPaths(paths: KeptPaths, servers: readonly Server[]): void {
+    for (const name of this.#leftNames) paths.add(undefined, name);
+    for (const server of servers) {
+      const handle = listeningHandle(server);
+      const own = handle && pathOf(handle);
+      if (own) paths.add(own, own.given);
+    }
   }
 
   /** From now on a server that closes removes its unix path: before, the old process might have taken it back. */
@@ -173,6 +198,8 @@ interface Entry extends HandedSocket {
   handle: RawHandle | undefined;
   /** Where a server has asked for the address. */
   gate: Gate | undefined;
+  /** The path of a unix socket, where a server has asked for it. */
+  own: OwnPath | undefined;
 }
 
 function isClaimed({ gate }: Entry): boolean {

@@ -29,6 +29,8 @@ export interface HandedSocket {
   bound: Bound;
   /** The service manager holds it too and made its path, which is not ours to remove. */
   activated?: boolean;
+  /** A second name of a unix socket, with which its path can be put back. */
+  kept?: string;
 }
 
 /** What the old process says to its successor. */

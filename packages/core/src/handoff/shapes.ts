@@ -93,7 +93,8 @@ export function handoffOf(given: string): Handoff | string {
 
 function isSocket(socket: unknown): boolean {
   if (!isRecord(socket)) return false;
-  const { asked, bound } = socket;
+  const { asked, bound, kept } = socket;
+  if (kept !== undefined && !text(kept)) return false;
   if (!isRecord(asked) || !isRecord(bound)) return false;
   const askedFor = text(asked.path) || (number(asked.port) && (asked.host === undefined || text(asked.host)));
   return askedFor && (text(bound.path) || (number(bound.port) && text(bound.address)));

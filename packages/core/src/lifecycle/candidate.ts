@@ -6,16 +6,19 @@ import { Predecessor } from '../handoff/predecessor.js';
 import { PROTOCOL, type ToSuccessor } from '../handoff/protocol.js';
 import { useTicketKeys } from '../handoff/tickets.js';
 import type { Asked } from '../listen/address.js';
+import { KeptPaths } from '../listen/kept-paths.js';
 import type { Logger } from '../log.js';
 import type { RawHandle } from '../node-private.js';
 import { askHealth } from '../readiness/health.js';
 import type { ResolvedSettings } from '../settings.js';
+import type { World } from '../world.js';
 
 /** How often a candidate looks whether a server is a port check. */
 const CHECK_INTERVAL = 50;
 
 /** What a candidate needs of the process that it is. */
 export interface CandidateContext {
+  world: World;
   version: string;
   settings(): ResolvedSettings;
   logger(): Logger;
@@ -37,6 +40,8 @@ export class Candidate {
   readonly #inheritance: Inheritance;
   readonly #newcomers = new Newcomers();
   readonly #context: CandidateContext;
+  /** The paths of the unix sockets, which the old process may remove until it is gone. */
+  readonly #paths: KeptPaths;
   #complete = false;
   /** Whether the start time is up: what is claimed by now is all that will be. */
   #settled = false;
@@ -46,6 +51,7 @@ export class Candidate {
 
   private constructor(context: CandidateContext) {
     this.#context = context;
+    this.#paths = new KeptPaths(context.world);
     this.predecessor = Predecessor.find(
       (message, handle) => this.#hear(message, handle),
       (why) => context.logger().warn(`Refused a handoff: ${why}.`),
@@ -73,7 +79,8 @@ export class Candidate {
     if (this.#over) return false;
     if (this.#inheritance.claim(server, asked, ipv6Only)) return true;
     // Whoever asks for any port is going to tell its number to somebody, often to itself while it starts.
-    if ('port' in asked && asked.port !== 0) this.#holdBack(server, asked);
+    if ('path' in asked) this.#holdBack(server, { port: 0 });
+    else if (asked.port !== 0) this.#holdBack(server, asked);
     return false;
   }
 
@@ -103,6 +110,7 @@ export class Candidate {
 
   #hear(message: ToSuccessor, handle: RawHandle | undefined): void {
     if (this.#over) {
+      if (message.type === 'retire') this.#paths.release();
       this.#context.onMessage(message, handle);
       return;
     }
@@ -176,6 +184,9 @@ export class Candidate {
     this.#context.beforeOpening();
     for (const { server, errno } of [...this.#inheritance.open(), ...this.#newcomers.open()])
       server.emit('error', new Error(`listen failed on an inherited socket (errno ${errno})`));
+    this.#inheritance.keepPaths(this.#paths, this.#context.servers());
+    this.#paths.watch();
+    void this.predecessor.closed.then(() => this.#paths.end());
     this.predecessor.accepting();
     this.predecessor.hold(false);
     this.#context.onGo();

@@ -4,7 +4,7 @@ import { messageOf } from '../errors.js';
 import { type Asked, askedOf, label } from '../listen/address.js';
 import type { ListenOptions } from '../listen/create-server.js';
 import { limit } from '../listen/timeouts.js';
-import { bindBesidePath, isFilePath } from '../listen/unix-path.js';
+import { bindBesidePath, isFilePath, losesPath } from '../listen/unix-path.js';
 import type { Logger } from '../log.js';
 import { privateServers } from '../readiness/health.js';
 import type { ResolvedSettings } from '../settings.js';
@@ -84,8 +84,19 @@ export class Intake {
       logger().warn(
         'endless came after the server: connections opened before its first request are not looked after, and a successor cannot inherit its address. Call endless() before listen().',
       );
-    servers.add(server, this.#asked.get(server), this.#backlogs.get(server));
+    const asked = this.#asked.get(server);
+    if (asked && 'path' in asked) this.#warnOfPath(server, asked.path);
+    servers.add(server, asked, this.#backlogs.get(server));
     onListening(server);
+  }
+
+  #warnOfPath(server: Server, socketPath: string): void {
+    if (!losesPath(server, socketPath)) return;
+    this.#context
+      .logger()
+      .warn(
+        `unix:${socketPath} will be lost with this process: its folder takes no second name of a socket. A restart will be refused.`,
+      );
   }
 
   /** The last moment before a server accepts: the seed's `BeforeBegin`. */

@@ -268,6 +268,7 @@ export class Lifecycle {
         onTerminalGone: () => void this.world.signals.emit('SIGHUP', 'SIGHUP', constants.signals.SIGHUP),
       });
       this.#candidate = Candidate.find({
+        world: this.world,
         version: this.version,
         settings: () => this.settings,
         logger: () => this.#logger,

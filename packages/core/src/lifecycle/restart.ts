@@ -26,6 +26,8 @@ export interface RestartContext {
   onSpawned(successor: Successor): void;
   /** Called once it is ready. */
   onReady(successor: Successor): void;
+  /** Why it must not take over although it is ready, if there is a reason on this side. */
+  whyNotGo(): EndlessError | undefined;
   /** What the successor keeps of the surroundings in which the first process was started. */
   surroundings: Surroundings;
   /** TLS session ticket keys in base64, by the label of their address. */
@@ -124,8 +126,7 @@ export class Restart {
         this.dropped = message.dropped;
         for (const address of message.dropped)
           logger.warn(`${address} is not served by the new process any more: it closes.`);
-        this.#context.onReady(successor);
-        successor.send({ type: 'go', tickets: this.#context.tickets() });
+        this.#go(successor);
         break;
       case 'unready':
         this.#fail(
@@ -142,6 +143,16 @@ export class Restart {
         onAccepting();
         break;
     }
+  }
+
+  #go(successor: Successor): void {
+    const refusal = this.#context.whyNotGo();
+    if (refusal) {
+      this.#fail(() => refusal);
+      return;
+    }
+    this.#context.onReady(successor);
+    successor.send({ type: 'go', tickets: this.#context.tickets() });
   }
 
   #startTimeIsUp(): void {

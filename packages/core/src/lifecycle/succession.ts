@@ -3,7 +3,9 @@ import { messageOf } from '../errors.js';
 import type { ToPredecessor } from '../handoff/protocol.js';
 import { type Successor, type Surroundings, successorCommand } from '../handoff/successor.js';
 import { ticketKeysOf } from '../handoff/tickets.js';
+import { keepPathsOf, pathsLost } from '../handoff/unix-sockets.js';
 import { label } from '../listen/address.js';
+import type { KeptPaths } from '../listen/kept-paths.js';
 import type { Logger } from '../log.js';
 import { SlowStart } from '../migrate/slow-start.js';
 import type { ResolvedSettings } from '../settings.js';
@@ -61,6 +63,8 @@ export interface SuccessionContext {
 export interface Heir {
   successor: Successor;
   slowStart: SlowStart;
+  /** The paths of the unix sockets that it serves. */
+  paths: KeptPaths;
   /** Labels of the addresses that the successor serves. */
   handed: ReadonlySet<string>;
 }
@@ -160,6 +164,7 @@ export class Succession {
     const began = world.now();
     let heir: Heir | undefined;
     let departure: Departure | undefined;
+    let paths: KeptPaths | undefined;
     // What a successor says in one breath with "I accept", before the handover to which it belongs.
     const early: ToPredecessor[] = [];
     const restart = new Restart({
@@ -171,6 +176,7 @@ export class Succession {
       tickets: () => (settings().tlsTickets ? ticketKeysOf(servers.all()) : {}),
       onSpawned: ({ pid, generation }) => events.emit('spawned', { pid, generation }, logger()),
       onReady: ({ pid, generation }) => events.emit('ready', { pid, generation }, logger()),
+      whyNotGo: () => pathsLost(paths?.check() ?? []),
       onMessage: (message) =>
         departure && heir ? this.#hear(message, heir, departure) : early.push(message),
     });
@@ -195,29 +201,33 @@ export class Succession {
         logger().warn(
           `${ambiguous.join(', ')} cannot be handed over: several servers asked for port 0. Give them ports of their own.`,
         );
-      const successor = await restart.run(command, passengers);
+      const kept = keepPathsOf(passengers, world, logger());
+      paths = kept.paths;
+      paths.watch();
+      const successor = await restart.run(command, kept.passengers);
       const meanwhile = stopping();
       if (meanwhile) {
         successor.kill();
         throw meanwhile;
       }
-      const handed = new Set(passengers.map(({ bound }) => label(bound)));
+      const handed = new Set(kept.passengers.map(({ bound }) => label(bound)));
       for (const address of restart.dropped) handed.delete(address);
       this.#servesAll = restart.dropped.length === 0;
-      heir = { successor, slowStart, handed };
+      heir = { successor, slowStart, paths, handed };
       departure = this.#context.createDeparture(signal, heir);
       const result = this.#handOver(heir, departure, signal, began);
       for (const message of early) this.#hear(message, heir, departure);
       return result;
     } catch (error) {
       this.#restart = undefined;
+      paths?.end();
       this.#restartFailed(error as EndlessError, signal);
       throw error;
     }
   }
 
   #handOver(
-    { successor, handed }: Heir,
+    { successor, paths, handed }: Heir,
     departure: Departure,
     signal: HookableSignal,
     began: number,
@@ -244,14 +254,20 @@ export class Succession {
       window: this.#window,
       onCommit: () => {
         this.#handover = undefined;
+        paths.check();
+        paths.release();
         successor.send({ type: 'committed' });
         events.emit('committed', { pid, generation }, logger());
         onCommit(handover, handed);
       },
-      onRollback: (error, alive) => this.#rollBack(handover, error, alive),
+      onRollback: (error, alive) => {
+        void successor.ended.then(() => paths.end());
+        this.#rollBack(handover, error, alive);
+      },
     });
     this.#handover = handover;
     handover.begin();
+    paths.check();
     return { pid, generation, durationMs };
   }
 

@@ -56,16 +56,23 @@ function identityOf(file: string): string | undefined {
   }
 }
 
-function isRefused(socketPath: string): boolean {
+/** Whether nobody listens on the socket at this path; false where that cannot be found out. */
+export function isRefused(socketPath: string): boolean {
   const answer = new SharedArrayBuffer(4);
   const cell = new Int32Array(answer);
-  const worker = new Worker(ASK, {
-    eval: true,
-    // None of the application's preloads and loaders, which could wait for the thread that waits here.
-    execArgv: [],
-    env: {},
-    workerData: { path: socketPath, answer },
-  });
+  let worker: Worker;
+  try {
+    worker = new Worker(ASK, {
+      eval: true,
+      // None of the application's preloads and loaders, which could wait for the thread that waits here.
+      execArgv: [],
+      env: {},
+      workerData: { path: socketPath, answer },
+    });
+  } catch {
+    // The permission model allows no worker.
+    return false;
+  }
   worker.on('error', () => {});
   worker.unref();
   Atomics.wait(cell, 0, 0, PATIENCE);

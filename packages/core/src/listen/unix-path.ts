@@ -1,9 +1,30 @@
-import { chmodSync, linkSync, statSync, unlinkSync } from 'node:fs';
+import cluster from 'node:cluster';
+import { chmodSync, closeSync, constants, openSync, statSync, unlinkSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
 import path from 'node:path';
-import { listeningHandle, type RawHandle, setListeningHandle } from '../node-private.js';
+import { listeningHandle, onListeningHandle, type RawHandle, setListeningHandle } from '../node-private.js';
 import { privateServers } from '../readiness/health.js';
+import { socketInode } from './inode.js';
+import { putBack } from './kept-paths.js';
+import { isLinked, nameBeside, removeLeftNames, removeName, secondName } from './second-names.js';
 import { replaceStale } from './stale.js';
+
+/** The path of a unix socket, as the process knows it that listens there. */
+export interface OwnPath {
+  /** Absolute: the application may change its directory. */
+  readonly path: string;
+  /** Which inode is ours; what another program has put there since is not. */
+  readonly inode: string | undefined;
+  /** A second name of the socket, which its predecessor has made. */
+  readonly given?: string;
+  /** Whether this process has given the path up, by closing the socket as the last that listens there. */
+  removed: boolean;
+}
+
+/** How many bytes the name of a unix socket may have. */
+const LONGEST_NAME = process.platform === 'linux' ? 107 : 103;
+
+const owned = new WeakMap<RawHandle, OwnPath>();
 
 /** Whether Node would take this path for a file: not a Windows pipe, not Linux's abstract names. */
 export function isFilePath(socketPath: string): boolean {
@@ -11,57 +32,115 @@ export function isFilePath(socketPath: string): boolean {
 }
 
 /**
- * Binds the unix socket of a server so that closing it does not remove the path: Node unlinks the name that it bound,
- * also while a successor serves on it. So the name that is bound is a draft, and the path a second link to it. A
- * socket that a crash has left there makes way. Where the path is taken, or this cannot be done, nothing is changed, and
- * Node's own bind says why.
+ * Binds the unix socket of a server so that closing it does not remove the path; see decision 005. Where the path is taken,
+ * or this cannot be done, nothing is changed, and Node's own bind follows.
  */
 export function bindBesidePath(server: Server, socketPath: string): void {
-  const draft = path.join(path.dirname(socketPath), `.${process.pid}.${(drafts++).toString(36)}`);
-  const carrier = createServer();
-  privateServers.add(carrier);
-  // A draft that cannot be bound is no error of the application's.
-  carrier.on('error', () => {});
-  carrier.listen(draft);
-  const handle = listeningHandle(carrier);
+  // The primary of a cluster binds what its workers ask for, and would keep a draft.
+  if (cluster.isWorker || isTooLong(socketPath)) return;
+  removeLeftNames(socketPath);
+  const draft = nameBeside(socketPath);
+  const handle = bindDraft(draft);
   if (!handle) return;
-  if (!isLinked(draft, socketPath) && !replaceStale(draft, socketPath)) {
-    carrier.close();
-    return;
+  let isOurs = false;
+  try {
+    isOurs = isLinked(draft, socketPath) || replaceStale(draft, socketPath);
+  } finally {
+    removeName(draft);
+    if (!isOurs) handle.close();
   }
-  unlinkSync(draft);
-  setListeningHandle(carrier, null);
+  if (!isOurs) return;
   ownPath(handle, socketPath);
   setListeningHandle(server, handle);
 }
 
-let drafts = 0;
-
-function isLinked(draft: string, socketPath: string): boolean {
+/** The handle of a socket that is bound to this name and does not listen; undefined where it cannot be bound. */
+function bindDraft(draft: string): RawHandle | undefined {
+  const handle = bind(draft);
+  if (handle || process.platform !== 'linux') return handle;
+  // By its descriptor the name of every folder is short.
+  let folder: number | undefined;
   try {
-    linkSync(draft, socketPath);
-    return true;
+    folder = openSync(path.dirname(draft), constants.O_RDONLY | constants.O_DIRECTORY);
+    return bind(`/proc/self/fd/${folder}/${path.basename(draft)}`);
   } catch {
-    return false;
+    return undefined;
+  } finally {
+    if (folder !== undefined) closeSync(folder);
   }
+}
+
+function bind(name: string): RawHandle | undefined {
+  if (isTooLong(name)) return undefined;
+  const carrier = createServer();
+  privateServers.add(carrier);
+  // A name that cannot be bound is no error of the application's.
+  carrier.on('error', () => {});
+  onListeningHandle(carrier, (handle) => {
+    handle.listen = () => 0;
+  });
+  carrier.listen(name);
+  const handle = listeningHandle(carrier);
+  if (!handle) return undefined;
+  setListeningHandle(carrier, null);
+  Reflect.deleteProperty(handle, 'listen');
+  return handle;
+}
+
+/** Whether the system has no room for the name; Node.js 20 would bind the beginning of it. */
+function isTooLong(name: string): boolean {
+  return Buffer.byteLength(name) > LONGEST_NAME;
+}
+
+/** What is known of the path of a listening handle. */
+export function pathOf(handle: RawHandle): OwnPath | undefined {
+  return owned.get(handle);
 }
 
 /** Makes a handle treat the path as if it had bound it: closing removes it, and its mode is the path's. */
 export function ownPath(handle: RawHandle, socketPath: string): void {
+  const own = owned.get(handle) ?? adoptPath(handle, inheritedPath(socketPath));
   const close = handle.close;
   handle.close = (callback) => {
-    removePath(socketPath);
+    removePath(own);
     close.call(handle, callback);
   };
   handle.fchmod = (mode) => {
     const readable = mode & 1 ? 0o444 : 0;
     const writable = mode & 2 ? 0o222 : 0;
-    chmodSync(
-      socketPath,
-      (Number(statSync(socketPath, { bigint: true }).mode) & 0o777) | readable | writable,
-    );
+    chmodSync(own.path, (Number(statSync(own.path, { bigint: true }).mode) & 0o777) | readable | writable);
     return 0;
   };
+}
+
+/** Remembers the path of a handle without making it the handle's own. */
+export function adoptPath(handle: RawHandle, own: OwnPath): OwnPath {
+  owned.set(handle, own);
+  return own;
+}
+
+/** Whether Node has bound the path of a server that listens, and there is no way to put it back once Node has removed it. */
+export function losesPath(server: Server, socketPath: string): boolean {
+  const handle = listeningHandle(server);
+  if (!handle || cluster.isWorker || !isFilePath(socketPath) || owned.has(handle)) return false;
+  const name = secondName(socketPath);
+  if (name !== undefined) removeName(name);
+  return name === undefined;
+}
+
+/** The path of a unix socket that is there already, put back by its second name where the program has removed it. */
+export function inheritedPath(socketPath: string, given?: string): OwnPath {
+  const absolute = path.resolve(socketPath);
+  const inode = socketInode(given ?? absolute);
+  const own = { path: absolute, inode, ...(given !== undefined && { given }), removed: false };
+  putBack(own, given);
+  return own;
+}
+
+/** A copy of a handle has the same path. */
+export function sharePath(copy: RawHandle, original: RawHandle): void {
+  const own = owned.get(original);
+  if (own) owned.set(copy, own);
 }
 
 /** Leaves the path to a successor: closing no longer removes it. */
@@ -70,9 +149,10 @@ export function leavePath(server: Server): void {
   if (handle) Reflect.deleteProperty(handle, 'close');
 }
 
-function removePath(socketPath: string): void {
+function removePath(own: OwnPath): void {
+  own.removed = true;
   try {
-    if (statSync(socketPath, { bigint: true }).isSocket()) unlinkSync(socketPath);
+    if (own.inode !== undefined && socketInode(own.path) === own.inode) unlinkSync(own.path);
   } catch {
     // It is gone already.
   }

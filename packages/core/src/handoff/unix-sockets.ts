@@ -1,0 +1,49 @@
+import { EndlessError } from '../errors.js';
+import { label } from '../listen/address.js';
+import { mayLeadTo } from '../listen/inode.js';
+import { KeptPaths } from '../listen/kept-paths.js';
+import { adoptPath, inheritedPath, isFilePath, pathOf } from '../listen/unix-path.js';
+import type { Logger } from '../log.js';
+import type { World } from '../world.js';
+import type { Passenger } from './successor.js';
+
+/**
+ * Gives each unix socket that goes along a second name. One whose path is gone already stays behind: the new program binds
+ * it again. Throws `ERR_ENDLESS_UNIX_PATH` where the end of this process would remove the path for good.
+ */
+export function keepPathsOf(
+  passengers: readonly Passenger[],
+  world: World,
+  logger: Logger,
+): { paths: KeptPaths; passengers: Passenger[] } {
+  const paths = new KeptPaths(world);
+  const along = passengers.flatMap((passenger): Passenger[] => {
+    const { bound, handle, activated } = passenger;
+    if (!('path' in bound) || !isFilePath(bound.path)) return [passenger];
+    const known = pathOf(handle);
+    const own = known ?? adoptPath(handle, inheritedPath(bound.path));
+    if (known?.inode !== undefined && !activated && !mayLeadTo(own.path, known.inode)) {
+      logger.warn(`${label(bound)} does not lead to this process any more: the new process binds it again.`);
+      return [];
+    }
+    const kept = paths.add(own);
+    if (kept === undefined && !known && !activated) {
+      paths.end();
+      throw new EndlessError(
+        'ERR_ENDLESS_UNIX_PATH',
+        `A restart would remove ${label(bound)}: Node.js has bound it and removes it with this process, and its folder takes no second name of it. Stop the program and start it, or use a folder where hard links work.`,
+      );
+    }
+    return [{ ...passenger, ...(kept !== undefined && { kept }) }];
+  });
+  return { paths, passengers: along };
+}
+
+/** Why a successor that is ready must not take over, if a path leads elsewhere or nowhere. */
+export function pathsLost(lost: readonly string[]): EndlessError | undefined {
+  if (lost.length === 0) return undefined;
+  return new EndlessError(
+    'ERR_ENDLESS_UNIX_PATH',
+    `The successor is ready, and ${lost.join(', ')} does not lead to its socket: something has removed or replaced it, and it cannot be put back.`,
+  );
+}

@@ -1,0 +1,77 @@
+import { type FSWatcher, watch } from 'node:fs';
+import path from 'node:path';
+import type { World } from '../world.js';
+import { mayLeadTo } from './inode.js';
+import { isLinked, removeName, secondName } from './second-names.js';
+import type { OwnPath } from './unix-path.js';
+
+/** How often the paths are looked at where the system does not tell what happens in a folder. */
+const LOOK_EVERY = 50;
+
+/**
+ * The paths of unix sockets while two generations live: either program may remove a path that both of them serve, before
+ * it listens or as it exits. Each socket gets a second name, with which its path is put back.
+ */
+export class KeptPaths {
+  readonly #world: World;
+  readonly #kept: { own: OwnPath | undefined; name: string | undefined }[] = [];
+  readonly #undo: (() => void)[] = [];
+  #ended = false;
+
+  constructor(world: World) {
+    this.#world = world;
+  }
+
+  /**
+   * Keeps a path from now on, by the second name that is given or by a new one; returns the name, where there is one. A
+   * name without a path is only removed at the end.
+   */
+  add(own: OwnPath | undefined, given?: string): string | undefined {
+    const name = given ?? (own && secondName(own.path));
+    this.#kept.push({ own, name });
+    return name;
+  }
+
+  /** Puts back every path that is missing. Returns those that do not lead to our socket. */
+  check(): string[] {
+    if (this.#ended) return [];
+    return this.#kept.flatMap(({ own, name }) => (own && !putBack(own, name) ? [own.path] : []));
+  }
+
+  /** Puts back each path as soon as it is missing, until {@link end} or {@link release}. */
+  watch(): void {
+    if (this.#kept.length === 0) return;
+    this.#undo.push(this.#world.every(LOOK_EVERY, () => this.check()));
+    const check = () => void this.check();
+    for (const folder of new Set(this.#kept.flatMap(({ own }) => (own ? [path.dirname(own.path)] : [])))) {
+      let watcher: FSWatcher;
+      try {
+        watcher = watch(folder, { persistent: false }, check);
+      } catch {
+        // The system has no watch left, or the permission model forbids it: looking now and then has to do.
+        continue;
+      }
+      watcher.on('error', () => {});
+      this.#undo.push(() => watcher.close());
+    }
+  }
+
+  /** The other process is gone: puts back what it has removed, and removes the second names. */
+  end(): void {
+    this.check();
+    this.release();
+    for (const { name } of this.#kept) if (name !== undefined) removeName(name);
+  }
+
+  /** From now on the paths and the second names are the other process's affair. */
+  release(): void {
+    this.#ended = true;
+    for (const fn of this.#undo.splice(0)) fn();
+  }
+}
+
+/** Puts a path back by a second name of its socket if it is missing; returns whether it leads there. */
+export function putBack({ path: socketPath, inode, removed }: OwnPath, name: string | undefined): boolean {
+  if (removed || inode === undefined || mayLeadTo(socketPath, inode)) return true;
+  return name !== undefined && isLinked(name, socketPath);
+}
