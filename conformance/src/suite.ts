@@ -3,6 +3,7 @@ import { get, nodeBinaries, startLoad } from '@endless/testkit';
 import { describe, expect, test } from 'vitest';
 import type { Abilities } from './abilities.js';
 import { RawClient } from './client.js';
+import { OWN_LISTENERS, ownCode } from './own-code.js';
 import { getJson, hup, type Served, serve, until } from './program.js';
 
 /** What one run of the suite is about. */
@@ -200,6 +201,14 @@ export function conformance(
       await idle(port);
     });
   });
+
+  ownCode(name, () =>
+    serve(
+      file,
+      { idleGrace: 200 },
+      { env: { LISTEN: 'own' }, execArgv: OWN_LISTENERS, ...(node && { node }) },
+    ),
+  );
 
   describe(`${name}: the end`, () => {
     test('SIGTERM answers what is in flight, exits with 0 and leaves nothing behind', async () => {

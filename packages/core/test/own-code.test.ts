@@ -147,7 +147,7 @@ describe('a stop', () => {
     program.signal('SIGTERM');
     expect(await program.exited).toEqual({ code: 7, signal: null });
     expect(await slow.answer).not.toBe('generation 0');
-    expect(program.stderr).toContain('exits before it has drained: 1 requests in flight are cut off');
+    expect(program.stderr).toContain('exits before it has drained. Requests in flight that are cut off: 1.');
   });
 });
 

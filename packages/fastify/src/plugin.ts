@@ -30,7 +30,6 @@ export interface EndlessFastify extends Omit<Endless, 'readiness' | 'listen'> {
 
 declare module 'fastify' {
   interface FastifyInstance {
-    /** The one lifecycle of this process. */
     endless: EndlessFastify;
   }
 }
@@ -49,8 +48,7 @@ export const endless: EndlessFastify = adapter.extend({
   },
 });
 
-/** Apps whose end is already tied to ours. */
-const tied = new WeakSet<Server>();
+const appsThatEndWithUs = new WeakSet<Server>();
 
 const plugin: FastifyPluginCallback<Settings> = (app, options, done) => {
   // Fastify's own register options are not settings.
@@ -58,8 +56,7 @@ const plugin: FastifyPluginCallback<Settings> = (app, options, done) => {
   try {
     adapter.install(settings);
   } catch (error) {
-    done(error as Error);
-    return;
+    return done(error as Error);
   }
   if (!app.hasDecorator('endless')) app.decorate('endless', endless);
   app.addHook('onRequest', (request, reply, next) => {
@@ -69,10 +66,9 @@ const plugin: FastifyPluginCallback<Settings> = (app, options, done) => {
     reply.header('retry-after', retryAfter);
     next(Object.assign(new Error(adapter.LATE), { statusCode: 503 }));
   });
-  if (!tied.has(app.server)) {
-    tied.add(app.server);
-    const begin = () => runPreClose(app);
-    const untie = adapter.onDrained(() => app.close(), begin);
+  if (!appsThatEndWithUs.has(app.server)) {
+    appsThatEndWithUs.add(app.server);
+    const untie = adapter.onDrained(() => app.close(), runPreClose.bind(undefined, app));
     // Somebody else closes the app: its clients are told, or Fastify would wait 72 s for those that stay.
     app.addHook('preClose', (next) => next(void adapter.drainAddresses(app.addresses())));
     app.addHook('onClose', (_app, next) => next(void untie()));

@@ -196,16 +196,16 @@ describe('over TLS and HTTP/2', () => {
 });
 
 describe(`the app's end`, () => {
-  test('comes after the drain: preClose and onClose run in the old process when its last request is answered', async () => {
+  test('preClose runs in the old process at the commit, and onClose when its last request is answered', async () => {
     const { program, port } = await start();
-    const slow = get({ port, path: '/slow?ms=600' });
+    const slow = get({ port, path: '/slow?ms=1500' });
     await active(port, 1);
     await hup(program);
     expect((await slow).body).toBe('slow 0');
     expect(await lastWords(program, 'closed:first')).toEqual([
       'listening',
-      'answered',
       'preClose:first',
+      'answered',
       'onClose:first',
       'closed:first',
     ]);
@@ -220,7 +220,7 @@ describe(`the app's end`, () => {
   });
 
   for (const [what, env] of [
-    ['comes after the drain on SIGTERM too', {}],
+    ['begins with preClose on SIGTERM, and ends with onClose after the drain', {}],
     ['comes once although the plugin is registered twice', { REGISTER: 'twice' }],
     ['comes although the plugin is registered in nested contexts only', { REGISTER: 'nested' }],
     ['comes with a serverFactory', { KIND: 'factory' }],
@@ -234,8 +234,8 @@ describe(`the app's end`, () => {
       expect(await program.exited).toEqual({ code: 0, signal: null });
       expect(await lastWords(program, 'closed:first')).toEqual([
         'listening',
-        'answered',
         'preClose:first',
+        'answered',
         'onClose:first',
         'closed:first',
       ]);

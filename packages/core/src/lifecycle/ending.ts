@@ -11,8 +11,10 @@ import type { Protocols } from '../migrate/protocols.js';
 import type { ResolvedSettings } from '../settings.js';
 import type { HookableSignal } from '../signals/signals.js';
 import type { World } from '../world.js';
+import { type Closer, Closing } from './closing.js';
 import { Deadline } from './deadline.js';
 import type { Departure } from './departure.js';
+import { reportEarlyExit } from './early-exit.js';
 import type { Events } from './events.js';
 import type { Hooks } from './hooks.js';
 import type { Servers } from './servers.js';
@@ -23,14 +25,6 @@ export interface ShutdownResult {
   forced: { requests: number; connections: number };
   /** Milliseconds from the beginning of the shutdown. */
   durationMs: number;
-}
-
-/** What an adapter does at the end, such as Fastify's preClose hooks and its `app.close()`. */
-export interface Closer {
-  /** The drain begins. */
-  begin(): unknown;
-  /** No connection is left. */
-  close(): unknown;
 }
 
 /** What an ending needs of the process that it ends. */
@@ -60,8 +54,6 @@ export interface EndingContext {
   onBegun(): void;
 }
 
-/** How often the servers are looked at for whether only upgraded connections are left. */
-const LOOK_EVERY = 25;
 /** Time that post hooks still get once the hammer has fallen. */
 const AFTER_HAMMER = 100;
 
@@ -143,9 +135,8 @@ export class Ending {
 
   /** Something has ended: looks whether anything is left. */
   check(): void {
-    const { servers, departure, expectsConnections } = this.#context;
-    if (!departure.busy && !expectsConnections())
-      for (const { empty, appClose } of servers.all()) if (empty) appClose.release();
+    if (this.#settled)
+      for (const { empty, appClose } of this.#context.servers.all()) if (empty) appClose.release();
     this.#checkDrained();
   }
 
@@ -158,8 +149,9 @@ export class Ending {
   /** Runs the whole ending and resolves when this process has drained. */
   async run(): Promise<ShutdownResult> {
     // A hold, a hook or a half-closed connection keeps no event loop alive, and is waited for all the same.
-    const letGo = this.#context.world.stayAlive();
-    const stopWatching = this.#context.world.onExit(() => this.#onExit());
+    const { world, servers, logger } = this.#context;
+    const letGo = world.stayAlive();
+    const stopWatching = reportEarlyExit(world, servers, logger);
     try {
       return await this.#run();
     } finally {
@@ -169,14 +161,18 @@ export class Ending {
   }
 
   async #run(): Promise<ShutdownResult> {
-    const { world, hooks, closers, events, servers, departure, progress, onBegun } = this.#context;
+    const { world, hooks, events, servers, departure, progress, onBegun } = this.#context;
+    const quiet = () => servers.quiet && this.#goodbyes.done && this.#settled;
+    const closing = new Closing({ ...this.#context, deadline: this.#deadline, quiet });
     const settings = this.#context.settings();
     const logger = this.#context.logger();
     departure.keepIdle(servers.all());
     onBegun();
     if (this.reason === 'shutdown') {
       await this.#deadline.bound(hooks.run('pre', this.#trigger, logger));
-      if (this.#trigger === 'SIGTERM') await this.#wait(settings.shutdownDelay);
+      const { shutdownDelay } = settings;
+      if (this.#trigger === 'SIGTERM' && shutdownDelay > 0)
+        await this.#deadline.bound(this.#pause(shutdownDelay));
     }
     logger.info('Waiting for connections to finish...');
     events.emit('draining', { reason: this.reason, deadlineMs: this.#deadline.left }, logger);
@@ -189,9 +185,8 @@ export class Ending {
     this.check();
     departure.settle({ rejectsLate: settings.lateRequests === 'reject' && !this.#context.answersLate() });
     this.#goodbyes.begin(departure.isOfAll ? 'shutdown' : this.reason, this.#deadline.left);
-    const begun = closers.map((closer) => this.#attempt(() => this.#beginClosing(closer)));
-    if (closers.length > 0) await this.#deadline.bound(Promise.all([this.#quiet(), ...begun]));
-    for (const closer of [...closers]) await this.#deadline.bound(this.#attempt(() => closer.close()));
+    closing.begin();
+    await closing.close();
     await this.#deadline.bound(this.#drained());
     for (const { appClose } of servers.all()) appClose.release();
     departure.stop();
@@ -233,37 +228,20 @@ export class Ending {
     };
   }
 
-  /** An adapter may close what can still move: it waits for that. */
-  async #beginClosing(closer: Closer): Promise<void> {
-    while (this.#context.departure.mayMoveSockets && !this.hammered) await this.#pause(LOOK_EVERY);
-    await closer.begin();
-  }
-
-  /** Resolves when no connection is left but upgraded ones that stay, which are the application's to close, and none can come. */
-  async #quiet(): Promise<void> {
-    const { servers, departure, expectsConnections } = this.#context;
-    const quiet = () => servers.quiet && this.#goodbyes.done && !departure.busy && !expectsConnections();
-    while (!(quiet() || this.hammered)) await this.#pause(LOOK_EVERY);
+  /** Whether no connection is between two processes, and none can come. */
+  get #settled(): boolean {
+    return !this.#context.departure.busy && !this.#context.expectsConnections();
   }
 
   /** Resolves when no connection and no hold is left, and no connection can come. */
   #drained(): Promise<void> {
-    const { servers, holds, departure, expectsConnections } = this.#context;
+    const { servers, holds } = this.#context;
     return new Promise((resolve) => {
       this.#checkDrained = () => {
-        if (servers.empty && holds.count === 0 && !departure.busy && !expectsConnections()) resolve();
+        if (servers.empty && holds.count === 0 && this.#settled) resolve();
       };
       this.#checkDrained();
     });
-  }
-
-  /** Somebody else ends the process, such as a listener of the application. */
-  #onExit(): void {
-    const requests = this.#context.servers.activeRequests;
-    if (requests > 0)
-      this.#context
-        .logger()
-        .warn(`The process exits before it has drained: ${requests} requests in flight are cut off.`);
   }
 
   #hammer(): void {
@@ -282,18 +260,6 @@ export class Ending {
     const held = holds.count > 0 ? `; holds: ${holds.count}` : '';
     logger.warn(`The hammer ended ${summaryOf(this.#forced)}${held}`);
     events.emit('hammered', this.#forced, logger);
-  }
-
-  async #attempt(fn: () => unknown): Promise<void> {
-    try {
-      await fn();
-    } catch (error) {
-      this.#context.logger().error(`Closing the application failed: ${String(error)}`);
-    }
-  }
-
-  async #wait(ms: number): Promise<void> {
-    if (ms > 0) await this.#deadline.bound(this.#pause(ms));
   }
 
   #pause(ms: number): Promise<void> {
