@@ -7,7 +7,7 @@ const say = (what) => console.log(`own ${what} ${process.pid}`);
 process.on('SIGHUP', () => say('SIGHUP'));
 process.on('SIGTERM', async () => {
   say('SIGTERM');
-  await sleep(1_200);
+  await sleep(1_050);
   say('end');
   process.exit(4);
 });

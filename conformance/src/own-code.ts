@@ -18,7 +18,7 @@ export function ownCode(name: string, start: () => Promise<Served>): void {
   describe(`${name}: an application with its own SIGTERM and SIGHUP listeners`, () => {
     test('runs them at the end of the old process of a restart, after the last answer', async () => {
       const { program, port } = await start();
-      const slow = get({ port, path: '/slow?ms=700' });
+      const slow = get({ port, path: '/slow?ms=500' });
       await until(async () => (await activeRequests(port)) > 1);
       const successor = await hup(program);
       expect((await get({ port })).body).toBe('generation 1');

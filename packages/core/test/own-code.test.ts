@@ -72,6 +72,7 @@ describe('while SIGHUP means restart, the listeners of the application for it', 
     program.signal('SIGHUP');
     await program.waitFor('closed fine');
     await expect(get({ port })).rejects.toThrow('ECONNREFUSED');
+    expect(await program.exited).toEqual({ code: 0, signal: null });
     expect(story(program)).toEqual(['own SIGHUP 1', 'closed fine', 'exit 0']);
   });
 
