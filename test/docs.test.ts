@@ -42,6 +42,7 @@ const ARGUMENTS: Record<string, string> = {
   configure: '{}',
   hook: "'pre', 'SIGHUP', () => {}",
   beforeBegin: '() => {}',
+  keepConnections: "new (await import('node:net')).Server()",
   protocol: "'lines', { save() {}, restore() {}, end() {} }",
   on: "'ready', () => {}",
 };

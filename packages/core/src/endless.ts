@@ -9,7 +9,7 @@ import type { Lifecycle, State } from './lifecycle/lifecycle.js';
 import type { RestartResult } from './lifecycle/restart.js';
 import type { ServerCounts, ServerStats } from './lifecycle/servers.js';
 import { type Address, parseAddress } from './listen/address.js';
-import { checkListenOptions, type ListenOptions, serverFor } from './listen/create-server.js';
+import { checkListenOptions, checkServer, type ListenOptions, serverFor } from './listen/create-server.js';
 import type { ProtocolSockets, SocketProtocol } from './migrate/protocols.js';
 import { answerReadiness, type Readiness } from './readiness/handler.js';
 import type { Settings } from './settings.js';
@@ -48,6 +48,11 @@ export interface Endless {
    * @throws `ERR_ENDLESS_UNKNOWN_SIGNAL`, `ERR_ENDLESS_INVALID_OPTION`
    */
   hook(phase: HookPhase, signal: HookableSignal, fn: Hook): () => void;
+  /**
+   * Keeps the live connections of this server from moving to the successor: they are told to close. For a server that is made to
+   * listen by the framework, before or after that. @throws `ERR_ENDLESS_INVALID_APP`
+   */
+  keepConnections(server: Server): void;
   /** Calls `fn` with the address as given, before each server begins to accept; returns the undo. */
   beforeBegin(fn: (address: unknown) => void): () => void;
   /**
@@ -120,6 +125,10 @@ export function createEndless(lifecycle: Lifecycle): Endless {
         undo();
         lifecycle.listenToWanted();
       };
+    },
+    keepConnections(server) {
+      checkServer(server);
+      lifecycle.keepConnections(server);
     },
     beforeBegin(fn) {
       checkFunction('fn', fn);

@@ -334,18 +334,25 @@ export function deliver(server: Server, connection: RawHandle): Socket | undefin
   };
   server.prependListener('connection', onConnection);
   const handle = listeningHandle(server) as (RawHandle & { onconnection?: AcceptCallback }) | undefined;
-  if (handle?.onconnection) handle.onconnection(0, connection);
-  // A server that does not listen any more still serves what it is given.
-  else
-    server.emit(
-      'connection',
-      new Socket({
-        handle: connection,
-        allowHalfOpen: true,
-        readable: true,
-        writable: true,
-      } as ConstructorParameters<typeof Socket>[0]),
-    );
+  try {
+    if (handle?.onconnection) handle.onconnection(0, connection);
+    // A server that does not listen any more still serves what it is given.
+    else
+      server.emit(
+        'connection',
+        new Socket({
+          handle: connection,
+          allowHalfOpen: true,
+          readable: true,
+          writable: true,
+        } as ConstructorParameters<typeof Socket>[0]),
+      );
+  } catch (error) {
+    // A listener of the application threw. Nobody catches that where Node accepts; here others wait behind this one.
+    process.nextTick(() => {
+      throw error;
+    });
+  }
   server.off('connection', onConnection);
   return delivered;
 }

@@ -209,7 +209,8 @@ function checkOneOf(...words: string[]) {
   };
 }
 
-function checkBoolean(name: string, value: unknown) {
+/** Refuses what is neither true nor false. */
+export function checkBoolean(name: string, value: unknown): void {
   if (typeof value !== 'boolean') throw invalidOption(name, value, 'true or false');
 }
 

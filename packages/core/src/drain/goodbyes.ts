@@ -8,23 +8,38 @@ const SWEEP = 25;
 /** Looking at all of them takes at most one part in so many of the time. */
 const BETWEEN_SWEEPS = 20;
 
+/** What the departure of the sockets knows of one of them. */
+export interface Leavers {
+  /** Whether it may still move. */
+  mayMove(socket: Socket): boolean;
+  /** Whether it could move now, if others did not go first. */
+  waits(socket: Socket): boolean;
+}
+
+/** When a socket is told; and when at the latest, if it still waits for its turn to move by then. */
+interface Due {
+  at: number;
+  last: number;
+}
+
 /**
  * Tells the sockets that stay, by their own protocol, that this process ends: each at a random moment, so that ten thousand
- * clients do not come back at once. One that may still move has the first half of the time for that.
+ * clients do not come back at once. One that may still move has the first half of the time for that, and more while it waits
+ * for its turn.
  */
 export class Goodbyes {
   readonly #protocols: Protocols;
   readonly #world: World;
-  readonly #mayMove: (socket: Socket) => boolean;
-  readonly #due = new Map<Socket, number>();
+  readonly #leavers: Leavers | undefined;
+  readonly #due = new Map<Socket, Due>();
   readonly #told = new WeakSet<Socket>();
   #cancel: (() => void) | undefined;
   #nextSweep = 0;
 
-  constructor(protocols: Protocols, world: World, mayMove: (socket: Socket) => boolean) {
+  constructor(protocols: Protocols, world: World, leavers: Leavers | undefined) {
     this.#protocols = protocols;
     this.#world = world;
-    this.#mayMove = mayMove;
+    this.#leavers = leavers;
   }
 
   /** Begins; the last is told when half of the time to the deadline (-1: none) is over at the latest. */
@@ -62,20 +77,21 @@ export class Goodbyes {
     for (const socket of this.#due.keys()) if (!sockets.has(socket)) this.#due.delete(socket);
     for (const [socket, protocol] of sockets) {
       if (!protocol.end || this.#told.has(socket)) continue;
-      const due =
-        this.#due.get(socket) ?? now + this.#wait(socket, Math.min(protocol.endWithin ?? END_WITHIN, limit));
-      if (due > now) this.#due.set(socket, due);
+      const due = this.#due.get(socket) ?? this.#draw(socket, protocol.endWithin ?? END_WITHIN, limit);
+      if (due.at > now || (due.last > now && this.#leavers?.waits(socket))) this.#due.set(socket, due);
       else {
         this.#due.delete(socket);
         this.#told.add(socket);
-        protocol.end(socket, reason);
+        this.#protocols.end(socket, protocol, reason);
       }
     }
     const ended = this.#world.now();
     this.#nextSweep = ended + (ended - now) * BETWEEN_SWEEPS;
   }
 
-  #wait(socket: Socket, within: number): number {
-    return within * (this.#mayMove(socket) ? 0.5 + Math.random() / 2 : Math.random());
+  #draw(socket: Socket, endWithin: number, limit: number): Due {
+    const now = this.#world.now();
+    const share = this.#leavers?.mayMove(socket) ? 0.5 + Math.random() / 2 : Math.random();
+    return { at: now + Math.min(endWithin, limit) * share, last: now + limit * share };
   }
 }

@@ -56,8 +56,8 @@ export type ToSuccessor =
   | { type: 'offer'; id: number; protocol: string; address: string }
   /** These sockets belong to the successor now. */
   | { type: 'yours'; ids: number[] }
-  /** What was said of a socket after it had left. */
-  | { type: 'word'; id: number }
+  /** What was said of a socket after it had left. `reply`: the number by which it is answered with `told`; 0: not at all. */
+  | { type: 'word'; id: number; reply: number }
   /** The start time is up: become ready with the addresses that are claimed, unless `ready` is `'manual'`. */
   | { type: 'settle' }
   /** No other connection will come. */
@@ -122,6 +122,10 @@ export type ToPredecessor =
   | { type: 'protocols'; names: string[] }
   /** Which of the offered sockets it would serve. */
   | { type: 'answer'; accepted: number[]; refused: number[] }
+  /** Which words about sockets are `done`, each by the numbers of its socket and its reply, and which sockets have ended. */
+  | { type: 'told'; done: [id: number, reply: number][]; ended: number[] }
+  /** The addresses whose connections the new process wants to be kept from moving. */
+  | { type: 'keeps'; addresses: string[] }
   /** The new process is about to restart in its turn: commit first, and answer with `committed`. */
   | { type: 'commit' }
   /**

@@ -18,8 +18,8 @@ const texts: Check = (value) => Array.isArray(value) && value.every(text);
 const numbers: Check = (value) => Array.isArray(value) && value.every(number);
 const pieces: Check = (value) =>
   Array.isArray(value) && value.every((piece) => Array.isArray(piece) && number(piece[0]) && text(piece[1]));
-const routes: Check = (value) =>
-  Array.isArray(value) && value.every((route) => numbers(route) && route.length === 2);
+const pairs: Check = (value) =>
+  Array.isArray(value) && value.every((pair) => numbers(pair) && (pair as number[]).length === 2);
 const textsByName: Check = (value) => isRecord(value) && Object.values(value).every(text);
 const textsOrNulls: Check = (value) =>
   isRecord(value) && Object.values(value).every((each) => each === null || text(each));
@@ -33,13 +33,13 @@ const TO_SUCCESSOR: Shapes<ToSuccessor> = {
   parcels: { pieces },
   offer: { id: number, protocol: text, address: text },
   yours: { ids: numbers },
-  word: { id: number },
+  word: { id: number, reply: number },
   settle: {},
   last: {},
   committed: {},
   paused: {},
   busy: {},
-  older: { generation: number, last: flag, routes },
+  older: { generation: number, last: flag, routes: pairs },
   retire: { deadline: number },
 };
 
@@ -59,6 +59,8 @@ const TO_PREDECESSOR: Shapes<ToPredecessor> = {
   pause: {},
   resume: { pid: number },
   answer: { accepted: numbers, refused: numbers },
+  told: { done: pairs, ended: numbers },
+  keeps: { addresses: texts },
   stop: { deadline: number, idleGrace: number },
   newest: { pid: number },
   prune: { left: number },

@@ -49,6 +49,7 @@ export class Successor {
   /** What is said once the channel is read again; undefined while it is. */
   #waiting: ToSuccessor[] | undefined;
   #resumed: () => void = () => {};
+  #keeps: readonly string[] = [];
   readonly #spares = new Map<string, RawHandle>();
   #stderr = '';
   #gone = false;
@@ -69,6 +70,7 @@ export class Successor {
       if (message.type === 'stderr') this.#stderr = (this.#stderr + message.text).slice(-STDERR_TAIL);
       else if (message.type === 'protocols') this.#protocols = message.names;
       else if (message.type === 'adopts') this.#adopts = true;
+      else if (message.type === 'keeps') this.#keeps = message.addresses;
       else listener(message);
       if (message.type === 'hello' && message.protocol === PROTOCOL) this.#giveSockets(passengers);
     });
@@ -219,6 +221,11 @@ export class Successor {
   /** Whether it serves sockets of this protocol. */
   understands(name: string): boolean {
     return this.#protocols.includes(name);
+  }
+
+  /** Whether it wants no live connections of this address. */
+  keeps(address: string): boolean {
+    return this.#keeps.includes(address);
   }
 
   /** Asks it to stop gracefully within so many milliseconds (-1: no limit), by a signal where it does not hear. */

@@ -1,4 +1,3 @@
-import type { Socket } from 'node:net';
 import { drainConnections, keepIdle } from '../drain/drain.js';
 import { endIdle } from '../drain/idle.js';
 import { rejectLate } from '../drain/late.js';
@@ -44,7 +43,8 @@ const PROTOCOL_TIME = 10_000;
 export class Departure {
   readonly #context: DepartureContext;
   readonly #mover: Mover | undefined;
-  readonly #offers: Offers | undefined;
+  /** The sockets of other protocols that leave; undefined where none can. */
+  readonly offers: Offers | undefined;
   readonly #begun = new Set<TrackedServer>();
   /** Servers whose connections stay here, and are told to close. */
   readonly #staying = new Set<TrackedServer>();
@@ -73,7 +73,7 @@ export class Departure {
       destination &&
       slowStart &&
       new Mover(destination, world, slowStart, onMoved, (stayed, gone) => this.#moveNoMore(stayed, gone));
-    this.#offers =
+    this.offers =
       destination &&
       new Offers({
         ...context,
@@ -87,7 +87,7 @@ export class Departure {
 
   /** Begins with the sockets of other protocols than HTTP. */
   beginSockets(): void {
-    this.#offers?.begin();
+    this.offers?.begin();
   }
 
   /** From now on nobody cuts idle connections of these servers, such as an application that closes one. */
@@ -133,18 +133,13 @@ export class Departure {
 
   /** The successor says which of the sockets that were offered to it it would serve. */
   answered(accepted: readonly number[], refused: readonly number[]): void {
-    this.#offers?.answered(accepted, refused);
+    this.offers?.answered(accepted, refused);
     this.#maybeLast();
-  }
-
-  /** Whether this socket of another protocol may still move. */
-  mayMove(socket: Socket): boolean {
-    return this.#offers?.mayMove(socket) ?? false;
   }
 
   /** Whether any socket of another protocol may still move. */
   get mayMoveSockets(): boolean {
-    return [...this.#context.protocols.sockets.keys()].some((socket) => this.mayMove(socket));
+    return [...this.#context.protocols.sockets.keys()].some((socket) => this.offers?.mayMove(socket));
   }
 
   /** Milliseconds that an idle connection may still be used. */
@@ -159,7 +154,7 @@ export class Departure {
 
   /** Whether a connection is between two owners. */
   get busy(): boolean {
-    return Boolean(this.#mover?.busy || this.#offers?.busy);
+    return Boolean(this.#mover?.busy || this.offers?.busy);
   }
 
   /** How many connections have arrived at the successor. */
@@ -194,7 +189,7 @@ export class Departure {
 
   /** The successor is sent away: what it has not got yet comes back. */
   takeBack(): void {
-    this.#offers?.takeBack();
+    this.offers?.takeBack();
     this.stop();
   }
 
@@ -215,7 +210,7 @@ export class Departure {
     // A protocol may be told late on either side, and a handshake may still be thought about.
     const early = world.now() - this.#settledAt < PROTOCOL_TIME;
     for (const [socket, { name }] of protocols.sockets)
-      if (this.mayMove(socket) && (early || destination?.understands(name))) return true;
+      if (this.offers?.mayMove(socket) && (early || destination?.understands(name))) return true;
     for (const tracked of servers()) {
       const undecided = early && protocols.names.length > 0 && !tracked.secure && leaves(tracked);
       for (const socket of tracked.sockets)
@@ -227,7 +222,7 @@ export class Departure {
 
   #finish(): void {
     this.#mover?.stop();
-    this.#offers?.stop();
+    this.offers?.stop();
     this.#over = true;
     this.#maybeLast();
   }

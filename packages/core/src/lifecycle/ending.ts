@@ -83,7 +83,7 @@ export class Ending {
     this.#context = context;
     this.#began = began;
     const { protocols, world, departure } = context;
-    this.#goodbyes = new Goodbyes(protocols, world, (socket) => departure.mayMove(socket));
+    this.#goodbyes = new Goodbyes(protocols, world, departure.offers);
     this.#deadline = new Deadline(context.world, () => this.#hammer());
     const left = hammerTime < 0 ? -1 : Math.max(0, hammerTime - (context.world.now() - began));
     // A restart takes nothing from those that drain already; a stop of the newest is a stop of them all.

@@ -1,4 +1,5 @@
 import { type Channel, channel } from 'node:diagnostics_channel';
+import { attempt } from '../attempt.js';
 import type { Hammered } from '../drain/hammer.js';
 import type { EndlessError } from '../errors.js';
 import { messageOf } from '../errors.js';
@@ -51,7 +52,7 @@ export const EVENT_NAMES = Object.keys(CHANNELS) as readonly (keyof EndlessEvent
 /** The names of their diagnostics channels. */
 export const CHANNEL_NAMES = Object.values(CHANNELS).map(({ name }) => String(name));
 
-/** A typed emitter whose listeners can stop nothing: one that throws is reported. */
+/** A typed emitter whose listeners can stop nothing: one that throws or rejects is reported. */
 export class Events {
   readonly #listeners = new Map<keyof EndlessEvents, Set<(event: never) => void>>();
 
@@ -67,11 +68,8 @@ export class Events {
   emit<Name extends keyof EndlessEvents>(name: Name, event: EndlessEvents[Name], logger: Logger): void {
     if (CHANNELS[name].hasSubscribers) CHANNELS[name].publish(event);
     for (const fn of [...(this.#listeners.get(name) ?? [])]) {
-      try {
-        (fn as (event: EndlessEvents[Name]) => void)(event);
-      } catch (error) {
-        logger.error(`A listener of '${name}' threw: ${messageOf(error)}`);
-      }
+      const report = (error: unknown) => logger.error(`A listener of '${name}' threw: ${messageOf(error)}`);
+      attempt(() => (fn as (event: EndlessEvents[Name]) => unknown)(event), report);
     }
   }
 }

@@ -42,7 +42,7 @@ export class HandOn {
   look(): void {
     const { world, older, heir } = this.#context;
     if (this.#state !== 'idle' || !older.channel.open) return;
-    if (world.now() < this.#notBefore || !heir()) return;
+    if (world.now() < this.#notBefore || older.reception.answering || !heir()) return;
     this.#state = 'asking';
     older.send({ type: 'pause' });
   }
@@ -72,7 +72,7 @@ export class HandOn {
     const { world, older, heir } = this.#context;
     const successor = heir();
     // A connection may have come meanwhile.
-    if (!successor || !older.channel.still) {
+    if (!successor || !older.channel.still || older.reception.answering) {
       older.resume(world.pid);
       return;
     }

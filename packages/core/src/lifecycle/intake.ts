@@ -1,5 +1,6 @@
 import cluster from 'node:cluster';
 import type { Server } from 'node:net';
+import { attempt } from '../attempt.js';
 import { messageOf } from '../errors.js';
 import { type Asked, askedOf, label } from '../listen/address.js';
 import type { ListenOptions } from '../listen/create-server.js';
@@ -44,6 +45,7 @@ export class Intake {
   /** Remembers what `endless.listen` was given for this server. */
   expect(server: Server, address: unknown, options: ListenOptions): void {
     this.#given.set(server, { address, options });
+    if (options.migrate !== undefined) this.#context.servers.setMigrate(server, options.migrate);
   }
 
   /** Whether it was `endless.listen` that made this server listen. */
@@ -109,11 +111,8 @@ export class Intake {
     const asked = this.#asked.get(server);
     const address = given?.address ?? (asked && label(asked));
     for (const fn of given?.options.beforeBegin ? [given.options.beforeBegin] : this.beforeBegin) {
-      try {
-        fn(address);
-      } catch (error) {
-        logger().error(`A beforeBegin hook threw: ${messageOf(error)}`);
-      }
+      const report = (error: unknown) => logger().error(`A beforeBegin hook threw: ${messageOf(error)}`);
+      attempt(() => fn(address), report);
     }
     const bound = label(servers.get(server)?.bound ?? { port: 0 });
     // A server that only looks whether it could listen is closed again at once, and worth no line.

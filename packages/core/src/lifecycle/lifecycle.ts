@@ -202,6 +202,7 @@ export class Lifecycle {
       heir: () => (this.#ending?.onlyWaits ? this.#succession.adopter : undefined),
       adopts: () => !this.#left && !this.#sentAway,
       introduction: (stopping) => this.#introduction(stopping),
+      logger: () => this.#logger,
       onMoved: (address) => this.#moved(address),
       onHandedOn: (older, pid) =>
         this.#logger.info(`Handed generation ${older}, which drains, on to pid ${pid}.`),
@@ -335,6 +336,19 @@ export class Lifecycle {
     this.servers.adopt(server, socket);
   }
 
+  /** The live connections of this server stay, whatever the setting is. */
+  keepConnections(server: Server): void {
+    this.install();
+    this.servers.setMigrate(server, false);
+    this.#tellKept();
+  }
+
+  /** The old process offers no connection of these; it is told before it hears that this one is ready. */
+  #tellKept(): void {
+    const addresses = this.servers.keeping;
+    if (addresses.length > 0) this.#predecessor?.send({ type: 'keeps', addresses });
+  }
+
   /** "These are all": generation 0 is ready although it does not listen, a candidate although addresses are left. */
   ready(): void {
     this.install();
@@ -361,6 +375,7 @@ export class Lifecycle {
 
   #listening(server: Server): void {
     server.once('close', () => this.#closed(server));
+    this.#tellKept();
     if (this.#candidate?.waiting) {
       this.#candidate.changed();
       return;
@@ -626,14 +641,19 @@ export class Lifecycle {
 
   #createDeparture(reason: 'restart' | 'shutdown', signal: HookableSignal, to?: Heir): Departure {
     const { migrate, idleGrace } = this.settings;
+    const migrates = (tracked: TrackedServer) => this.servers.migrates(tracked, migrate);
     this.#departure = new Departure({
       world: this.world,
       protocols: this.protocols,
       servers: () => this.servers.all(),
       logger: () => this.#logger,
-      destination: migrate ? to?.successor : undefined,
+      destination: this.servers.all().some(migrates) ? to?.successor : undefined,
       slowStart: to?.slowStart,
-      leaves: ({ bound }) => bound !== undefined && Boolean(to?.handed.has(label(bound))),
+      leaves: (tracked) => {
+        const address = tracked.bound && label(tracked.bound);
+        if (!(to && address && migrates(tracked))) return false;
+        return to.handed.has(address) && !to.successor.keeps(address);
+      },
       idleGrace: idleGrace ?? (reason === 'shutdown' && signal === 'SIGINT' ? 0 : 5_000),
       onMoved: (address) => {
         this.#moved(address);

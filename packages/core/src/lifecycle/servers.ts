@@ -29,6 +29,8 @@ export class Servers {
   readonly #tracked = new Map<Server, TrackedServer>();
   readonly #onEmpty: () => void;
   readonly #closesWait: () => boolean;
+  /** For servers of which it was said, whether their live connections move. */
+  readonly #migrate = new WeakMap<Server, boolean>();
 
   constructor(onEmpty: () => void, closesWait: () => boolean) {
     this.#onEmpty = onEmpty;
@@ -69,6 +71,23 @@ export class Servers {
     const tracked = new TrackedServer(server, asked, backlog, this.#onEmpty, this.#closesWait);
     this.#tracked.set(server, tracked);
     return tracked;
+  }
+
+  /** Says of one server whether its live connections move, whatever the setting is. */
+  setMigrate(server: Server, migrate: boolean): void {
+    this.#migrate.set(server, migrate);
+  }
+
+  /** Whether the live connections of a server move, by what was said of it and else by the setting. */
+  migrates({ server }: TrackedServer, setting: boolean): boolean {
+    return this.#migrate.get(server) ?? setting;
+  }
+
+  /** The addresses of the servers of which was said that their connections stay. */
+  get keeping(): string[] {
+    return this.all().flatMap(({ server, bound }) =>
+      bound && this.#migrate.get(server) === false ? [label(bound)] : [],
+    );
   }
 
   /** Stops looking after a server that the application has closed. */

@@ -332,6 +332,7 @@ export class Succession {
   #hear(message: ToPredecessor, { successor }: Heir, departure: Departure): void {
     const { ending, onPrune, mayPause, onAdopted } = this.#context;
     if (message.type === 'taken') departure.taken(message.ids, message.lost);
+    if (message.type === 'told') departure.offers?.told(message.done, message.ended);
     if (message.type === 'answer') {
       departure.answered(message.accepted, message.refused);
       ending()?.check();

@@ -5,7 +5,7 @@ import { Server } from 'node:net';
 import type { TlsOptions } from 'node:tls';
 import { builtin } from '../builtin.js';
 import { EndlessError, invalidOption, show } from '../errors.js';
-import { checkCount, checkFunction, checkLimit, unknownOption } from '../settings.js';
+import { checkBoolean, checkCount, checkFunction, checkLimit, unknownOption } from '../settings.js';
 
 /** TLS as Node takes it, or two files that each generation reads anew. */
 export type Tls = TlsOptions | { certFile: string; keyFile: string };
@@ -22,6 +22,8 @@ export interface ListenOptions {
   tls?: Tls;
   /** Speak HTTP/2; over TLS, HTTP/1.1 too, as the client likes. Default false. */
   http2?: boolean;
+  /** Whether live connections of this server move to the successor. Default: the setting `migrate`. */
+  migrate?: boolean;
   /** Called with the address as given before this server begins to accept. */
   beforeBegin?: (address: unknown) => void;
 }
@@ -44,9 +46,8 @@ const CHECKS: Record<keyof ListenOptions, (name: string, value: unknown) => void
     if (typeof value !== 'object' || value === null)
       throw invalidOption(name, value, "Node's TLS options or { certFile, keyFile }");
   },
-  http2(name, value) {
-    if (typeof value !== 'boolean') throw invalidOption(name, value, 'true or false');
-  },
+  http2: checkBoolean,
+  migrate: checkBoolean,
   beforeBegin: checkFunction,
 };
 
@@ -75,6 +76,15 @@ export function serverFor(app: unknown, options: ListenOptions): Server {
     return tls ? createSecureServer({ allowHTTP1: true, ...tls }, onRequest) : createServer(onRequest);
   }
   return tls ? builtin('node:https').createServer(tls, listener) : createServer(listener);
+}
+
+/** Refuses what is no server. */
+export function checkServer(server: unknown): void {
+  if (server instanceof Server) return;
+  throw new EndlessError(
+    'ERR_ENDLESS_INVALID_APP',
+    `Cannot keep the connections of ${show(server)}: give the net.Server that listens, such as what \`app.listen()\` returns in Express and Koa, or \`app.server\` in Fastify.`,
+  );
 }
 
 function readTls(tls: Tls): TlsOptions {

@@ -1,7 +1,9 @@
 import type { Socket } from 'node:net';
 import type { TrackedServer } from '../drain/tracked-server.js';
+import { messageOf } from '../errors.js';
 import type { OlderProcess, ToPredecessor, ToSuccessor } from '../handoff/protocol.js';
 import { label } from '../listen/address.js';
+import type { Logger } from '../log.js';
 import type { RawHandle } from '../node-private.js';
 import { Unpacking, unpack } from './parcels.js';
 import type { NamedProtocol, Protocols } from './protocols.js';
@@ -22,7 +24,8 @@ interface Offered {
 export interface ArrivalsContext {
   protocols: Protocols;
   servers(): readonly TrackedServer[];
-  answer(message: Extract<ToPredecessor, { type: 'answer' }>): void;
+  answer(message: Extract<ToPredecessor, { type: 'answer' | 'told' }>): void;
+  logger(): Logger;
   /** A socket has come. */
   onMoved(address: string): void;
 }
@@ -35,6 +38,11 @@ export class Arrivals {
   readonly #served = new Map<number, { socket: Socket; protocol: NamedProtocol }>();
   #accepted: number[] = [];
   #refused: number[] = [];
+  /** What was done in this turn with the words about sockets, and which of these have ended. */
+  #done: [id: number, reply: number][] = [];
+  #ended: number[] = [];
+  /** How many words about each socket are not done yet. */
+  readonly #unanswered = new Map<number, number>();
   #closed = false;
 
   constructor(context: ArrivalsContext) {
@@ -46,7 +54,12 @@ export class Arrivals {
     if (word.type === 'parcels') this.#parcels.add(word);
     else if (word.type === 'offer') this.#consider(word, handle);
     else if (word.type === 'yours') for (const id of word.ids) this.#serve(id);
-    else this.#pass(word.id);
+    else this.#pass(word);
+  }
+
+  /** Whether the old process waits for an answer that only this process can give. */
+  get answering(): boolean {
+    return this.#unanswered.size + this.#done.length + this.#ended.length > 0;
   }
 
   /** For the sockets that came and have gone on to this destination: their ids here, and those there. */
@@ -61,7 +74,8 @@ export class Arrivals {
   follow(routes: OlderProcess['routes'], through: Arrivals): void {
     for (const [theirs, ours] of routes) {
       const served = through.#served.get(ours);
-      if (served) this.#served.set(theirs, served);
+      if (served) this.#keep(theirs, served);
+      else this.#end(theirs);
     }
   }
 
@@ -118,14 +132,68 @@ export class Arrivals {
       handle,
       unread ? { state, unread } : { state },
     );
-    if (!socket) return;
-    this.#served.set(id, { socket, protocol });
+    if (!socket) {
+      this.#end(id);
+      return;
+    }
+    this.#keep(id, { socket, protocol });
     if (tracked.bound) this.#context.onMoved(label(tracked.bound));
   }
 
-  #pass(id: number): void {
+  #pass({ id, reply }: Extract<SocketWord, { type: 'word' }>): void {
     const packed = this.#parcels.take(id);
     const served = this.#served.get(id);
-    if (served) this.#context.protocols.tell(served.socket, served.protocol, unpack(packed));
+    // If not, its end is on its way to the old process.
+    if (!served) return;
+    const { socket, protocol } = served;
+    let word: unknown;
+    try {
+      word = unpack(packed);
+    } catch (error) {
+      // Written by a Node.js whose format this one cannot read.
+      const { logger } = this.#context;
+      logger().error(
+        `A message for a socket of ${protocol.name} failed, and the socket is closed: ${messageOf(error)}`,
+      );
+      socket.destroy();
+      return;
+    }
+    // A message that fails ends its socket, of which the old process is told.
+    const done = (error?: Error) => {
+      if (error) return;
+      this.#count(id, -1);
+      this.#report();
+      this.#done.push([id, reply]);
+    };
+    if (reply > 0) this.#count(id, 1);
+    this.#context.protocols.tell(socket, protocol, word, ...(reply > 0 ? [done] : []));
+  }
+
+  #count(id: number, change: number): void {
+    const count = (this.#unanswered.get(id) ?? 0) + change;
+    if (count > 0) this.#unanswered.set(id, count);
+    else this.#unanswered.delete(id);
+  }
+
+  #keep(id: number, served: { socket: Socket; protocol: NamedProtocol }): void {
+    this.#served.set(id, served);
+    this.#context.protocols.onEnd(served.socket, () => this.#end(id));
+  }
+
+  #end(id: number): void {
+    this.#served.delete(id);
+    this.#unanswered.delete(id);
+    this.#report();
+    this.#ended.push(id);
+  }
+
+  /** Says in one message a turn what was done, and which sockets have ended. */
+  #report(): void {
+    if (this.#done.length + this.#ended.length > 0) return;
+    setImmediate(() => {
+      this.#context.answer({ type: 'told', done: this.#done, ended: this.#ended });
+      this.#done = [];
+      this.#ended = [];
+    });
   }
 }

@@ -94,11 +94,12 @@ test('it also comes back from one that does not answer', async () => {
 
 test('what was only offered is let go of when the old process takes its place back, and nothing more is accepted', async () => {
   const { tracked, protocols, socket, client } = await echo();
-  const answers: Extract<ToPredecessor, { type: 'answer' }>[] = [];
+  const answers: Extract<ToPredecessor, { type: 'answer' | 'told' }>[] = [];
   const arrivals = new Arrivals({
     protocols,
     servers: () => [tracked],
     answer: (message) => void answers.push(message),
+    logger: () => silent,
     onMoved: () => {},
   });
   stopReading(socket);

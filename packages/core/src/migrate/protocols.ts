@@ -1,8 +1,10 @@
 import type { Socket } from 'node:net';
+import { attempt } from '../attempt.js';
 import type { TrackedServer } from '../drain/tracked-server.js';
 import { invalidOption, messageOf, show } from '../errors.js';
 import type { Logger } from '../log.js';
 import { type RawHandle, welcome } from '../node-private.js';
+import type { Afterwards, Done } from './afterwards.js';
 
 /** What a socket takes along. */
 export interface Leaving<State = unknown> {
@@ -15,10 +17,15 @@ export interface Leaving<State = unknown> {
    * serves the socket, in order; it returns false when nobody is there to hear it.
    */
   left?(tell: Tell): void;
+  /** Called when the connection has ended where it is now, or cannot be reached there any more. */
+  ended?(): void;
 }
 
-/** Says something about a socket that has left to whoever serves it now; throws if it cannot be cloned. */
-export type Tell = (word: unknown) => boolean;
+/**
+ * Says something about a socket that has left to the process that serves it now; throws if it cannot be cloned. `done` is
+ * called when `told` has returned there, or the promise that it returned has resolved; with an error if it never will.
+ */
+export type Tell = (word: unknown, done?: Done) => boolean;
 
 /**
  * A protocol on sockets that do not speak HTTP: upgraded ones, or those of a plain `net.Server`. It says when such a socket
@@ -30,12 +37,17 @@ export interface SocketProtocol<State = unknown> {
    * `'never'`: it stays. Anything else, and the socket leaves; a throw is a `'never'`.
    */
   save(socket: Socket): Leaving<State> | 'later' | 'never';
-  /** Serves a socket that has come: from the old process, or back because the new one is gone. */
-  restore(socket: Socket, state: State): void;
-  /** Hears what was said of a socket where it was before. */
-  told?(socket: Socket, word: unknown): void;
+  /**
+   * Serves a socket that has come: from the old process, or back because the new one is gone. A throw closes that socket; so it
+   * is with `told` and `end`, and with a promise that rejects.
+   */
+  restore(socket: Socket, state: State): unknown;
+  /** Gets what was said of a socket where it was before. With a promise, the sender's `done` waits for it. */
+  told?(socket: Socket, word: unknown): unknown;
   /** Tells the client of a socket that stays that this process ends. */
-  end?(socket: Socket, reason: 'restart' | 'shutdown'): void;
+  end?(socket: Socket, reason: 'restart' | 'shutdown'): unknown;
+  /** Why no socket of this protocol moves, for the log; absent where they do. */
+  stays?: string;
   /** Milliseconds over which the calls of `end` are spread. Default 5000. */
   endWithin?: number;
 }
@@ -64,7 +76,7 @@ export class Protocols {
   readonly #byName = new Map<string, NamedProtocol>();
   readonly #sockets = new Map<Socket, NamedProtocol>();
   /** For sockets that have left, how to reach them. */
-  readonly #left = new WeakMap<Socket, { tell: Tell; where(): Route | undefined }>();
+  readonly #left = new WeakMap<Socket, Afterwards>();
   readonly #logger: () => Logger;
   readonly #onChanged: () => void;
 
@@ -117,32 +129,69 @@ export class Protocols {
     tracked.adopt(socket);
     this.#add(socket, protocol);
     if (unread && unread.length > 0) socket.unshift(unread);
-    try {
-      protocol.restore(socket, state);
-    } catch (error) {
-      this.#logger().error(`Restoring a socket of ${protocol.name} failed: ${messageOf(error)}`);
-      socket.destroy();
-    }
+    this.#attempt(
+      socket,
+      () => protocol.restore(socket, state),
+      (why) => this.#logger().error(`Restoring a socket of ${protocol.name} failed: ${why}`),
+    );
     return socket;
   }
 
   /** From now on, what is said of this socket goes where it is. */
-  left(socket: Socket, tell: Tell, where: () => Route | undefined): void {
-    this.#left.set(socket, { tell, where });
+  left(socket: Socket, afterwards: Afterwards): void {
+    this.#left.set(socket, afterwards);
   }
 
   /** Where a socket has gone that was here; undefined while that is open. */
   routeOf(socket: Socket): Route | undefined {
-    return this.#left.get(socket)?.where();
+    return this.#left.get(socket)?.where?.();
   }
 
-  /** Passes a word on to whoever serves the socket now: its protocol here, or another process. */
-  tell(socket: Socket, protocol: NamedProtocol, word: unknown): boolean {
+  /** Passes a word on to the protocol of the socket here, or to the process that serves it now; false if neither is there. */
+  tell(socket: Socket, protocol: NamedProtocol, word: unknown, done?: Done): boolean {
     const left = this.#left.get(socket);
-    if (left) return left.tell(word);
+    if (left) return left.tell(word, done);
     if (socket.destroyed) return false;
-    protocol.told?.(socket, word);
+    this.#attempt(
+      socket,
+      () => protocol.told?.(socket, word),
+      (why) =>
+        this.#logger().error(
+          `A message for a socket of ${protocol.name} failed, and the socket is closed: ${why}`,
+        ),
+      done,
+    );
     return true;
+  }
+
+  /** Tells the client of a socket that stays that this process ends. */
+  end(socket: Socket, protocol: NamedProtocol, reason: 'restart' | 'shutdown'): void {
+    this.#attempt(
+      socket,
+      () => protocol.end?.(socket, reason),
+      (why) =>
+        this.#logger().error(`Ending a socket of ${protocol.name} failed, and the socket is closed: ${why}`),
+    );
+  }
+
+  /** Calls `fn` when the connection of this socket has ended: here, or wherever it has moved. */
+  onEnd(socket: Socket, fn: () => void): void {
+    const closed = () => {
+      const left = this.#left.get(socket);
+      if (left) left.onEnd(fn);
+      else fn();
+    };
+    if (socket.closed) closed();
+    else socket.once('close', closed);
+  }
+
+  /** One callback that fails costs one socket, and not the process. */
+  #attempt(socket: Socket, fn: () => unknown, log: (why: string) => void, done?: Done): void {
+    const report = (error: unknown) => {
+      log(messageOf(error));
+      socket.destroy();
+    };
+    attempt(fn, report, done);
   }
 
   #add(socket: Socket, protocol: NamedProtocol): void {
@@ -163,7 +212,9 @@ function check(name: string, protocol: SocketProtocol): void {
       continue;
     throw invalidOption(member, value, 'a function');
   }
-  const { endWithin } = protocol;
+  const { endWithin, stays } = protocol;
+  if (stays !== undefined && (typeof stays !== 'string' || stays === ''))
+    throw invalidOption('stays', stays, 'a string that is not empty');
   if (endWithin !== undefined && !(Number.isFinite(endWithin) && endWithin >= 0))
     throw invalidOption('endWithin', show(endWithin), 'a number of milliseconds, 0 or more');
 }

@@ -1,5 +1,6 @@
 import type { TrackedServer } from '../drain/tracked-server.js';
 import type { Moved, OlderProcess, ToPredecessor } from '../handoff/protocol.js';
+import type { Logger } from '../log.js';
 import type { RawHandle } from '../node-private.js';
 import { Arrivals, type SocketWord } from './arrivals.js';
 import type { Protocols } from './protocols.js';
@@ -11,6 +12,7 @@ export interface ReceptionContext {
   sender: { send(message: ToPredecessor): void; readonly closed: Promise<void> };
   protocols: Protocols;
   servers(): TrackedServer[];
+  logger(): Logger;
   /** A live connection has come. */
   onMoved(address: string): void;
 }
@@ -23,9 +25,15 @@ export class Reception {
 
   constructor(context: ReceptionContext) {
     this.#context = context;
-    const { sender, protocols, servers, onMoved } = context;
+    const { sender, protocols, servers, logger, onMoved } = context;
     this.#receiver = new Receiver(servers, (ids, lost) => sender.send({ type: 'taken', ids, lost }));
-    this.#arrivals = new Arrivals({ protocols, servers, answer: (message) => sender.send(message), onMoved });
+    this.#arrivals = new Arrivals({
+      protocols,
+      servers,
+      logger,
+      answer: (message) => sender.send(message),
+      onMoved,
+    });
     void sender.closed.then(() => this.#arrivals.alone());
   }
 
@@ -44,6 +52,11 @@ export class Reception {
   tellProtocols(): void {
     const { sender, protocols } = this.#context;
     sender.send({ type: 'protocols', names: protocols.names });
+  }
+
+  /** Whether the old process waits for an answer that only this process can give. */
+  get answering(): boolean {
+    return this.#arrivals.answering;
   }
 
   /** For the sockets that came and have gone on to this destination: their ids here, and those there. */

@@ -1,0 +1,169 @@
+import type { Socket } from 'node:net';
+import type { TrackedServer } from '../drain/tracked-server.js';
+import { label } from '../listen/address.js';
+import type { RawHandle } from '../node-private.js';
+import type { Afterwards } from './afterwards.js';
+import type { OffersContext } from './offers.js';
+import { sendParcels, unpack } from './parcels.js';
+import type { NamedProtocol } from './protocols.js';
+
+/** How many sockets may be between two owners at once, and how many bytes they may take along. */
+const WINDOW = 256;
+const MOST_BYTES = 4 * 1024 * 1024;
+/** How long a successor that is sent away may take to answer; from then on what it has not been given is ours again. */
+const ANSWER_TIME = 1_000;
+
+/** A socket that has left and has no other owner yet. */
+interface OnTheWay {
+  tracked: TrackedServer;
+  protocol: NamedProtocol;
+  handle: RawHandle;
+  packed: Buffer;
+  afterwards: Afterwards;
+}
+
+/** The sockets between two owners: each becomes the successor's, or is served here again. */
+export class Crossing {
+  readonly #context: OffersContext;
+  readonly #onBack: (socket: Socket) => void;
+  readonly #onTheWay = new Map<number, OnTheWay>();
+  /** Those that have left in this turn and are not sent yet. */
+  readonly #leaving: number[] = [];
+  /** What is still said of those that the successor serves. */
+  readonly #served = new Map<number, Afterwards>();
+  #nextId = 0;
+  #bytes = 0;
+  #takenBack = false;
+  #gone = false;
+  #letGo = () => {};
+
+  /** `onBack` gets each socket that is served here again. */
+  constructor(context: OffersContext, onBack: (socket: Socket) => void) {
+    this.#context = context;
+    this.#onBack = onBack;
+  }
+
+  /** How many there are. */
+  get size(): number {
+    return this.#onTheWay.size;
+  }
+
+  /** Whether no other may leave now. */
+  get full(): boolean {
+    return this.#onTheWay.size >= WINDOW || this.#bytes >= MOST_BYTES;
+  }
+
+  /** One more has left. */
+  add(leaving: OnTheWay): void {
+    const id = this.#nextId++;
+    if (this.#onTheWay.size === 0) this.#letGo = this.#context.world.stayAlive();
+    this.#onTheWay.set(id, leaving);
+    this.#bytes += leaving.packed.length;
+    this.#leaving.push(id);
+  }
+
+  /** Sends those that have left in this turn: first what they take along, then each with its handle. */
+  send(): void {
+    const { destination } = this.#context;
+    const leaving = this.#leaving.splice(0).map((id) => [id, this.#onTheWay.get(id) as OnTheWay] as const);
+    sendParcels(
+      leaving.map(([id, { packed }]) => [id, packed] as const),
+      (parcels) => destination.send(parcels),
+    );
+    for (const [id, { tracked, protocol, handle }] of leaving) {
+      const address = tracked.bound ? label(tracked.bound) : '';
+      destination.send({ type: 'offer', id, protocol: protocol.name, address }, handle);
+    }
+  }
+
+  /** The successor says which it would serve, and which not. */
+  answered(accepted: readonly number[], refused: readonly number[]): void {
+    const { destination } = this.#context;
+    // The successor has let go of them when it heard that it leaves.
+    if (this.#takenBack) {
+      this.#comeBack([...accepted, ...refused]);
+      return;
+    }
+    // The word is on its way before anything else is: from here on they are not ours.
+    if (accepted.length > 0) destination.send({ type: 'yours', ids: [...accepted] });
+    for (const id of accepted) {
+      const moved = this.#take(id);
+      if (!moved) continue;
+      moved.handle.close();
+      this.#served.set(id, moved.afterwards);
+      moved.afterwards.settle((packed, reply) => {
+        if (this.#gone) return false;
+        sendParcels([[id, packed]], (parcels) => destination.send(parcels));
+        destination.send({ type: 'word', id, reply });
+        return true;
+      });
+      moved.afterwards.where = () => (this.#gone ? undefined : { to: destination, id });
+      if (moved.tracked.bound) this.#context.onMoved(label(moved.tracked.bound));
+    }
+    this.#comeBack(refused);
+  }
+
+  /** The successor says what it has done with the words about sockets, and which of these have ended. */
+  told(done: readonly (readonly [id: number, reply: number])[], ended: readonly number[]): void {
+    for (const [id, reply] of done) this.#served.get(id)?.acknowledge(reply);
+    for (const id of ended) this.#end(id);
+  }
+
+  /** What the successor has not been given yet comes back when it has answered or is gone, and soon in any case. */
+  takeBack(): void {
+    this.#takenBack = true;
+    // It never hears `yours`, so it touches none of them, however late it answers.
+    this.#context.world.after(ANSWER_TIME, () => this.#comeBack([...this.#onTheWay.keys()]));
+  }
+
+  /** The successor is gone, and what it served with it. */
+  gone(): void {
+    this.#gone = true;
+    this.#comeBack([...this.#onTheWay.keys()]);
+    for (const id of [...this.#served.keys()]) this.#end(id);
+  }
+
+  #take(id: number): OnTheWay | undefined {
+    const found = this.#onTheWay.get(id);
+    if (!found) return undefined;
+    this.#onTheWay.delete(id);
+    this.#bytes -= found.packed.length;
+    if (this.#onTheWay.size === 0) this.#letGo();
+    return found;
+  }
+
+  #end(id: number): void {
+    const afterwards = this.#served.get(id);
+    this.#served.delete(id);
+    afterwards?.end();
+  }
+
+  /** These are served here again, as if they had come from somewhere else. */
+  #comeBack(ids: readonly number[]): void {
+    const { protocols } = this.#context;
+    for (const id of ids) {
+      const kept = this.#take(id);
+      if (!kept) continue;
+      const [state, unread] = unpack(kept.packed) as [unknown, Uint8Array | undefined];
+      const socket = protocols.serve(
+        kept.tracked,
+        kept.protocol,
+        kept.handle,
+        unread ? { state, unread } : { state },
+      );
+      if (socket) this.#onBack(socket);
+      const { afterwards } = kept;
+      if (socket) protocols.onEnd(socket, () => afterwards.end());
+      if (socket) afterwards.where = () => protocols.routeOf(socket);
+      afterwards.settle(
+        (packed, reply) =>
+          socket !== undefined &&
+          protocols.tell(socket, kept.protocol, unpack(packed), (error) =>
+            error ? afterwards.fail(reply, error) : afterwards.acknowledge(reply),
+          ),
+      );
+      if (!socket) afterwards.end();
+    }
+    if (ids.length > 0 && this.size === 0) this.#context.onBack();
+  }
+}
