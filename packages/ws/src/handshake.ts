@@ -14,10 +14,11 @@ export interface HandshakeRequest {
 /** What a handshake agreed on, as it stands in the answer: subprotocol and extensions. */
 export type Agreement = Record<'protocol' | 'extensions', string | undefined>;
 
-/** What another process needs to know of a request. */
+/** What another process needs to know of a request, apart from what the application makes of it later. */
 export function travelling(request: IncomingMessage): HandshakeRequest {
-  const { method = 'GET', url = '/', httpVersionMajor, httpVersionMinor, headers, rawHeaders } = request;
-  return { method, url, httpVersionMajor, httpVersionMinor, headers: { ...headers }, rawHeaders };
+  const { method = 'GET', url = '/', httpVersionMajor, httpVersionMinor } = request;
+  const [headers, rawHeaders] = [{ ...request.headers }, [...request.rawHeaders]];
+  return { method, url, httpVersionMajor, httpVersionMinor, headers, rawHeaders };
 }
 
 /** The request again, on the socket as it is now. */

@@ -1,1 +1,2 @@
-export { endlessWebSockets, stay, type WebSocketsOptions } from './web-sockets.js';
+export { stay, type WebSocketsOptions } from './options.js';
+export { endlessWebSockets } from './web-sockets.js';

@@ -39,6 +39,9 @@ const GET_PAYLOAD_LENGTH_64 = 2;
 const GET_MASK = 3;
 const GET_DATA = 4;
 
+/** A half message that is larger waits for its end: to move it would hold up all others. */
+export const LARGEST_HALF = 4 * 1024 * 1024;
+
 const FIN = 0x80;
 const MASKED = 0x80;
 const CONTROL = 0x08;
@@ -84,6 +87,7 @@ export function undelivered(ws: WebSocket): Buffer | undefined {
   const { receiver } = partsOf(ws);
   const { _state: state, _fragmented: fragmented, _fragments: fragments } = receiver;
   if (receiver._loop || receiver.writableLength > 0 || state > GET_DATA) return undefined;
+  if (sizeOf(fragments) + sizeOf(receiver._buffers) > LARGEST_HALF) return undefined;
   // What is inflated cannot be told from what is not: only between two messages.
   if (ws.extensions !== '' && (state !== GET_INFO || fragmented)) return undefined;
   const parts: Buffer[] = [];
@@ -92,8 +96,7 @@ export function undelivered(ws: WebSocket): Buffer | undefined {
     const inData = state !== GET_INFO && opcode < CONTROL;
     // The frame that it is in may be the first, or those before it were empty: then it can stand for the first.
     if (!inData || fragments.length > 0) {
-      const length = fragments.reduce((sum, { length }) => sum + length, 0);
-      parts.push(head(fragmented, length), NO_MASK, ...fragments);
+      parts.push(head(fragmented, sizeOf(fragments)), NO_MASK, ...fragments);
       if (inData) opcode = 0;
     }
   }
@@ -106,6 +109,8 @@ export function undelivered(ws: WebSocket): Buffer | undefined {
   }
   return Buffer.concat([...parts, ...receiver._buffers]);
 }
+
+const sizeOf = (parts: readonly Buffer[]) => parts.reduce((sum, { length }) => sum + length, 0);
 
 /** The head of a masked frame, up to the mask. */
 function head(first: number, length: number): Buffer {

@@ -1,88 +1,154 @@
 import type { Tell } from '@endless/core';
 import type { WebSocket } from 'ws';
+import { controlPayloadOf, type Payload, payloadOf, reasonOf } from './payload.js';
 
 /** What is done to a WebSocket object whose connection has left. */
 export type Deed =
-  | { call: 'send'; data: unknown; options: object }
-  | { call: 'ping' | 'pong'; data: unknown }
-  | { call: 'close'; code: number | undefined; reason: string }
+  | { call: 'send'; data: Payload; options: Record<string, boolean> }
+  | { call: 'ping' | 'pong'; data: Payload }
+  | { call: 'close'; code: number | undefined; reason: Payload }
   | { call: 'terminate' };
 
 type Callback = (error?: Error) => void;
+type Listener = (...args: never[]) => void;
 
 const OPEN = 1;
+const CLOSING = 2;
 const CLOSED = 3;
+const STATES = ['CONNECTING', 'OPEN', 'CLOSING', 'CLOSED'];
+const SEND_OPTIONS = ['binary', 'compress', 'fin', 'mask'];
+
+/** How many bytes may wait for a client that does not read: they are in the memory of the new process. */
+const MOST_WAITING = 64 * 1024 * 1024;
+const TRY_AGAIN_LATER = 1013;
+const ABNORMAL = 1006;
 
 /**
  * Makes an object whose connection has left pass on what is done to it: the application may still hold it, and be in the
- * middle of an answer. Its listeners are taken off, all but `own`, so that nobody hears a close that did not happen; then it
- * emits `'moved'`.
+ * middle of an answer. Its listeners are taken off, so that nobody hears a close that did not happen; then it emits `'moved'`.
+ * `own` are those of its server, which hear that the object is done with. Returns what to call when the connection has ended.
  */
-export function leave(ws: WebSocket, own: readonly ((...args: never[]) => void)[], tell: Tell): void {
-  let heard = true;
-  const pass = (deed: Deed, callback?: Callback) => {
-    heard = tell(deed);
-    const error = heard
-      ? undefined
-      : new Error('WebSocket is not open: its connection has moved, and ended there');
-    if (callback) process.nextTick(callback, error);
+export function leave(ws: WebSocket, own: readonly Listener[], tell: Tell): () => void {
+  let state = OPEN;
+  let waiting = 0;
+
+  /** Calls back when the new process has written it, as ws does; until then its bytes wait. */
+  const pass = (deed: Deed, bytes = 0, callback?: Callback) => {
+    waiting += bytes;
+    const done = (error?: Error) => {
+      waiting -= bytes;
+      if (callback) process.nextTick(callback, error && notOpen(CLOSED));
+    };
+    if (tell(deed, done)) return;
+    state = CLOSED;
+    done(new Error());
   };
+  const refuse = (callback?: Callback) => {
+    if (callback) process.nextTick(callback, notOpen(state));
+  };
+  const close = (code: number | undefined, reason: Payload) => {
+    state = CLOSING;
+    pass({ call: 'close', code, reason });
+  };
+  const control = (call: 'ping' | 'pong') => ({
+    configurable: true,
+    value(...given: unknown[]) {
+      const argument = typeof given[0] === 'function' ? undefined : given[0];
+      const data = state === OPEN ? controlPayloadOf(argument) : payloadOf(argument);
+      const callback = callbackIn(given);
+      if (state === OPEN) pass({ call, data }, Buffer.byteLength(data), callback);
+      else refuse(callback);
+    },
+  });
+
   const moved = ws.listeners('moved');
+  const emit = ws.emit as (...given: unknown[]) => boolean;
   ws.removeAllListeners();
-  for (const listener of own) ws.on('close', listener as () => void);
   Object.defineProperties(ws, {
-    readyState: { configurable: true, get: () => (heard ? OPEN : CLOSED) },
+    readyState: { configurable: true, get: () => state },
+    bufferedAmount: { configurable: true, get: () => waiting },
+    emit: {
+      configurable: true,
+      writable: true,
+      value(...given: unknown[]) {
+        if (given[0] !== 'close') return emit.apply(ws, given);
+        for (const listener of own) Reflect.apply(listener, ws, given.slice(1));
+        return own.length > 0;
+      },
+    },
     send: {
       configurable: true,
-      value(data: unknown, ...rest: unknown[]) {
-        const options = typeof rest[0] === 'object' && rest[0] !== null ? rest[0] : {};
-        pass({ call: 'send', data: sendable(data), options }, callbackIn(rest));
+      value(given: unknown, ...rest: unknown[]) {
+        const data = payloadOf(given);
+        const callback = callbackIn(rest);
+        if (state !== OPEN) return refuse(callback);
+        if (waiting > MOST_WAITING) {
+          close(TRY_AGAIN_LATER, 'the client does not read');
+          return refuse(callback);
+        }
+        pass({ call: 'send', data, options: optionsIn(rest) }, Buffer.byteLength(data), callback);
       },
     },
-    ping: {
-      configurable: true,
-      value: (...given: unknown[]) => pass({ call: 'ping', data: dataIn(given) }, callbackIn(given)),
-    },
-    pong: {
-      configurable: true,
-      value: (...given: unknown[]) => pass({ call: 'pong', data: dataIn(given) }, callbackIn(given)),
-    },
+    ping: control('ping'),
+    pong: control('pong'),
     close: {
       configurable: true,
-      value(code?: number, reason: string | Buffer = '') {
-        pass({ call: 'close', code, reason: String(reason) });
+      value(code?: number, given?: string | Buffer) {
+        if (state !== OPEN) return;
+        close(code, reasonOf(code, given));
       },
     },
-    terminate: { configurable: true, value: () => pass({ call: 'terminate' }) },
+    terminate: {
+      configurable: true,
+      value() {
+        if (state === CLOSED) return;
+        state = CLOSING;
+        pass({ call: 'terminate' });
+      },
+    },
   });
   for (const listener of moved) listener.call(ws);
+  return () => {
+    state = CLOSED;
+    emit.call(ws, 'close', ABNORMAL, Buffer.alloc(0));
+  };
 }
 
-/** Does to a connection here what was done to it where it was before. */
-export function carryOut(ws: WebSocket, deed: Deed): void {
-  switch (deed.call) {
-    case 'send':
-      ws.send(deed.data as Buffer, deed.options);
-      break;
-    case 'ping':
-    case 'pong':
-      ws[deed.call](deed.data);
-      break;
-    case 'close':
-      ws.close(deed.code, deed.reason);
-      break;
-    case 'terminate':
-      ws.terminate();
-  }
+/** Does to a connection here what was done to it where it was before; resolves when it is written. */
+export function carryOut(ws: WebSocket, deed: Deed): Promise<void> {
+  return new Promise((resolve) => {
+    // A write that fails is never done: its connection has ended, and of that the old process is told.
+    const written = (error?: Error | null) => {
+      if (!error) resolve();
+    };
+    switch (deed.call) {
+      case 'send':
+        ws.send(deed.data, deed.options, written);
+        break;
+      case 'ping':
+      case 'pong':
+        ws[deed.call](deed.data, undefined, written);
+        break;
+      case 'close':
+        ws.close(deed.code, deed.reason);
+        resolve();
+        break;
+      case 'terminate':
+        ws.terminate();
+        resolve();
+    }
+  });
 }
 
-/** As ws takes it; a `Blob` can be read only later, when others may have been sent. */
-function sendable(data: unknown): unknown {
-  if (data instanceof Blob)
-    throw new TypeError('A Blob cannot be sent on a WebSocket that has moved: send its bytes.');
-  return typeof data === 'number' ? String(data) : data;
-}
-
+const notOpen = (state: number) =>
+  new Error(`WebSocket is not open: readyState ${state} (${STATES[state]}); its connection has moved`);
 const callbackIn = (given: readonly unknown[]) =>
   given.find((each): each is Callback => typeof each === 'function');
-const dataIn = ([data]: readonly unknown[]) => (typeof data === 'function' ? undefined : data);
+
+/** The options that ws knows, as it takes them. */
+function optionsIn([given]: readonly unknown[]): Record<string, boolean> {
+  const options = typeof given === 'object' && given !== null ? (given as Record<string, unknown>) : {};
+  return Object.fromEntries(
+    SEND_OPTIONS.filter((name) => Object.hasOwn(options, name)).map((name) => [name, Boolean(options[name])]),
+  );
+}

@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import type { Server, Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import { endless, type Leaving } from '@endless/core';
 import type { ServerOptions, WebSocket, WebSocketServer } from 'ws';
 import {
@@ -14,26 +14,7 @@ import {
 } from './handshake.js';
 import { isKnown, nothingToSend, undelivered } from './internals.js';
 import { carryOut, type Deed, leave } from './left.js';
-
-/** What `save` returns for a connection that must not move now; it is asked again. */
-export const stay: unique symbol = Symbol('@endless/ws stay');
-
-/** How the connections of a `WebSocketServer` move. */
-export interface WebSocketsOptions<State> {
-  /**
-   * What the application knows of this connection, for the new process: anything that can be cloned. Called at the moment at
-   * which it leaves. `stay`: not now. A throw: not at all.
-   */
-  save?(ws: WebSocket, request: IncomingMessage): State | typeof stay;
-  /** Takes it, before the handlers of `'connection'` run; they also get it as their third argument. */
-  restore?(ws: WebSocket, state: State, request: IncomingMessage): void;
-  /** By which both processes know this server. Default: its `path`, or `''`. */
-  name?: string;
-  /** The HTTP server whose `'upgrade'` moved connections go through again; default: straight to `'connection'`. */
-  through?: Server;
-  /** Milliseconds over which the closes of connections that cannot move are spread. Default 5000. */
-  closeWithin?: number;
-}
+import { checkOptions, moves, stay, UNSAID, type WebSocketsOptions } from './options.js';
 
 /** What the old process tells of a connection. */
 interface Travelled {
@@ -46,6 +27,8 @@ interface Travelled {
 interface Known {
   ws: WebSocket;
   request: IncomingMessage;
+  /** The request as it was before the application saw it. */
+  original: HandshakeRequest;
   agreed: Agreement;
   /** The listeners of `'close'` that were there before the application's: the server's own. */
   own: ((...args: never[]) => void)[];
@@ -63,20 +46,27 @@ export function endlessWebSockets<State = undefined>(
   wss: WebSocketServer,
   options: WebSocketsOptions<State> = {},
 ): void {
+  checkOptions(options as WebSocketsOptions<never>);
   const known = new WeakMap<Socket, Known>();
-  const arriving = new WeakMap<IncomingMessage, Travelled>();
+  const arriving = new WeakMap<IncomingMessage, { travelled: Travelled; failed: (error: unknown) => void }>();
   const agreements = new WeakMap<IncomingMessage, Agreement>();
   /** What was said of a connection whose handshake is not repeated yet. */
-  const early = new WeakMap<Socket, Deed[]>();
+  const early = new WeakMap<Socket, (() => void)[]>();
+  const originals = new WeakMap<IncomingMessage, HandshakeRequest>();
   let checked = false;
 
-  const sockets = endless.protocol<Travelled>(`ws:${options.name ?? wss.options.path ?? ''}`, {
+  const sockets = endless.protocol<Travelled>(nameOf(options.name ?? wss.options.path ?? ''), {
     save: (socket) => save(socket),
     restore: (socket, travelled) => restore(socket, travelled),
     told(socket, word) {
       const connection = known.get(socket);
-      if (connection) carryOut(connection.ws, word as Deed);
-      else early.get(socket)?.push(word as Deed);
+      if (connection) return carryOut(connection.ws, word as Deed);
+      return new Promise<void>((resolve) =>
+        early.get(socket)?.push(() => {
+          const { ws } = known.get(socket) as Known;
+          resolve(carryOut(ws, word as Deed));
+        }),
+      );
     },
     end(socket, reason) {
       const code = reason === 'restart' ? SERVICE_RESTART : GOING_AWAY;
@@ -84,12 +74,22 @@ export function endlessWebSockets<State = undefined>(
       if (connection) connection.ws.close(code, reason === 'restart' ? 'service restart' : 'going away');
       else closeRaw(socket, code);
     },
-    ...(options.closeWithin === undefined ? {} : { endWithin: options.closeWithin }),
+    ...(options.closeWithin !== undefined && { endWithin: options.closeWithin }),
+    ...(!moves(options as WebSocketsOptions<never>) && { stays: UNSAID }),
   });
 
-  wss.on('headers', (lines, request) => agreements.set(request, agreementIn(lines)));
-  wss.prependListener('connection', (ws, request) => meet(ws, request));
+  wss.on('headers', (lines, request) => {
+    agreements.set(request, agreementIn(lines));
+    // The application may have put a listener before ours.
+    if (wss.listeners('connection')[0] !== meet)
+      wss.off('connection', meet).prependListener('connection', meet);
+  });
+  wss.prependListener('connection', meet);
   wss.once('close', () => sockets.close());
+  // Its listeners see the request again, so it has to be what they saw.
+  options.through?.prependListener('upgrade', (request: IncomingMessage) =>
+    originals.set(request, travelling(request)),
+  );
 
   function meet(ws: WebSocket, request: IncomingMessage): void {
     const { socket } = request;
@@ -101,50 +101,69 @@ export function endlessWebSockets<State = undefined>(
         'EndlessWarning',
       );
     checked = true;
-    known.set(socket, { ws, request, agreed, own: ws.listeners('close') as Known['own'] });
+    const original = originals.get(request) ?? travelling(request);
+    known.set(socket, { ws, request, original, agreed, own: ws.listeners('close') as Known['own'] });
     sockets.add(socket);
-    const travelled = arriving.get(request);
-    if (!travelled) return;
+    const arrived = arriving.get(request);
+    if (!arrived) return;
     arriving.delete(request);
-    options.restore?.(ws, travelled.state as State, request);
-    for (const deed of early.get(socket) ?? []) carryOut(ws, deed);
+    const { travelled, failed } = arrived;
+    try {
+      void Promise.resolve(options.restore?.(ws, travelled.state as State, request)).catch(failed);
+    } catch (error) {
+      failed(error);
+      // The handlers of 'connection' must not meet it without its state; where others emit that, nobody would catch this.
+      if (!options.through) throw error;
+    }
+    for (const carry of early.get(socket) ?? []) carry();
     early.delete(socket);
   }
 
   function save(socket: Socket): Leaving<Travelled> | 'later' | 'never' {
     const connection = known.get(socket);
     if (!connection) return 'later';
-    const { ws, request, agreed, own } = connection;
+    const { ws, request, original, agreed, own } = connection;
     if (!isKnown(ws) || !carriesNoContext(agreed)) return 'never';
     if (ws.readyState !== ws.OPEN || !nothingToSend(ws)) return 'later';
     const unread = undelivered(ws);
     if (!unread) return 'later';
     const state = options.save?.(ws, request);
     if (state === stay) return 'later';
+    if (state instanceof Promise) {
+      state.catch(() => {});
+      throw new TypeError('`save` returned a promise, and has to answer at once');
+    }
+    let ended = () => {};
     return {
-      state: { request: travelling(request), agreed, state },
+      state: { request: original, agreed, state },
       unread,
       left(tell) {
         wss.clients?.delete(ws);
-        leave(ws, own, tell);
+        ended = leave(ws, own, tell);
       },
+      ended: () => ended(),
     };
   }
 
-  /** Repeats the handshake, so that ws makes the connection as it makes every other; its answer is not written again. */
-  function restore(socket: Socket, travelled: Travelled): void {
-    const request = requestOn(socket, travelled.request);
-    arriving.set(request, travelled);
-    early.set(socket, []);
-    withholdAnswer(socket, () => closeRaw(socket, SERVICE_RESTART));
-    if (options.through) {
-      if (!options.through.emit('upgrade', request, socket, EMPTY)) socket.destroy();
-      return;
-    }
-    settled(wss, travelled.agreed).handleUpgrade(request, socket, EMPTY, (ws) => {
-      if (sameAgreement(agreements.get(request), travelled.agreed))
-        wss.emit('connection', ws, request, travelled.state);
-      else ws.close(SERVICE_RESTART, 'service restart');
+  /**
+   * Repeats the handshake, so that ws makes the connection as it makes every other; its answer is not written again. The
+   * promise rejects when the application fails to restore it.
+   */
+  function restore(socket: Socket, travelled: Travelled): Promise<void> {
+    return new Promise((_resolve, failed) => {
+      const request = requestOn(socket, travelled.request);
+      arriving.set(request, { travelled, failed });
+      early.set(socket, []);
+      withholdAnswer(socket, () => closeRaw(socket, SERVICE_RESTART));
+      if (options.through) {
+        if (!options.through.emit('upgrade', request, socket, EMPTY)) socket.destroy();
+        return;
+      }
+      settled(wss, travelled.agreed).handleUpgrade(request, socket, EMPTY, (ws) => {
+        if (sameAgreement(agreements.get(request), travelled.agreed))
+          wss.emit('connection', ws, request, travelled.state);
+        else ws.close(SERVICE_RESTART, 'service restart');
+      });
     });
   }
 }
@@ -161,6 +180,9 @@ function settled(wss: WebSocketServer, agreed: Agreement): WebSocketServer {
     get: (target, name) => (name === 'options' ? options : Reflect.get(target, name)),
   });
 }
+
+/** By which both processes know a server, also where it is the only one. */
+const nameOf = (name: string) => (name === '' ? 'ws' : `ws:${name}`);
 
 function sameAgreement(one: Agreement | undefined, other: Agreement): boolean {
   return one?.protocol === other.protocol && one?.extensions === other.extensions;
