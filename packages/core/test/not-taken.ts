@@ -107,10 +107,10 @@ export function describeNotTaken(): void {
         await new Promise<void>((resolve) => other.listen(port, resolve));
         onTestFinished(() => void other.close());
         arrive();
+        await program.waitFor(/The old process ended before its sockets had come: listen EADDRINUSE/, {
+          after,
+        });
         await program.waitForPids(0);
-        expect(program.output.slice(after)).toMatch(
-          /The old process ended before its sockets had come: listen EADDRINUSE/,
-        );
         expect(await answerOf(port)).toBe('other');
       });
     });
