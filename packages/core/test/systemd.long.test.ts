@@ -146,6 +146,30 @@ describe.skipIf(!canManage)('under systemd itself (needs root, unshare and syste
     await stops(units);
   });
 
+  test('a service of `Type=simple` that cannot tell systemd of another process refuses a restart, and stops well', async () => {
+    const units = await manager((_port, folder) => ({
+      'app.service': [
+        '[Service]',
+        `ExecStart=${process.execPath} ${fixture('app.mjs')}`,
+        'ExecReload=/bin/kill -HUP $MAINPID',
+        `StandardError=file:${folder}/log`,
+        'Restart=always',
+        settings({}),
+        '',
+      ].join('\n'),
+    }));
+    const { port, systemctl, show } = units;
+    await systemctl('start', 'app');
+    await until(async () => (await get({ port }).catch(() => undefined))?.body === 'generation 0', 10_000);
+    const main = await show('MainPID');
+    await systemctl('reload', 'app');
+    const log = path.join(path.dirname(units.faultFile), 'log');
+    await until(() => readFileSync(log, 'utf8').includes('Use `Type=notify-reload`'), 5_000);
+    expect([await show('MainPID'), await show('NRestarts')]).toEqual([main, '0']);
+    expect((await get({ port })).body).toBe('generation 0');
+    await stops(units, { restarted: false });
+  });
+
   test('pid-file.service: systemd follows the file', async () => {
     const units = await manager((port, folder) => ({
       'app.service': example('pid-file.service', port, folder, { pidFile: `${folder}/run/app/app.pid` }),
