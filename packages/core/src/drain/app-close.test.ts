@@ -60,7 +60,9 @@ describe.each(Object.keys(KINDS))('a server of node:%s that endless has stopped 
     if (kind !== 'http') expect(said).toEqual([]);
     client.destroy();
     await settled();
-    expect(said).toEqual(['close', 'first fine', 'second ERR_SERVER_NOT_RUNNING']);
+    expect(said[0]).toBe('close');
+    // Node says it once more where the first close has left no connection for the second.
+    expect(said.filter((word) => word !== 'close')).toEqual(['first fine', 'second ERR_SERVER_NOT_RUNNING']);
   });
 
   test('calls back without an error also after endless has ended it', async () => {
