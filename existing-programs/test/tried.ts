@@ -61,7 +61,7 @@ async function place<Result>(
       ...(existing.node && { node: existing.node }),
       execArgv: [
         ...(existing.inspect ? [`--inspect=127.0.0.1:${at.second}`] : []),
-        ...(bare ? [] : ['--import', '@endless/core/register']),
+        ...(bare ? [] : ['--require', '@endless/core/register']),
       ],
       env: {
         PORT: String(at.port),
