@@ -40,7 +40,10 @@ export interface Settings {
   ready?: 'auto' | 'manual';
   /** Asked before a successor counts as ready; throwing or resolving `false` means not healthy. Default: none. */
   healthCheck?: HealthCheck;
-  /** How long after `go` a restart can still be taken back; never more than half of `hammerTime`. Default 2000. */
+  /**
+   * How long after `go` a restart can still be taken back, and a second one waits; never more than half of `hammerTime`.
+   * Default 2000.
+   */
   rollbackWindow?: number;
   /** How many generations may drain at once; past it the oldest is hammered. Default 3. */
   maxDraining?: number;

@@ -201,7 +201,7 @@ describe('what systemd is said to have opened is looked at before it is used:', 
 
 describe('words that look like ours', () => {
   const WORDS = [
-    { type: 'go', again: true, tickets: {} },
+    { type: 'go', again: true, tickets: {}, window: 1 },
     { type: 'ready', dropped: [] },
     { type: 'accepting' },
     { type: 'hello', protocol: 99, version: '9.9.9' },
@@ -209,7 +209,9 @@ describe('words that look like ours', () => {
     { type: 'newest', pid: 1 },
     { type: 'prune', left: 0 },
     { type: 'unready', message: 'it is bad' },
-    { type: 'commit' },
+    { type: 'asked' },
+    { type: 'ailing', message: 'it is bad' },
+    { type: 'well' },
     { type: 'committed' },
     { type: 'retire', deadline: 0 },
     { type: 'connection', id: 1, address: ':1' },

@@ -95,8 +95,8 @@ describe('several restarts', () => {
   });
 
   test('of three processes the oldest names the third, and again the second that has taken its place back', async () => {
-    const { program, port } = await serve('app.mjs', { rollbackWindow: 5_000 });
-    const oldest = get({ port, path: '/slow?ms=3000' });
+    const { program, port } = await serve('app.mjs', { rollbackWindow: 2_000 });
+    const oldest = get({ port, path: '/slow?ms=7000', timeout: 15_000 });
     await active(port, 2);
     const second = await hup(program);
     const third = await hup(program);

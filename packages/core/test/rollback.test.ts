@@ -231,29 +231,8 @@ describe('the commit', () => {
     await expect(never).rejects.toThrow();
     await program.waitForPids(1);
     expect(program.pids()).toEqual([successor]);
-    expect(program.stdout).toContain(`event hammered ${program.pid}`);
+    await program.waitFor(`event hammered ${program.pid}`);
     expect(program.stdout).not.toContain('event rollback');
-  });
-
-  test('comes before the successor restarts in its turn: at most one window of a chain is open', async () => {
-    const { program, port } = await serve('app.mjs', { rollbackWindow: 5_000, hammerTime: 20_000 });
-    const load = startLoad({ port, connections: 10, mode: 'keep-alive' });
-    const first = await hup(program);
-    const second = await hup(program, first);
-    await hup(program, second);
-    await until(() => load.answers.has('3'));
-    const report = await load.stop();
-    expect(report.lost).toEqual([]);
-    expect(report.opened).toBe(10);
-    const order = events(program.stdout).filter((event) => /^(committed|spawned)/.test(event));
-    expect(order).toEqual([
-      `spawned ${program.pid}`,
-      `committed ${program.pid}`,
-      `spawned ${first}`,
-      `committed ${first}`,
-      `spawned ${second}`,
-    ]);
-    await program.waitForPids(2);
   });
 
   test('of a process that died in the window is nobody else to make: the successor serves on', async () => {
@@ -281,4 +260,57 @@ describe('the commit', () => {
     for (let i = 0; i < 3; i += 1) expect(await ask(socket)).toMatch(/connection: keep-alive/i);
     expect(program.pids()).toEqual([program.pid]);
   });
+});
+
+describe('a second restart within the rollback window', () => {
+  test('waits until that is over, and loses nothing: at most one window of a chain is open', async () => {
+    const { program, port } = await serve('app.mjs', { rollbackWindow: 1_000, hammerTime: 20_000 });
+    const load = startLoad({ port, connections: 10, mode: 'keep-alive' });
+    await until(() => load.answered > 20);
+    const first = await hup(program);
+    const began = performance.now();
+    const [restart, refused] = [getJson(port, '/restart'), sleep(100).then(() => getJson(port, '/restart'))];
+    await program.waitFor('it restarts once that is over');
+    program.signal('SIGHUP', first);
+    await program.waitFor('A restart waits for the end of the rollback window already.');
+    expect(await refused).toMatchObject({ code: 'ERR_ENDLESS_RESTART_IN_PROGRESS' });
+    const { pid: second } = (await restart) as { pid: number };
+    expect(performance.now() - began).toBeGreaterThan(900);
+    await hup(program, second);
+    await until(() => load.answers.has('3'));
+    const { lost, opened } = await load.stop();
+    expect({ lost, opened }).toEqual({ lost: [], opened: 10 });
+    const order = events(program.stdout).filter((event) => /^(committed|spawned)/.test(event));
+    expect(order).toEqual([
+      `spawned ${program.pid}`,
+      `committed ${program.pid}`,
+      `spawned ${first}`,
+      `committed ${first}`,
+      `spawned ${second}`,
+    ]);
+    await program.waitForPids(1);
+  });
+
+  for (const to of ['successor', 'old process'] as const)
+    test(`lets the mended release in when the broken one dies: SIGHUP to the ${to}`, async () => {
+      const broken = path.join(temporaryFolder(), 'broken');
+      writeFileSync(broken, '');
+      const { program, port } = await serve(
+        'moments.mjs',
+        { rollbackWindow: 1_500, migrate: false },
+        { env: { BROKEN_FILE: broken } },
+      );
+      const load = startLoad({ port, connections: 10, mode: 'new-connection' });
+      const first = await hup(program);
+      rmSync(broken);
+      program.signal('SIGHUP', to === 'successor' ? first : program.pid);
+      if (to === 'successor') await program.waitFor('it restarts once that is over');
+      else await program.waitFor(`It is for pid ${first}; if that fails now, this process restarts.`);
+      await program.waitFor(`event rollback ${program.pid}`);
+      const [, mended] = await program.waitFor(/mended (\d+)/);
+      await program.waitFor(`event committed ${program.pid}`);
+      expect(await program.waitForPids(1)).toEqual([Number(mended)]);
+      expect(notTaken(await load.stop())).toBe(0);
+      expect((await get({ port })).body).toBe('generation 1');
+    });
 });

@@ -1,4 +1,5 @@
 import type { ServerHttp2Session, ServerHttp2Stream } from 'node:http2';
+import { decideAfter } from '../decide.js';
 import { transportOf } from '../node-private.js';
 import type { World } from '../world.js';
 import type { TrackedServer } from './tracked-server.js';
@@ -24,7 +25,7 @@ export function endSessions(tracked: TrackedServer, idleGrace: number, world: Wo
       cancel();
       if (!session.destroyed) session.close();
     };
-    const cancel = world.after(PING_LIMIT, close);
+    const cancel = decideAfter(world, PING_LIMIT, close);
     // The session may have ended in between.
     const attempt = (fn: () => void) => () => {
       try {
@@ -59,7 +60,7 @@ export function endSessions(tracked: TrackedServer, idleGrace: number, world: Wo
       session.off('stream', go);
       end(session);
     };
-    const cancel = world.after(idleGrace, go);
+    const cancel = decideAfter(world, idleGrace, go, 0);
     session.on('stream', go);
   };
   const { server } = tracked;

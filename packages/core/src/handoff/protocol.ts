@@ -39,15 +39,15 @@ export type ToSuccessor =
   | { type: 'socket'; index: number }
   /**
    * Accept now. `tickets`: TLS session ticket keys in base64, by the label of the address; they travel here only, since
-   * an environment can be read by others.
+   * an environment can be read by others. `window`: milliseconds in which the handover can be taken back.
    */
-  | { type: 'go'; tickets: Record<string, string> }
+  | { type: 'go'; tickets: Record<string, string>; window: number }
   /**
    * What `restart.env` of the old process has put over the environment of the start: the values before, null where there was
    * none. They travel here only, since an environment can be read by others.
    */
   | { type: 'environment'; replaced: Record<string, string | null> }
-  /** A restart was asked for while this one was under way: restart once more. */
+  /** A restart was asked for while this one was under way: restart once more when the handover can no longer be taken back. */
   | { type: 'again' }
   | Moved
   /** Pieces of what the next words about these sockets need, in base64. */
@@ -126,8 +126,12 @@ export type ToPredecessor =
   | { type: 'told'; done: [id: number, reply: number][]; ended: number[] }
   /** The addresses whose connections the new process wants to be kept from moving. */
   | { type: 'keeps'; addresses: string[] }
-  /** The new process is about to restart in its turn: commit first, and answer with `committed`. */
-  | { type: 'commit' }
+  /** A `healthCheck` has failed within the rollback window, and is asked again. */
+  | { type: 'ailing'; message: string }
+  /** It has succeeded since. */
+  | { type: 'well' }
+  /** A restart was asked for within the rollback window: it waits for `committed`, and is the old process's after a rollback. */
+  | { type: 'asked' }
   /**
    * The newest process stops: nothing moves to it any more, what still drains has this many milliseconds (-1: no limit), and
    * idle connections have so many.

@@ -19,7 +19,7 @@ const handoff: Handoff = {
 const goodWords = {
   successor: [
     { type: 'socket', index: 0 },
-    { type: 'go', tickets: { ':80': 'a2V5' } },
+    { type: 'go', tickets: { ':80': 'a2V5' }, window: 2_000 },
     { type: 'again' },
     { type: 'connection', id: 1, address: ':80', used: true },
     { type: 'settle' },
@@ -30,6 +30,9 @@ const goodWords = {
     { type: 'ready', dropped: [] },
     { type: 'unready', message: 'no' },
     { type: 'accepting' },
+    { type: 'ailing', message: 'no' },
+    { type: 'well' },
+    { type: 'asked' },
     { type: 'stop', deadline: -1, idleGrace: 5_000 },
     { type: 'newest', pid: 7 },
     { type: 'prune', left: 3 },

@@ -26,7 +26,7 @@ const textsOrNulls: Check = (value) =>
 
 const TO_SUCCESSOR: Shapes<ToSuccessor> = {
   socket: { index: number },
-  go: { tickets: textsByName },
+  go: { tickets: textsByName, window: number },
   environment: { replaced: textsOrNulls },
   again: {},
   connection: { id: number, address: text, used: flag },
@@ -51,7 +51,9 @@ const TO_PREDECESSOR: Shapes<ToPredecessor> = {
   ready: { dropped: texts },
   unready: { message: text },
   accepting: {},
-  commit: {},
+  ailing: { message: text },
+  well: {},
+  asked: {},
   taken: { ids: numbers, lost: numbers },
   protocols: { names: texts },
   adopts: {},

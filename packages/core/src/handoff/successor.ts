@@ -1,6 +1,7 @@
 import type { ChildProcess, StdioOptions } from 'node:child_process';
 import path from 'node:path';
 import { isatty } from 'node:tty';
+import { decideAfter } from '../decide.js';
 import { EndlessError, messageOf, type SuccessorEnd } from '../errors.js';
 import { ipcEndOf, type RawHandle } from '../node-private.js';
 import type { RestartCommand } from '../settings.js';
@@ -55,6 +56,7 @@ export class Successor {
   #gone = false;
 
   private constructor(
+    world: World,
     child: ChildProcess,
     generation: number,
     passengers: readonly Passenger[],
@@ -77,14 +79,16 @@ export class Successor {
     this.ended = new Promise((resolve) => {
       child.once('exit', (exitCode, signal) => {
         this.#gone = true;
+        const letGo = world.stayAlive();
         const report = () => {
+          letGo();
           if (!this.#handsOn) this.#channel.close();
           this.closeSpares();
           resolve({ pid: this.pid, exitCode, signal, stderr: this.#stderr });
         };
-        const timer = setTimeout(report, LAST_WORDS);
+        const cancel = decideAfter(world, LAST_WORDS, report);
         void this.#channel.closed.then(() => {
-          clearTimeout(timer);
+          cancel();
           report();
         });
       });
@@ -127,7 +131,7 @@ export class Successor {
       if (child.pid === undefined) throw await new Promise((resolve) => child.once('error', resolve));
       // A kill that comes too late is no matter.
       child.on('error', () => {});
-      const successor = new Successor(child, generation, passengers, listener);
+      const successor = new Successor(world, child, generation, passengers, listener);
       if (Object.keys(replaced).length > 0) successor.send({ type: 'environment', replaced });
       return successor;
     } catch (cause) {

@@ -1,4 +1,5 @@
 import type { Server } from 'node:net';
+import { decideAfter } from '../decide.js';
 import { restoreEnvironment } from '../handoff/environment.js';
 import { Inheritance } from '../handoff/inheritance.js';
 import { Newcomers } from '../handoff/newcomers.js';
@@ -26,13 +27,18 @@ export interface CandidateContext {
   servers(): Server[];
   /** Just before the gates open. */
   beforeOpening(): void;
-  /** The gates are open: this is the newest process now. */
-  onGo(): void;
+  /** The gates are open: this is the newest process now, which the old one can replace for `window` milliseconds. */
+  onGo(window: number): void;
   /** What the old process says once the gates are open; a live connection comes with its handle. */
   onMessage(message: ToSuccessor, handle: RawHandle | undefined): void;
   /** The old process is gone, and this one cannot take its place. */
   onOrphaned(): void;
 }
+
+/** Between two looks at a process whose predecessor is gone, and which is not well. */
+const BETWEEN_CHECKS = 250;
+/** How long one that answers has to close the addresses nobody claimed, once its start time is up. */
+const SETTLE_TIME = 1_000;
 
 /** A successor before `go`: it claims its addresses and accepts nothing. */
 export class Candidate {
@@ -47,11 +53,21 @@ export class Candidate {
   #settled = false;
   #checking = false;
   #lookAgain: NodeJS.Timeout | undefined;
+  /** Whether it has said that it is ready. */
+  #ready = false;
+  /** Whether it does not take over any more. */
+  #refuses = false;
+  /** Whether the old process is gone: this one takes over once it is ready. */
+  #orphaned = false;
+  readonly #began: number;
+  #whenOrphaned: () => void = () => void this.#maybeReady();
+  #letGo = () => {};
   #over = false;
 
   private constructor(context: CandidateContext) {
     this.#context = context;
     this.#paths = new KeptPaths(context.world);
+    this.#began = context.world.now();
     this.predecessor = Predecessor.find(
       (message, handle) => this.#hear(message, handle),
       (why) => context.logger().warn(`Refused a handoff: ${why}.`),
@@ -103,6 +119,13 @@ export class Candidate {
     this.#maybeReady();
   }
 
+  /** This process does not take over any more, also if it was told to go by now. */
+  refuse(reason: string): void {
+    if (this.#over) return;
+    this.#refuses = true;
+    this.predecessor.send({ type: 'unready', message: reason });
+  }
+
   /** From now on the paths of unix sockets are this process's to remove. */
   ownPaths(): void {
     this.#inheritance.ownPaths();
@@ -123,7 +146,7 @@ export class Candidate {
       this.#settled = true;
       this.#maybeReady();
     } else if (message.type === 'environment') restoreEnvironment(message.replaced);
-    else if (message.type === 'go') this.#go(message.tickets);
+    else if (message.type === 'go' && !this.#refuses) this.#go(message.tickets, message.window);
   }
 
   #arrived(index: number, handle: RawHandle | undefined): void {
@@ -162,15 +185,20 @@ export class Candidate {
   async #maybeReady(): Promise<void> {
     // Servers that begin to listen in this turn shall all be counted, and settings given in it shall be heard.
     await new Promise((resolve) => setImmediate(resolve));
-    if (this.#over || this.#checking || !this.#isComplete()) return;
+    if (this.#over || this.#refuses || this.#checking || !this.#isComplete()) return;
     this.#checking = true;
     const { healthCheck } = this.#context.settings();
     const unhealthy = healthCheck && (await askHealth(healthCheck, this.#context.servers));
-    if (this.#over) return;
+    if (this.#over || this.#refuses) return;
     if (unhealthy !== undefined) {
-      this.predecessor.send({ type: 'unready', message: unhealthy });
+      this.#unhealthy(unhealthy);
       return;
     }
+    if (this.#orphaned) {
+      await this.#takeOver();
+      return;
+    }
+    this.#ready = true;
     // Not before now: where the sender has gone, libuv takes a read that ended at a handle for the last one, and what
     // a candidate says as it dies would be lost behind it.
     for (const { address, handle } of this.#inheritance.sockets)
@@ -178,7 +206,20 @@ export class Candidate {
     this.predecessor.send({ type: 'ready', dropped: this.#inheritance.unclaimed() });
   }
 
-  #go(tickets: Record<string, string>): void {
+  #unhealthy(reason: string): void {
+    const askAgain = () => {
+      this.#checking = false;
+      void this.#maybeReady();
+    };
+    if (this.#orphaned) this.#context.world.after(BETWEEN_CHECKS, askAgain);
+    else {
+      // The old process ends this one, unless it is gone before that.
+      this.#whenOrphaned = askAgain;
+      this.predecessor.send({ type: 'unready', message: reason });
+    }
+  }
+
+  #go(tickets: Record<string, string>, window: number): void {
     this.#over = true;
     useTicketKeys(this.#context.servers(), tickets);
     this.#context.beforeOpening();
@@ -189,31 +230,55 @@ export class Candidate {
     void this.predecessor.closed.then(() => this.#paths.end());
     this.predecessor.accepting();
     this.predecessor.hold(false);
-    this.#context.onGo();
+    this.#context.onGo(window);
   }
 
   #predecessorGone(): void {
-    if (this.#over) return;
+    if (this.#over || this.#refuses) return;
+    const { world, logger, settings } = this.#context;
     this.#inheritance.orphaned();
     if (this.#inheritance.claimed().length === 0) {
-      this.#context.logger().error('The old process ended before this one had claimed an address: leaving.');
-      this.#over = true;
-      this.#context.onOrphaned();
-    } else void this.#takeOver();
+      this.#leave('The old process ended before this one had claimed an address: leaving.');
+      return;
+    }
+    if (this.#ready) {
+      void this.#takeOver();
+      return;
+    }
+    this.#orphaned = true;
+    logger().warn('The old process ended before it handed over: this one takes over once it is ready.');
+    // Behind the gate nothing else keeps it alive.
+    this.#letGo = world.stayAlive();
+    const left = Math.max(0, settings().startTimeout - (world.now() - this.#began));
+    decideAfter(world, left, () => this.#startTimeIsUp());
+    this.#whenOrphaned();
+  }
+
+  /** Takes over with the addresses that are claimed, if only others were awaited. */
+  #startTimeIsUp(): void {
+    this.#settled = true;
+    void this.#maybeReady();
+    decideAfter(this.#context.world, SETTLE_TIME, () => {
+      if (!this.#over)
+        this.#leave('The old process ended, and this one was not ready within `startTimeout`: leaving.');
+    });
+  }
+
+  #leave(why: string): void {
+    this.#context.logger().error(why);
+    this.#over = true;
+    this.#context.onOrphaned();
   }
 
   async #takeOver(): Promise<void> {
     const reason = await this.#inheritance.bindMissing();
     if (this.#over) return;
     if (reason !== undefined) {
-      this.#context
-        .logger()
-        .error(`The old process ended before its sockets had come: ${reason}. This process exits.`);
-      this.#over = true;
-      this.#context.onOrphaned();
+      this.#leave(`The old process ended before its sockets had come: ${reason}. This process exits.`);
       return;
     }
     this.#context.logger().warn('The old process ended before it handed over: this one takes its place.');
-    this.#go({});
+    this.#go({}, 0);
+    this.#letGo();
   }
 }

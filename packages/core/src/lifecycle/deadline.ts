@@ -1,3 +1,4 @@
+import { decideAfter } from '../decide.js';
 import type { World } from '../world.js';
 
 /** A moment that can only come nearer, and what happens when it has come. */
@@ -32,18 +33,23 @@ export class Deadline {
   /** Brings the moment to `ms` from now, unless it is nearer already; -1 leaves it. */
   within(ms: number): void {
     if (ms < 0 || this.#expired) return;
+    if (ms === 0) {
+      this.expire();
+      return;
+    }
     const at = this.#world.now() + ms;
     if (at >= this.#at) return;
     this.#at = at;
     this.#cancel();
-    if (ms === 0) this.expire();
-    else this.#cancel = this.#world.after(ms, () => this.expire());
+    // What waits to be read after a block may end requests that would be force-closed.
+    this.#cancel = decideAfter(this.#world, ms, () => this.expire(), 0);
   }
 
   /** The moment is now. */
   expire(): void {
     if (this.#expired) return;
     this.#expired = true;
+    this.#at = Math.min(this.#at, this.#world.now());
     this.#cancel();
     this.#onExpired();
     this.#resolve();
@@ -53,7 +59,7 @@ export class Deadline {
   resume(): void {
     if (this.#expired || this.#at === Number.POSITIVE_INFINITY) return;
     this.#cancel();
-    this.#cancel = this.#world.after(this.left, () => this.expire());
+    this.#cancel = decideAfter(this.#world, this.left, () => this.expire(), 0);
   }
 
   /** Nothing is left to limit. */

@@ -146,21 +146,21 @@ export class Ending {
     this.#deadline.resume();
   }
 
-  /** Runs the whole ending and resolves when this process has drained. */
-  async run(): Promise<ShutdownResult> {
+  /** Runs the whole ending and resolves when this process has drained; it accepts until `candidateGone` resolves. */
+  async run(candidateGone?: Promise<unknown>): Promise<ShutdownResult> {
     // A hold, a hook or a half-closed connection keeps no event loop alive, and is waited for all the same.
     const { world, servers, logger } = this.#context;
     const letGo = world.stayAlive();
     const stopWatching = reportEarlyExit(world, servers, logger);
     try {
-      return await this.#run();
+      return await this.#run(candidateGone);
     } finally {
       stopWatching();
       letGo();
     }
   }
 
-  async #run(): Promise<ShutdownResult> {
+  async #run(candidateGone?: Promise<unknown>): Promise<ShutdownResult> {
     const { world, hooks, events, servers, departure, progress, onBegun } = this.#context;
     const quiet = () => servers.quiet && this.#goodbyes.done && this.#settled;
     const closing = new Closing({ ...this.#context, deadline: this.#deadline, quiet });
@@ -173,6 +173,8 @@ export class Ending {
       const { shutdownDelay } = settings;
       if (this.#trigger === 'SIGTERM' && shutdownDelay > 0)
         await this.#deadline.bound(this.#pause(shutdownDelay));
+      // Who connects while it holds the sockets too would wait in their queue, and be reset when it is gone.
+      if (candidateGone) await this.#deadline.bound(candidateGone);
     }
     logger.info('Waiting for connections to finish...');
     events.emit('draining', { reason: this.reason, deadlineMs: this.#deadline.left }, logger);

@@ -1,3 +1,4 @@
+import { decideAfter } from '../decide.js';
 import type { TrackedServer } from '../drain/tracked-server.js';
 import { EndlessError, type SuccessorEnd } from '../errors.js';
 import { markCopy, ownPathOf } from '../handoff/activated.js';
@@ -23,10 +24,22 @@ export interface HandoverContext {
   signal: HookableSignal;
   /** Milliseconds in which the handover can be taken back. */
   window: number;
+  /** Milliseconds that the verdict of a failing `healthCheck` is waited for beyond that. */
+  verdictTime: number;
   /** The window is over. */
   onCommit(): void;
   /** The successor has failed: this process accepts again. `alive`: the successor still runs and has to stop. */
   onRollback(error: EndlessError, alive: boolean): void;
+}
+
+/** Shortest time for the verdict of a `healthCheck` that is quick: two more tries. */
+const QUICK_VERDICT = 1_000;
+
+/** How long the verdict of a failing `healthCheck` is waited for once the window is over. */
+export function verdictTime(window: number, hammerTime: number): number {
+  const time = Math.max(window, QUICK_VERDICT);
+  // The drain has to begin before the time for it is over.
+  return hammerTime < 0 ? time : Math.min(time, hammerTime / 4);
 }
 
 /**
@@ -44,6 +57,10 @@ export class Handover {
   readonly #context: HandoverContext;
   readonly #standingBy: TrackedServer[] = [];
   #over = false;
+  /** Why the last `healthCheck` of the successor failed, while its verdict is not known. */
+  #ailing: string | undefined;
+  #isUp = false;
+  #cancel = () => {};
   #finish = () => {};
 
   constructor(context: HandoverContext) {
@@ -68,14 +85,38 @@ export class Handover {
     }
     // Servers that stand by keep no process alive.
     const letGo = world.stayAlive();
-    const cancel = world.after(window, () => this.commit());
+    this.#cancel = decideAfter(world, window, () => this.#windowIsUp());
     this.#finish = () => {
-      cancel();
+      this.#cancel();
       letGo();
     };
     void successor.ended.then((end) => this.#rollBack(exited(end), false));
     // A successor that lives and cannot be heard any more can be told nothing either.
-    void successor.gone.then(() => world.after(CHANNEL_TIME, () => this.#rollBack(unheard(successor), true)));
+    void successor.gone.then(() =>
+      decideAfter(world, CHANNEL_TIME, () => this.#rollBack(unheard(successor), true)),
+    );
+  }
+
+  /** The window is over by the clock: only a failing `healthCheck` whose verdict is not known is waited for. */
+  #windowIsUp(): void {
+    const { world, verdictTime } = this.#context;
+    if (this.#ailing === undefined) {
+      this.commit();
+      return;
+    }
+    this.#isUp = true;
+    this.#cancel = decideAfter(world, verdictTime, () => this.unhealthy(this.#ailing as string));
+  }
+
+  /** A `healthCheck` of the successor has failed, and it asks again. */
+  ailing(reason: string): void {
+    this.#ailing = reason;
+  }
+
+  /** It has succeeded since. */
+  well(): void {
+    this.#ailing = undefined;
+    if (this.#isUp) this.commit();
   }
 
   /** Ends the window: the successor stays. */

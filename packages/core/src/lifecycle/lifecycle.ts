@@ -276,7 +276,7 @@ export class Lifecycle {
         logger: () => this.#logger,
         servers: () => this.servers.all().map(({ server }) => server),
         beforeOpening: () => this.#aboutToAccept(),
-        onGo: () => this.#becomeNewest(),
+        onGo: (window) => this.#becomeNewest(window),
         onMessage: (message, handle) => this.#hearPredecessor(message, handle),
         onOrphaned: () => this.world.exit(1),
       });
@@ -419,16 +419,19 @@ export class Lifecycle {
     this.events.emit('ready', { pid: this.world.pid, generation: this.#generation }, this.#logger);
   }
 
-  #becomeNewest(): void {
+  #becomeNewest(window: number): void {
     const candidate = this.#candidate as Candidate;
     this.#candidate = undefined;
     this.#olders.expect(this.#parent as Older);
     this.#probation = new Probation({
       world: this.world,
+      logger: () => this.#logger,
       predecessor: candidate.predecessor,
-      health: async () => {
+      window,
+      health: (onFailure) => {
         const { healthCheck } = this.settings;
-        return healthCheck && askHealth(healthCheck, () => this.servers.all().map(({ server }) => server));
+        const servers = () => this.servers.all().map(({ server }) => server);
+        return healthCheck && askHealth(healthCheck, servers, onFailure);
       },
       onCommitted: () => {
         this.#serviceManager?.becomeMain();
@@ -524,10 +527,21 @@ export class Lifecycle {
   }
 
   async #restartBySignal(signal: HookableSignal): Promise<void> {
-    if (this.#succession.underWay) {
+    const { waits, underWay, undecided, newest } = this.#succession;
+    if (waits) {
+      this.#logger.info(`Received ${signal}. A restart waits for the end of the rollback window already.`);
+      return;
+    }
+    if (underWay) {
       this.#logger.info(`Received ${signal}. A restart is under way: one more will follow it.`);
       this.#succession.remember();
       return;
+    }
+    if (undecided) {
+      this.#logger.info(
+        `Received ${signal}. It is for pid ${newest}; if that fails now, this process restarts.`,
+      );
+      this.#succession.remember();
     }
     // A service manager that has sent the signal waits for an answer.
     const refusal = this.#whyNotRestart();
@@ -550,6 +564,8 @@ export class Lifecycle {
       return;
     }
     this.#stoppedAt = now;
+    const crossing = this.#succession.crossing(this.#shuttingDown());
+    if (crossing) await crossing;
     this.#succession.commit();
     if (this.#ending) {
       this.#logger.info(`Received ${signal}. Draining already; once more hammers.`);
@@ -620,23 +636,16 @@ export class Lifecycle {
     );
   }
 
-  /** A chain has at most one open window: the predecessor closes its own before this process opens one. */
+  /** A chain has at most one open window: a restart waits until the predecessor has committed its own. */
   async #predecessorCommitted(): Promise<void> {
-    if (!this.#probation) return;
+    if (!this.#probation?.open) return;
+    this.#logger.info('The rollback window of this process is open: it restarts once that is over.');
     const { startTimeout } = this.settings;
-    let late = false;
-    const tooLate = new Promise<void>((resolve) =>
-      this.world.after(startTimeout, () => {
-        late = true;
-        resolve();
-      }),
+    if (await this.#probation.overWithin(startTimeout)) return;
+    throw new EndlessError(
+      'ERR_ENDLESS_START_TIMEOUT',
+      `The process before this one did not commit its own restart within its rollback window and \`startTimeout\` (${startTimeout} ms).`,
     );
-    await Promise.race([this.#probation.commit(), tooLate]);
-    if (late)
-      throw new EndlessError(
-        'ERR_ENDLESS_START_TIMEOUT',
-        `The process before this one did not commit its own restart within \`startTimeout\` (${startTimeout} ms).`,
-      );
   }
 
   #createDeparture(reason: 'restart' | 'shutdown', signal: HookableSignal, to?: Heir): Departure {
@@ -736,18 +745,18 @@ export class Lifecycle {
   }
 
   #beginShutdown(signal: HookableSignal, announce: () => void): Promise<ShutdownResult> {
+    const crossing = this.#succession.crossing(this.#shuttingDown());
+    if (crossing) return crossing.then(() => this.#beginShutdown(signal, announce));
     this.#succession.commit();
     if (this.#shutdown) return this.#shutdown;
     announce();
-    if (this.#candidate?.waiting)
-      this.#predecessor?.send({ type: 'unready', message: 'it is shutting down' });
+    this.#candidate?.refuse('it is shutting down');
     if (!this.#sentAway) this.#probation?.committed();
     const departure = this.#createDeparture('shutdown', signal);
     const ending = this.#createEnding('shutdown', signal, departure);
     const told = this.#stoppedAt !== undefined && this.#ownListeners.count(signal) > 0;
     waitForWorkers(this.holds, told, this.#watchForGood);
-    this.#succession.abort(this.#shuttingDown());
-    return this.#runEnding(ending);
+    return this.#runEnding(ending, this.#succession.abort(this.#shuttingDown()));
   }
 
   /** `leaves` says whether a successor serves an address from now on. */
@@ -791,8 +800,9 @@ export class Lifecycle {
     return ending;
   }
 
-  #runEnding(ending: Ending): Promise<ShutdownResult> {
-    this.#shutdown = ending.run().then((result) => {
+  /** `candidateGone` resolves when nobody else holds the listening sockets. */
+  #runEnding(ending: Ending, candidateGone?: Promise<unknown>): Promise<ShutdownResult> {
+    this.#shutdown = ending.run(candidateGone).then((result) => {
       this.#state = 'terminated';
       this.#pidFile.remove();
       this.#stopWatching?.();

@@ -1,5 +1,8 @@
+import { decideAfter } from '../decide.js';
 import type { Predecessor } from '../handoff/predecessor.js';
+import type { Logger } from '../log.js';
 import type { World } from '../world.js';
+import { verdictTime } from './handover.js';
 
 /** Between two looks at a process that was healthy. */
 const BETWEEN_CHECKS = 250;
@@ -7,9 +10,15 @@ const BETWEEN_CHECKS = 250;
 /** What a probation needs of the process that is in it. */
 export interface ProbationContext {
   world: World;
+  logger(): Logger;
   predecessor: Predecessor;
-  /** Asks for the health of this process: resolves with the reason if it is not well. */
-  health(): Promise<string | undefined>;
+  /** Milliseconds in which the predecessor can take its place back. */
+  window: number;
+  /**
+   * Asks for the health of this process: resolves with the reason if it is not well, after it has failed several times, of
+   * which `onFailure` is told. Undefined where there is no check.
+   */
+  health(onFailure: (reason: string) => void): Promise<string | undefined> | undefined;
   /** The predecessor does not come back any more. */
   onCommitted(): void;
 }
@@ -19,11 +28,15 @@ export class Probation {
   /** Resolves when it is over, one way or the other. */
   readonly over: Promise<void>;
   readonly #context: ProbationContext;
+  readonly #began: number;
   #ended = false;
+  /** When the check was asked that has not come to an end. */
+  #askedAt: number | undefined;
   #resolve: () => void = () => {};
 
   constructor(context: ProbationContext) {
     this.#context = context;
+    this.#began = context.world.now();
     this.over = new Promise((resolve) => {
       this.#resolve = resolve;
     });
@@ -31,15 +44,32 @@ export class Probation {
     void this.#watch();
   }
 
-  /** Asks the predecessor to commit now; it answers, or it is gone, or it has sent this process away. */
-  commit(): Promise<void> {
-    if (!this.#ended) this.#context.predecessor.send({ type: 'commit' });
-    return this.over;
+  /** Whether the predecessor can still take its place back. */
+  get open(): boolean {
+    return !this.#ended;
+  }
+
+  /**
+   * A restart was asked for and waits until the probation is over, which resolves with true; with false if that is not so
+   * `patience` milliseconds after the longest window. Should this process fail, the restart is its predecessor's.
+   */
+  overWithin(patience: number): Promise<boolean> {
+    const { world, predecessor, window } = this.#context;
+    predecessor.send({ type: 'asked' });
+    return new Promise((resolve) => {
+      const longest = window + verdictTime(window, -1) + patience;
+      const cancel = decideAfter(world, longest, () => resolve(false));
+      void this.over.then(() => {
+        cancel();
+        resolve(true);
+      });
+    });
   }
 
   /** The predecessor has committed, or is going to without being asked, or is gone. */
   committed(): void {
     if (this.#ended) return;
+    this.#warnOfSlowCheck();
     this.end();
     this.#context.onCommitted();
   }
@@ -50,15 +80,34 @@ export class Probation {
     this.#resolve();
   }
 
+  /** A check that took half of the window or more has had no say, which its author should know. */
+  #warnOfSlowCheck(): void {
+    const { world, window, logger } = this.#context;
+    const now = world.now();
+    if (this.#askedAt === undefined || window === 0 || now - this.#began < window) return;
+    const taken = Math.round(now - this.#askedAt);
+    if (taken >= window / 2)
+      logger().warn(`The restart is final, and a \`healthCheck\` that began ${taken} ms ago has not ended.`);
+  }
+
   async #watch(): Promise<void> {
     const { world, predecessor, health } = this.#context;
     while (!this.#ended) {
-      const reason = await health();
+      let ailing = false;
+      const asked = health((message) => {
+        this.#askedAt = world.now();
+        ailing = true;
+        predecessor.send({ type: 'ailing', message });
+      });
+      this.#askedAt = asked && world.now();
+      const reason = await asked;
+      this.#askedAt = undefined;
       if (this.#ended) return;
       if (reason !== undefined) {
         predecessor.send({ type: 'unready', message: reason });
         return;
       }
+      if (ailing) predecessor.send({ type: 'well' });
       await new Promise<void>((resolve) => world.after(BETWEEN_CHECKS, resolve));
     }
   }

@@ -1,3 +1,4 @@
+import { decideAfter } from '../decide.js';
 import { EndlessError, type SuccessorEnd } from '../errors.js';
 import type { Command } from '../handoff/command.js';
 import { PROTOCOL, type ToPredecessor } from '../handoff/protocol.js';
@@ -32,6 +33,8 @@ export interface RestartContext {
   surroundings: Surroundings;
   /** TLS session ticket keys in base64, by the label of their address. */
   tickets(): Record<string, string>;
+  /** Milliseconds in which the handover can be taken back. */
+  window(): number;
   /** Words that a successor says after it accepts. */
   onMessage(message: ToPredecessor): void;
 }
@@ -42,6 +45,9 @@ export const CHANNEL_TIME = 500;
 /** How long a candidate that answers has to close the addresses nobody claimed, once its start time is up. */
 const SETTLE_TIME = 1_000;
 
+/** How long a candidate that was told to go may take to accept while this process waits to stop. */
+const GO_TIME = 5_000;
+
 /** Why the attempt failed, as an error that also says how the successor ended. */
 type Failure = (end: SuccessorEnd) => EndlessError;
 
@@ -50,11 +56,15 @@ export class Restart {
   readonly #context: RestartContext;
   #successor: Successor | undefined;
   #claims: { labels: string[]; waiting: string[] } = { labels: [], waiting: [] };
+  /** Whether the candidate was told to go: it may accept already, so it is given up only if it does not for long. */
+  #told = false;
   #accepting = false;
+  #over = false;
   #handed = 0;
   /** Labels of the addresses that the successor does not serve any more. */
   dropped: string[] = [];
-  #fail: (failure: Failure) => void = () => {};
+  #resolve: (failure: Failure | undefined) => void = () => {};
+  #overtime = () => {};
 
   constructor(context: RestartContext) {
     this.#context = context;
@@ -64,13 +74,10 @@ export class Restart {
   async run(command: Command, passengers: readonly Passenger[]): Promise<Successor> {
     const { world, settings, generation } = this.#context;
     this.#handed = passengers.length;
-    let heard: (message: ToPredecessor) => void = () => {};
-    let overtime = () => {};
     const outcome = new Promise<Failure | undefined>((resolve) => {
-      this.#fail = resolve;
-      heard = (message) => this.#hear(message, () => resolve(undefined));
-      overtime = world.after(settings.startTimeout, () => this.#startTimeIsUp());
+      this.#resolve = resolve;
     });
+    this.#overtime = decideAfter(world, settings.startTimeout, () => this.#startTimeIsUp());
     try {
       const successor = await Successor.start(
         world,
@@ -78,39 +85,61 @@ export class Restart {
         passengers,
         command,
         this.#context.surroundings,
-        (message) => heard(message),
+        (message) => this.#hear(message),
       );
       this.#successor = successor;
       this.#context.onSpawned(successor);
-      void successor.ended.then(() => this.#fail(exited));
+      void successor.ended.then(() => this.#end(exited));
       // A candidate that lives and cannot be heard any more will never be ready.
-      void successor.gone.then(() => world.after(CHANNEL_TIME, () => this.#fail(unheard)));
+      void successor.gone.then(() => decideAfter(world, CHANNEL_TIME, () => this.#end(unheard)));
       const failure = await outcome;
       if (!failure) return successor;
       successor.kill();
       throw failure(await successor.ended);
     } finally {
-      overtime();
+      this.#overtime();
     }
   }
 
-  /** Gives up on the candidate: it is killed and the attempt rejects with this error. */
-  abort(error: EndlessError): void {
-    // The successor is not to blame: how it ended explains nothing.
-    if (!this.#accepting) this.#fail(() => error);
+  /** Whether the candidate was told to go, so that it may accept already. */
+  get crossing(): boolean {
+    return this.#told && (this.#accepting || !this.#over);
   }
 
-  #hear(message: ToPredecessor, onAccepting: () => void): void {
+  /** Resolves when the candidate is gone; undefined where none was started. */
+  get gone(): Promise<unknown> | undefined {
+    return this.#successor?.ended;
+  }
+
+  /** Gives up on the candidate: it is killed and the attempt rejects with this error, unless it accepts in this moment. */
+  abort(error: EndlessError): void {
+    // The successor is not to blame: how it ended explains nothing.
+    const giveUp = () => this.#end(() => error);
+    if (!this.crossing) giveUp();
+    else {
+      this.#overtime();
+      this.#overtime = decideAfter(this.#context.world, GO_TIME, giveUp);
+    }
+  }
+
+  #end(failure?: Failure): void {
+    this.#over = true;
+    this.#resolve(failure);
+  }
+
+  #hear(message: ToPredecessor): void {
     const { logger } = this.#context;
     const successor = this.#successor as Successor;
     if (this.#accepting) {
       this.#context.onMessage(message);
       return;
     }
+    // It is as good as dead.
+    if (this.#over) return;
     switch (message.type) {
       case 'hello':
         if (message.protocol !== PROTOCOL)
-          this.#fail(
+          this.#end(
             (end) =>
               new EndlessError(
                 'ERR_ENDLESS_PROTOCOL',
@@ -129,7 +158,7 @@ export class Restart {
         this.#go(successor);
         break;
       case 'unready':
-        this.#fail(
+        this.#end(
           (end) =>
             new EndlessError(
               'ERR_ENDLESS_UNHEALTHY',
@@ -140,19 +169,25 @@ export class Restart {
         break;
       case 'accepting':
         this.#accepting = true;
-        onAccepting();
+        this.#end();
         break;
     }
   }
 
   #go(successor: Successor): void {
-    const refusal = this.#context.whyNotGo();
+    const { world, settings, whyNotGo, onReady, tickets, window } = this.#context;
+    const refusal = whyNotGo();
     if (refusal) {
-      this.#fail(() => refusal);
+      this.#end(() => refusal);
       return;
     }
-    this.#context.onReady(successor);
-    successor.send({ type: 'go', tickets: this.#context.tickets() });
+    onReady(successor);
+    // A listener of that event may have stopped this process.
+    if (this.#over) return;
+    successor.send({ type: 'go', tickets: tickets(), window: window() });
+    this.#told = true;
+    this.#overtime();
+    this.#overtime = decideAfter(world, settings.startTimeout, () => this.#end(this.#late()));
   }
 
   #startTimeIsUp(): void {
@@ -160,12 +195,19 @@ export class Restart {
     const { labels, waiting } = this.#claims;
     if (settings.ready === 'auto' && labels.length > 0 && waiting.length > 0) {
       this.#successor?.send({ type: 'settle' });
-      world.after(SETTLE_TIME, () => this.#fail(this.#late()));
-    } else this.#fail(this.#late());
+      this.#overtime = decideAfter(world, SETTLE_TIME, () => this.#end(this.#late()));
+    } else this.#end(this.#late());
   }
 
   #late(): Failure {
     const { ready, startTimeout } = this.#context.settings;
+    if (this.#told)
+      return (end) =>
+        new EndlessError(
+          'ERR_ENDLESS_START_TIMEOUT',
+          `The successor (pid ${end.pid}) was told to accept, and did not within \`startTimeout\` (${startTimeout} ms).`,
+          end,
+        );
     if (ready === 'auto' && this.#claims.labels.length === 0 && this.#handed > 0)
       return (end) =>
         new EndlessError(

@@ -1,3 +1,4 @@
+import { decideAfter } from '../decide.js';
 import type { EndlessError } from '../errors.js';
 import { messageOf } from '../errors.js';
 import type { ToPredecessor } from '../handoff/protocol.js';
@@ -14,7 +15,7 @@ import type { World } from '../world.js';
 import type { Departure } from './departure.js';
 import type { Ending } from './ending.js';
 import type { Events } from './events.js';
-import { Handover } from './handover.js';
+import { Handover, verdictTime } from './handover.js';
 import type { Hooks } from './hooks.js';
 import { Restart, type RestartResult } from './restart.js';
 import type { Servers } from './servers.js';
@@ -81,8 +82,12 @@ export class Succession {
   readonly #retiring = new Set<Successor>();
   /** What was leaving for the last of them. */
   #takenBack: Departure | undefined;
-  /** Whether another restart was asked for meanwhile. */
+  /** Whether another restart was asked for meanwhile, which is this process's to make if it serves on. */
   #again = false;
+  /** Whether a restart waits until the process before this one has committed. */
+  #waits = false;
+  /** Settles with the attempt that is under way. */
+  #settled: Promise<void> | undefined;
   #failed = 0;
   /** Whether the successor serves every address that was handed to it. */
   #servesAll = false;
@@ -109,6 +114,11 @@ export class Succession {
   /** Whether a candidate is on its way. */
   get underWay(): boolean {
     return this.#restart !== undefined;
+  }
+
+  /** Whether a restart waits until the process before this one has committed. */
+  get waits(): boolean {
+    return this.#waits;
   }
 
   /** Whether a successor serves and can still be replaced by this process. */
@@ -138,7 +148,7 @@ export class Succession {
     letGo();
   }
 
-  /** One restart more is to follow the one that is under way. */
+  /** One restart more is to follow the one that is under way, of the successor or, if that fails, of this process. */
   remember(): void {
     this.#again = true;
   }
@@ -148,9 +158,17 @@ export class Succession {
     this.#handover?.commit();
   }
 
-  /** Gives up on the candidate that is on its way. */
-  abort(error: EndlessError): void {
+  /** Resolves when a candidate that may accept already has taken over or is gone; undefined where there is none. */
+  crossing(error: EndlessError): Promise<void> | undefined {
+    if (!this.#restart?.crossing) return undefined;
+    this.#restart.abort(error);
+    return this.#settled;
+  }
+
+  /** Gives up on the candidate that is on its way; resolves when it is gone. */
+  abort(error: EndlessError): Promise<unknown> | undefined {
     this.#restart?.abort(error);
+    return this.#restart?.gone;
   }
 
   /** What was sent away has this many milliseconds left (-1: no limit). */
@@ -159,7 +177,14 @@ export class Succession {
   }
 
   /** Replaces this process; the signal says whose hooks run. */
-  async restart(signal: HookableSignal): Promise<RestartResult> {
+  restart(signal: HookableSignal): Promise<RestartResult> {
+    const attempt = this.#attempt(signal);
+    const settled = () => {};
+    this.#settled = attempt.then(settled, settled);
+    return attempt;
+  }
+
+  async #attempt(signal: HookableSignal): Promise<RestartResult> {
     const { world, hooks, events, servers, settings, logger, stopping } = this.#context;
     const began = world.now();
     let heir: Heir | undefined;
@@ -174,6 +199,7 @@ export class Succession {
       generation: this.#context.generation(),
       surroundings: this.#context.surroundings(),
       tickets: () => (settings().tlsTickets ? ticketKeysOf(servers.all()) : {}),
+      window: () => this.#window,
       onSpawned: ({ pid, generation }) => events.emit('spawned', { pid, generation }, logger()),
       onReady: ({ pid, generation }) => events.emit('ready', { pid, generation }, logger()),
       whyNotGo: () => pathsLost(paths?.check() ?? []),
@@ -182,11 +208,15 @@ export class Succession {
     });
     this.#restart = restart;
     try {
+      this.#waits = true;
+      await this.#context.predecessorCommitted();
+      this.#waits = false;
+      const afterWaiting = stopping();
+      if (afterWaiting) throw afterWaiting;
       await Promise.race([
         hooks.run('pre', signal, logger()),
         new Promise<void>((resolve) => world.after(settings().startTimeout, resolve)),
       ]);
-      await this.#context.predecessorCommitted();
       // Not before: the connections at rest of that process have come by now.
       const slowStart = new SlowStart(world, servers.all(), this.#window);
       await nextTurn();
@@ -205,11 +235,6 @@ export class Succession {
       paths = kept.paths;
       paths.watch();
       const successor = await restart.run(command, kept.passengers);
-      const meanwhile = stopping();
-      if (meanwhile) {
-        successor.kill();
-        throw meanwhile;
-      }
       const handed = new Set(kept.passengers.map(({ bound }) => label(bound)));
       for (const address of restart.dropped) handed.delete(address);
       this.#servesAll = restart.dropped.length === 0;
@@ -219,6 +244,7 @@ export class Succession {
       for (const message of early) this.#hear(message, heir, departure);
       return result;
     } catch (error) {
+      this.#waits = false;
       this.#restart = undefined;
       paths?.end();
       this.#restartFailed(error as EndlessError, signal);
@@ -240,8 +266,6 @@ export class Succession {
     this.#learnNewest(pid);
     successor.release();
     if (this.#again) successor.send({ type: 'again' });
-    // A restart after a rollback is one that nobody has asked for twice.
-    this.#again = false;
     logger().info(`pid ${pid}, generation ${generation}, has taken over.`);
     events.emit('handover', { pid, generation, durationMs }, logger());
     const handover = new Handover({
@@ -252,10 +276,13 @@ export class Succession {
       servers: servers.all().filter(({ bound }) => bound && handed.has(label(bound))),
       signal,
       window: this.#window,
+      verdictTime: verdictTime(this.#window, this.#context.settings().hammerTime),
       onCommit: () => {
         this.#handover = undefined;
         paths.check();
         paths.release();
+        // From here on that is the successor's affair.
+        this.#again = false;
         successor.send({ type: 'committed' });
         events.emit('committed', { pid, generation }, logger());
         onCommit(handover, handed);
@@ -278,7 +305,8 @@ export class Succession {
   }
 
   /** This process accepts again already; the rest of its place is taken back here. */
-  #rollBack({ successor, departure }: Handover, error: EndlessError, alive: boolean): void {
+  #rollBack(handover: Handover, error: EndlessError, alive: boolean): void {
+    const { successor, departure } = handover;
     const { world, events, settings, onKept, onNewest } = this.#context;
     const logger = this.#context.logger();
     this.#handover = undefined;
@@ -296,6 +324,7 @@ export class Succession {
     );
     const connections = departure.moved;
     events.emit('rollback', { pid, generation, reason: error.message, error, connections }, logger);
+    this.#maybeAgain(handover.signal);
   }
 
   /** A successor that was told to leave and does not is ended, by its own hammer or, if it hears nothing, by this process. */
@@ -303,7 +332,9 @@ export class Succession {
     this.#retiring.add(successor);
     successor.retire(deadline);
     const giveUp =
-      deadline < 0 ? () => {} : this.#context.world.after(deadline + LEAVE_TIME, () => successor.kill());
+      deadline < 0
+        ? () => {}
+        : decideAfter(this.#context.world, deadline + LEAVE_TIME, () => successor.kill());
     void successor.ended.then(() => {
       giveUp();
       this.#retiring.delete(successor);
@@ -311,17 +342,21 @@ export class Succession {
   }
 
   #restartFailed(error: EndlessError, signal: HookableSignal): void {
-    const { events, ending, onKept, onAgain } = this.#context;
+    const { events, ending, onKept } = this.#context;
     const logger = this.#context.logger();
     if (ending()) return;
     this.#failed += 1;
     // A candidate may have died after it had taken a place that is ours.
     onKept();
     events.emit('failed', { error }, logger);
+    this.#maybeAgain(signal);
+  }
+
+  #maybeAgain(signal: HookableSignal): void {
     if (!this.#again) return;
     this.#again = false;
-    logger.info('A restart was asked for meanwhile: trying once more.');
-    setImmediate(() => onAgain(signal));
+    this.#context.logger().info('A restart was asked for meanwhile: trying once more.');
+    setImmediate(() => this.#context.onAgain(signal));
   }
 
   #learnNewest(pid: number): void {
@@ -343,8 +378,14 @@ export class Succession {
       case 'unready':
         this.#handover?.unhealthy(message.message);
         break;
-      case 'commit':
-        this.commit();
+      case 'ailing':
+        this.#handover?.ailing(message.message);
+        break;
+      case 'well':
+        this.#handover?.well();
+        break;
+      case 'asked':
+        if (this.#handover) this.#again = true;
         break;
       case 'stop':
         departure.follow(message.idleGrace);

@@ -16,11 +16,19 @@ export const privateServers = new WeakSet<Server>();
 const TRIES = 3;
 const BETWEEN_TRIES = 250;
 
-/** Asks the application whether it can serve; resolves with the reason if it cannot, after three failures in a row. */
-export async function askHealth(check: HealthCheck, servers: () => Server[]): Promise<string | undefined> {
+/**
+ * Asks the application whether it can serve; resolves with the reason if it cannot, after three failures in a row.
+ * `onFailure` is called after the others.
+ */
+export async function askHealth(
+  check: HealthCheck,
+  servers: () => Server[],
+  onFailure: (reason: string) => void = () => {},
+): Promise<string | undefined> {
   for (let tries = 1; ; tries += 1) {
     const reason = await askOnce(check, servers);
     if (reason === undefined || tries === TRIES) return reason;
+    onFailure(reason);
     await sleep(BETWEEN_TRIES);
   }
 }
