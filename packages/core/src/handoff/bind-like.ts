@@ -3,7 +3,7 @@ import { createServer, type Server } from 'node:net';
 import type { Bound } from '../listen/address.js';
 import { bindBesidePath, isFilePath } from '../listen/unix-path.js';
 import { listeningHandle, onListeningHandle, type RawHandle, setListeningHandle } from '../node-private.js';
-import { privateServers } from '../readiness/health.js';
+import { privateServers } from '../readiness/private-door.js';
 
 /**
  * Binds the address of an inherited socket that was lost with the old process; rejects with Node's reason. It

@@ -17,6 +17,8 @@ export interface Handoff {
   sockets: HandedSocket[];
   /** Descriptor of the line to the service manager, where there is one. */
   notify?: number;
+  /** Descriptor of the pid file, where there is one. */
+  pidFile?: number;
   /** Whether the first process was started in the foreground of a terminal. */
   foreground?: boolean;
 }

@@ -87,10 +87,11 @@ export function handoffOf(given: string): Handoff | string {
     return 'it is no JSON';
   }
   if (!isRecord(handoff)) return 'it is no object';
-  const { generation, sockets, notify, foreground } = handoff;
+  const { generation, sockets, notify, pidFile, foreground } = handoff;
   if (!Number.isSafeInteger(generation) || (generation as number) < 1) return 'its generation is none';
   if (!Array.isArray(sockets) || !sockets.every(isSocket)) return 'its sockets are none';
   if (notify !== undefined && !Number.isInteger(notify)) return 'its line to the service manager is none';
+  if (pidFile !== undefined && !Number.isInteger(pidFile)) return 'its pid file is none';
   if (foreground !== undefined && typeof foreground !== 'boolean') return 'its terminal is none';
   return handoff as unknown as Handoff;
 }

@@ -33,7 +33,7 @@ export interface Passenger extends HandedSocket {
 }
 
 /** What a successor keeps of the surroundings in which the first process was started. */
-export type Surroundings = Pick<Handoff, 'notify' | 'foreground'>;
+export type Surroundings = Pick<Handoff, 'notify' | 'pidFile' | 'foreground'>;
 
 /** The new process as the old one sees it. */
 export class Successor {
@@ -101,7 +101,7 @@ export class Successor {
     generation: number,
     passengers: readonly Passenger[],
     { command, args, cwd, env, replaced }: Command,
-    { notify, ...surroundings }: Surroundings,
+    { notify, pidFile, ...surroundings }: Surroundings,
     listener: (message: ToPredecessor) => void,
   ): Promise<Successor> {
     const handoff: Handoff = {
@@ -110,6 +110,7 @@ export class Successor {
       generation,
       sockets: passengers.map(({ handle, ...socket }) => socket),
       ...(notify !== undefined && { notify: NOTIFY_FD }),
+      ...(pidFile !== undefined && { pidFile: NOTIFY_FD + (notify === undefined ? 0 : 1) }),
       ...surroundings,
     };
     const text = JSON.stringify(handoff);
@@ -119,7 +120,7 @@ export class Successor {
       'inherit',
       'inherit',
       'ipc',
-      ...(notify === undefined ? [] : [notify]),
+      ...[notify, pidFile].filter((fd) => fd !== undefined),
     ];
     try {
       const child = world.spawn(command, args, {

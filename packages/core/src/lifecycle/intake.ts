@@ -7,7 +7,7 @@ import type { ListenOptions } from '../listen/create-server.js';
 import { limit } from '../listen/timeouts.js';
 import { bindBesidePath, isFilePath, losesPath } from '../listen/unix-path.js';
 import type { Logger } from '../log.js';
-import { privateServers } from '../readiness/health.js';
+import { privateServers } from '../readiness/private-door.js';
 import type { ResolvedSettings } from '../settings.js';
 import type { World } from '../world.js';
 import type { Servers } from './servers.js';

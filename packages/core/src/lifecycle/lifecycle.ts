@@ -173,7 +173,10 @@ export class Lifecycle {
       settings: () => this.settings,
       logger: () => this.#logger,
       generation: () => this.#generation,
-      surroundings: () => this.#surroundings?.kept ?? {},
+      surroundings: () => ({
+        ...this.#surroundings?.kept,
+        ...(this.#pidFile.fd !== undefined && { pidFile: this.#pidFile.fd }),
+      }),
       predecessorCommitted: () => this.#predecessorCommitted(),
       stopping: () => this.#ending && this.#shuttingDown(),
       createDeparture: (signal, to) => this.#createDeparture('restart', signal, to),
@@ -287,6 +290,7 @@ export class Lifecycle {
         this.#listenToSignals();
         this.#predecessor.handlersAreIn();
         this.#surroundings.keep(this.#predecessor.handoff);
+        this.#pidFile.inherit(this.#predecessor.handoff.pidFile);
       } else this.#surroundings.look();
       this.#serviceManager = ServiceManager.find({
         world: this.world,
@@ -837,7 +841,7 @@ export class Lifecycle {
     if (this.#leaving) return;
     this.#leaving = true;
     await this.#olderOnesGone(ending);
-    await this.#serviceManager?.said;
+    await this.#serviceManager?.finish();
     await this.#succession.said();
     const { successor, newest } = this.#succession;
     if (newest !== undefined && this.#surroundings?.terminal.there)

@@ -3,7 +3,7 @@ import { chmodSync, closeSync, constants, openSync, statSync, unlinkSync } from 
 import { createServer, type Server } from 'node:net';
 import path from 'node:path';
 import { listeningHandle, onListeningHandle, type RawHandle, setListeningHandle } from '../node-private.js';
-import { privateServers } from '../readiness/health.js';
+import { privateServers } from '../readiness/private-door.js';
 import { socketInode } from './inode.js';
 import { putBack } from './kept-paths.js';
 import { isLinked, nameBeside, removeLeftNames, removeName, secondName } from './second-names.js';

@@ -1,16 +1,14 @@
-import { connect, createServer, type Server, type Socket } from 'node:net';
+import type { Server, Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { messageOf } from '../errors.js';
 import type { HealthCheck } from '../settings.js';
+import { connectThroughPrivateDoor } from './private-door.js';
 
 /**
  * Opens a connection that this very process serves; its port is still answered by the old process, so the connection
  * comes in by a private door. Without an argument the first server serves it.
  */
 export type ConnectToSelf = (server?: Server) => Promise<Socket>;
-
-/** Servers of endless's own, which are neither handed over nor drained. */
-export const privateServers = new WeakSet<Server>();
 
 /** Three failures in a row are an answer; one may be a hiccup of something that is still warming up. */
 const TRIES = 3;
@@ -48,27 +46,4 @@ async function askOnce(check: HealthCheck, servers: () => Server[]): Promise<str
   } finally {
     for (const socket of opened) socket.destroy();
   }
-}
-
-/** A loopback listener lets in the one connection that is opened here, and nobody else's. */
-async function connectThroughPrivateDoor(server: Server): Promise<Socket> {
-  const door = createServer();
-  privateServers.add(door);
-  await new Promise<void>((resolve, reject) => {
-    door.once('error', reject);
-    door.listen(0, '127.0.0.1', resolve);
-  });
-  const { port } = door.address() as { port: number };
-  return new Promise<Socket>((resolve, reject) => {
-    const client = connect(port, '127.0.0.1', () => resolve(client)).once('error', reject);
-    door.on('connection', (accepted) => {
-      const decide = () => {
-        if (accepted.remotePort !== client.localPort) return void accepted.destroy();
-        door.close();
-        server.emit('connection', accepted);
-      };
-      if (client.connecting) client.once('connect', decide);
-      else decide();
-    });
-  });
 }

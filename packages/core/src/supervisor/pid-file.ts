@@ -1,6 +1,18 @@
-import { readFileSync, renameSync, rmSync, unlinkSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  fstatSync,
+  ftruncateSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  unlinkSync,
+  writeSync,
+} from 'node:fs';
 import path from 'node:path';
 import { messageOf } from '../errors.js';
+import { nameBeside } from '../listen/second-names.js';
 import type { Logger } from '../log.js';
 import type { World } from '../world.js';
 
@@ -8,27 +20,40 @@ import type { World } from '../world.js';
 export class PidFile {
   readonly #world: World;
   #path: string | undefined;
+  /** The open file, by which a process that has given up its rights still writes. */
+  #fd: number | undefined;
 
   constructor(world: World) {
     this.#world = world;
   }
 
+  /** The descriptor of the file, which a successor inherits; undefined before it was written. */
+  get fd(): number | undefined {
+    return this.#fd;
+  }
+
+  /** Keeps the descriptor that the old process has handed on, if it is a file. */
+  inherit(fd: number | undefined): void {
+    try {
+      if (fd !== undefined && fstatSync(fd, { bigint: true }).isFile()) this.#fd = fd;
+    } catch {
+      // It is not open.
+    }
+  }
+
   /** Writes our pid, beside the file and then renamed onto it, so that no reader ever sees half of one. */
   write(file: string | undefined, logger: Logger): void {
     if (file === undefined) return;
-    let draft: string | undefined;
     try {
       if (this.#path === undefined) {
         // Absolute from now on: the application may change its directory.
         this.#path = path.resolve(file);
         this.#world.onExit(() => this.remove());
       }
-      draft = path.join(path.dirname(this.#path), `.${path.basename(this.#path)}.${this.#world.pid}`);
-      writeFileSync(draft, `${this.#world.pid}\n`);
-      renameSync(draft, this.#path);
+      this.#replace(this.#path);
     } catch (error) {
-      logger.error(`Could not write the pid file: ${messageOf(error)}`);
-      if (draft !== undefined) rmSync(draft, { force: true });
+      // After `setuid` the folder may be another user's, and the file is open still.
+      if (!this.#overwrite(this.#line)) logger.error(`Could not write the pid file: ${messageOf(error)}`);
     }
   }
 
@@ -36,9 +61,46 @@ export class PidFile {
   remove(): void {
     if (this.#path === undefined) return;
     try {
-      if (readFileSync(this.#path, 'utf8').trim() === String(this.#world.pid)) unlinkSync(this.#path);
+      if (readFileSync(this.#path, 'utf8').trim() !== this.#line.trim()) return;
+      unlinkSync(this.#path);
     } catch {
-      // It is gone already, or was never ours to remove.
+      // It is gone already, or in a folder where it cannot be removed: then it names no process any more.
+      this.#overwrite('');
+    }
+  }
+
+  get #line(): string {
+    return `${this.#world.pid}\n`;
+  }
+
+  #replace(file: string): void {
+    const draft = nameBeside(file);
+    // Never through a link that somebody has put there, and for the owner alone to write.
+    const fd = openSync(draft, 'wx', 0o644);
+    try {
+      writeSync(fd, this.#line);
+      renameSync(draft, file);
+    } catch (error) {
+      closeSync(fd);
+      rmSync(draft, { force: true });
+      throw error;
+    }
+    if (this.#fd !== undefined) closeSync(this.#fd);
+    this.#fd = fd;
+  }
+
+  /** Writes into the open file, if the path still leads there; returns whether it was possible. */
+  #overwrite(text: string): boolean {
+    if (this.#fd === undefined || this.#path === undefined) return false;
+    try {
+      const [ours, there] = [fstatSync(this.#fd, { bigint: true }), statSync(this.#path, { bigint: true })];
+      if (ours.dev !== there.dev || ours.ino !== there.ino) return false;
+      // One write, so that no reader sees the rest of a longer number behind ours.
+      writeSync(this.#fd, text.padEnd(Number(ours.size), '\n'), 0);
+      ftruncateSync(this.#fd, text.length);
+      return true;
+    } catch {
+      return false;
     }
   }
 }

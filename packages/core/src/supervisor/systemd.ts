@@ -1,3 +1,4 @@
+import type { ChildProcess } from 'node:child_process';
 import { writeSync } from 'node:fs';
 import { messageOf } from '../errors.js';
 import type { Events } from '../lifecycle/events.js';
@@ -17,6 +18,11 @@ export interface NotifyContext {
   fd: number | undefined;
 }
 
+/** Time that what was said last has to be on its way once the process has drained. */
+const LAST_WORD_TIME = 1_000;
+/** Time that the command `systemd-notify` has for one word. */
+const HELPER_TIME = 10_000;
+
 /**
  * Speaks systemd's notify protocol: one datagram for each thing that happens. Node.js has no unix datagram sockets, so the
  * unit opens one for us (`OpenFile=`), and without it the `systemd-notify` command says each word.
@@ -29,6 +35,7 @@ export class ServiceManager {
   #said: Promise<void> = Promise.resolve();
   #broken = false;
   #reloading = false;
+  #helper: ChildProcess | undefined;
   #stopWatchdog = () => {};
 
   private constructor(context: NotifyContext) {
@@ -62,9 +69,12 @@ export class ServiceManager {
     return wanted ? new ServiceManager(context) : undefined;
   }
 
-  /** Resolves when everything that was said is on its way. */
-  get said(): Promise<void> {
-    return this.#said;
+  /** Resolves when everything that was said is on its way, or after a second: a helper that hangs is ended. */
+  async finish(): Promise<void> {
+    const enough = new Promise<void>((resolve) => this.#context.world.after(LAST_WORD_TIME, resolve));
+    await Promise.race([this.#said, enough]);
+    this.#broken = true;
+    this.#helper?.kill('SIGKILL');
   }
 
   /** A reload did not come to anything: this process serves on. */
@@ -113,15 +123,22 @@ export class ServiceManager {
 
   #sayByCommand(assignments: string[]): Promise<void> {
     const { world } = this.#context;
+    if (this.#broken) return Promise.resolve();
     const letGo = world.stayAlive();
     return new Promise<void>((resolve) => {
       const helper = world.spawn('systemd-notify', assignments, { stdio: 'ignore' });
+      this.#helper = helper;
+      const cancel = world.after(HELPER_TIME, () => helper.kill('SIGKILL'));
       helper.once('error', (error) => {
+        cancel();
         this.#giveUp(messageOf(error));
         resolve();
       });
-      helper.once('exit', (status) => {
-        if (status !== 0) this.#giveUp(`systemd-notify exited with status ${status}`);
+      helper.once('exit', (status, signal) => {
+        cancel();
+        this.#helper = undefined;
+        if (status !== 0)
+          this.#giveUp(`systemd-notify ${signal ? 'did not end in time' : `exited with status ${status}`}`);
         resolve();
       });
     }).finally(letGo);
