@@ -28,6 +28,7 @@ export function watcherOf(world: World, above: readonly Ancestor[], canNotify: b
 
 function nameOf({ names, words }: Ancestor): string | undefined {
   if (words.slice(0, 3).some((word) => /forever[/\\]bin[/\\]monitor$/.test(word))) return 'forever';
+  if (/[/\\]tsx[/\\]dist[/\\]cli\.[cm]js$/.test(words[1] ?? '') && words[2] === 'watch') return 'tsx watch';
   return names.map((name) => WATCHERS.exec(name)?.[0]).find(Boolean);
 }
 
