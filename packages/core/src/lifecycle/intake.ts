@@ -84,7 +84,7 @@ export class Intake {
     const { servers, expectsAll, logger, onListening } = this.#context;
     if (!this.#seen.has(server) && expectsAll())
       logger().warn(
-        'endless came after the server: connections opened before its first request are not looked after, and a successor cannot inherit its address. Call endless() before listen().',
+        'endless came after the server: connections opened before its first request are not looked after. Call endless() before listen().',
       );
     const asked = this.#asked.get(server);
     if (asked && 'path' in asked) this.#warnOfPath(server, asked.path);
