@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, realpathSync, statSync } from 'node:fs';
+import { readFileSync, realpathSync, statSync } from 'node:fs';
 import path from 'node:path';
 import type { RestartCommand } from '../settings.js';
 import { environmentFor, type Replaced, rememberEnvironment } from './environment.js';
@@ -33,7 +33,7 @@ rememberEnvironment(start.directory);
  */
 export function commandOf(restart: RestartCommand): Command {
   const { directory } = start;
-  const cwd = restart.cwd ?? (directory !== undefined && existsSync(directory) ? directory : undefined);
+  const cwd = restart.cwd ?? (directory !== undefined && isThere(directory) ? directory : undefined);
   return {
     command: restart.command ?? start.interpreter,
     args: [...(restart.args ?? argsOf(start))],
@@ -64,7 +64,7 @@ function argsOf({ typed, directory }: Start): readonly string[] {
   return typed.map((arg, index) => {
     if (index < at) return options[index] as string;
     const script = path.resolve(directory, arg);
-    return index === at && arg !== '' && !arg.startsWith('-') && existsSync(script) ? script : arg;
+    return index === at && arg !== '' && !arg.startsWith('-') && isThere(script) ? script : arg;
   });
 }
 
@@ -116,5 +116,15 @@ function realPath(file: string): string | undefined {
     return realpathSync(file);
   } catch {
     return undefined;
+  }
+}
+
+/** Whether a path exists, or cannot be looked at: the permission model denies that by an error, even to `existsSync`. */
+function isThere(file: string): boolean {
+  try {
+    statSync(file);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'ERR_ACCESS_DENIED';
   }
 }
