@@ -214,7 +214,7 @@ describe('port 0', () => {
       { listen: { name: 'fixed', port: fixed, host: HOST } },
     ];
     const { program } = await plan(steps);
-    const [port] = portsOf(program);
+    const [port] = (await portsOf(program, 2)).filter((each) => each !== fixed);
     const load = await littleLoad('any', { port: Number(port) });
     const second = await hup(program);
     await hup(program, second);
@@ -226,8 +226,7 @@ describe('port 0', () => {
     const fixed = await freePort();
     const any = { listen: { name: 'any', port: 0, host: HOST } };
     const { program } = await plan([any, any, { listen: { name: 'fixed', port: fixed, host: HOST } }]);
-    const before = portsOf(program).filter((port) => port !== fixed);
-    expect(before).toHaveLength(2);
+    const before = (await portsOf(program, 3)).filter((port) => port !== fixed);
     const load = await littleLoad('fixed', { port: fixed });
     const mark = program.stderr.length;
     await hup(program);
@@ -237,18 +236,21 @@ describe('port 0', () => {
         new RegExp(`${HOST}:${before[0]}, ${HOST}:${before[1]} cannot be handed over.*port 0`),
       ),
     ]);
-    const after = portsOf(program, mark).filter((port) => port !== fixed);
-    expect(after).toHaveLength(2);
+    const after = (await portsOf(program, 3, mark)).filter((port) => port !== fixed);
     for (const port of after) expect((await get({ port })).body).toBe('any 1');
   });
 });
 
-/** The ports that the program has said it serves on, each once. */
-const portsOf = (program: Program, after = 0) => [
-  ...new Set(
-    [...program.stderr.slice(after).matchAll(/serving on \S*:(\d+)/g)].map(([, port]) => Number(port)),
-  ),
-];
+/** The ports that the program says it serves on, each once, when it has said so many: it logs them after it listens. */
+async function portsOf(program: Program, count: number, after = 0): Promise<number[]> {
+  const ports = () => [
+    ...new Set(
+      [...program.stderr.slice(after).matchAll(/serving on \S*:(\d+)/g)].map(([, port]) => Number(port)),
+    ),
+  ];
+  await until(() => ports().length === count);
+  return ports();
+}
 
 describe('what the program asks for is what it gets', () => {
   const CHECKED = {
