@@ -1,7 +1,8 @@
 /**
- * What an IPC channel needs to go from one process to another: private names of Node, apart from `node-private.ts` for its
+ * What pipes need that Node does not show, so that an IPC channel can go from one process to another: private names of Node, apart from `node-private.ts` for its
  * length only, and pinned by the same tests.
  */
+import { Socket } from 'node:net';
 import type { IpcEnd, RawHandle, RawPipe } from './node-private.js';
 import { readChannel } from './node-private.js';
 
@@ -55,4 +56,23 @@ export function resumeReading({ pipe }: IpcEnd): void {
 /** Whether all that was written to a channel has left this process. */
 export function isWritten({ pipe }: IpcEnd): boolean {
   return !(pipe as RawPipe & { writeQueueSize?: number }).writeQueueSize;
+}
+
+/** Makes writes to a socket that nobody reads fail with EAGAIN instead of blocking; returns whether it could. */
+export function makeNonBlocking(fd: number): boolean {
+  const socket = new Socket().on('error', () => {});
+  try {
+    // It creates a `Pipe`, the only kind of handle that opens a unix datagram socket.
+    socket.connect({ path: '/dev/null/endless' });
+    const { _handle: made } = socket as unknown as { _handle: RawHandle };
+    const Pipe = made.constructor as new (type: number) => OpenPipe;
+    // Never closed, since the descriptor is not its own.
+    const pipe = new Pipe(0);
+    pipe.unref();
+    return pipe.open(fd) === 0;
+  } catch {
+    return false;
+  } finally {
+    socket.destroy();
+  }
 }

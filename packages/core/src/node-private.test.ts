@@ -95,6 +95,7 @@ describe('every private name does what endless relies on, on', () => {
       const { version: ran, exported, seen } = await probe(node, 'private-pipe.mjs');
       expect(ran).toBe(`v${version}`);
       expect(seen).toEqual({
+        makeNonBlocking: { before: false, made: true, after: true, none: false },
         ipcEndAround: { lines: [...Array(20).keys()], handles: 20, answer: true, notPipe: true },
         suspendReading: { suspended: true },
         resumeReading: { resumed: true },

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
 import { freePort, get, type Program, type ProgramOptions, startLoad, startProgram } from '@endless/testkit';
@@ -17,6 +17,9 @@ interface Unit {
   main(): number;
   reload(): void;
   stop(): void;
+  /** The service manager reads no message until it listens again. */
+  deaf(): void;
+  listen(): void;
   fault(name?: string): void;
 }
 
@@ -49,6 +52,8 @@ async function unit(
     main: () => Number([...manager.stdout.matchAll(/^main (\d+)$/gm)].at(-1)?.[1]),
     reload: () => order('reload'),
     stop: () => order('stop'),
+    deaf: () => order('deaf'),
+    listen: () => order('listen'),
     fault: (name = '') => writeFileSync(faultFile, name),
   };
 }
@@ -199,6 +204,59 @@ describe.skipIf(!can('python3'))('the notify protocol (needs python3)', () => {
     // The old process has nothing to say any more, and lives no longer than it drains.
     await until(() => manager.pids().length === 2, 10_000);
     expect(beats(first).every((time) => time <= (beats(second).at(-1) as number))).toBe(true);
+  });
+
+  /** A unit whose notify socket is full, since a watchdog that waits for 20 ms makes it write every 10 ms. */
+  async function deafUnit(settings: object): Promise<Unit> {
+    const service = await unit({ settings: { idleGrace: 100, ...settings } }, { WATCHDOG_USEC: '20000' });
+    service.deaf();
+    // The kernel keeps as many messages as `net.unix.max_dgram_qlen` says: 10 by default, and one more.
+    const most = Number(readFileSync('/proc/sys/net/unix/max_dgram_qlen', 'utf8'));
+    await new Promise((resolve) => setTimeout(resolve, 300 + most * 15));
+    return service;
+  }
+
+  test('a service manager that reads nothing delays no request, and hears the last state when it reads again', async () => {
+    const { manager, port, main, stop, listen } = await deafUnit({});
+    const slow = get({ port, path: '/slow?ms=1500' });
+    for (let asked = 0; asked < 20; asked += 1)
+      expect((await get({ port, timeout: 1_000 })).body).toBe('generation 0');
+    stop();
+    await manager.waitFor('Received SIGTERM');
+    listen();
+    await manager.waitFor(`heard ${main()} stop STOPPING='1'`);
+    expect((await slow).body).toBe('slow 0');
+    await manager.waitFor(/^dead stop 0$/m);
+  });
+
+  test('a service manager that never reads again does not keep a process that stops', async () => {
+    const { manager, stop } = await deafUnit({});
+    const before = performance.now();
+    stop();
+    await manager.waitFor(/^dead stop 0$/m);
+    expect(performance.now() - before).toBeLessThan(4_000);
+  });
+
+  test('an old process waits until a service manager that reads nothing knows the new one', async () => {
+    const { manager, port, main, reload, listen } = await deafUnit({ rollbackWindow: 100 });
+    const first = main();
+    reload();
+    await until(async () => (await get({ port, timeout: 1_000 })).body === 'generation 1', 10_000);
+    await manager.waitFor(`event drained ${first}`);
+    await new Promise((resolve) => setTimeout(resolve, 1_500));
+    expect(manager.pids()).toContain(first);
+    listen();
+    await manager.waitFor('reload done');
+    expect(main()).not.toBe(first);
+    await until(() => !manager.pids().includes(first), 5_000);
+    expect((await get({ port })).body).toBe('generation 1');
+  });
+
+  test('an old process does not wait for such a service manager beyond its deadline', async () => {
+    const { manager, reload } = await deafUnit({ rollbackWindow: 100, hammerTime: 2_500 });
+    reload();
+    // The service manager ends with its main process, and has ended the unit then.
+    await manager.waitFor(/^dead /m);
   });
 
   test.skipIf(!can('systemd-notify'))(

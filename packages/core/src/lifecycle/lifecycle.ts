@@ -841,7 +841,7 @@ export class Lifecycle {
     if (this.#leaving) return;
     this.#leaving = true;
     await this.#olderOnesGone(ending);
-    await this.#serviceManager?.finish();
+    await this.#serviceManager?.finish(ending);
     await this.#succession.said();
     const { successor, newest } = this.#succession;
     if (newest !== undefined && this.#surroundings?.terminal.there)

@@ -1,9 +1,10 @@
 import type { ChildProcess } from 'node:child_process';
-import { writeSync } from 'node:fs';
 import { messageOf } from '../errors.js';
+import type { Ending } from '../lifecycle/ending.js';
 import type { Events } from '../lifecycle/events.js';
 import type { Logger } from '../log.js';
 import type { World } from '../world.js';
+import { NotifySocket } from './notify-socket.js';
 
 /** What the service manager is told of, and by what means. */
 export interface NotifyContext {
@@ -32,6 +33,7 @@ const HELPER_TIME = 10_000;
  */
 export class ServiceManager {
   readonly #context: NotifyContext;
+  readonly #socket: NotifySocket | undefined;
   #said: Promise<void> = Promise.resolve();
   #broken = false;
   #reloading = false;
@@ -40,7 +42,9 @@ export class ServiceManager {
 
   private constructor(context: NotifyContext) {
     this.#context = context;
-    const { world, events, signal } = context;
+    const { world, events, signal, fd } = context;
+    if (fd !== undefined)
+      this.#socket = new NotifySocket(fd, world, (error) => this.#giveUp(messageOf(error)));
     const own = (pid: number) => pid === world.pid;
     events.on('ready', ({ pid, generation }) => {
       // A successor is not the main process yet, and its predecessor speaks for it.
@@ -69,10 +73,19 @@ export class ServiceManager {
     return wanted ? new ServiceManager(context) : undefined;
   }
 
-  /** Resolves when everything that was said is on its way, or after a second: a helper that hangs is ended. */
-  async finish(): Promise<void> {
-    const enough = new Promise<void>((resolve) => this.#context.world.after(LAST_WORD_TIME, resolve));
-    await Promise.race([this.#said, enough]);
+  /**
+   * Resolves when everything that was said is on its way, or after a second: a helper that hangs is ended. A full socket
+   * has until the deadline after a restart: a main process that exits before its successor is named ends the unit.
+   */
+  async finish({ left, fallen }: Pick<Ending, 'left' | 'fallen'>): Promise<void> {
+    const { world, stopping } = this.#context;
+    const letGo = world.stayAlive();
+    const after = (ms: number) => new Promise<void>((resolve) => world.after(ms, resolve));
+    const deadline = left < 0 ? fallen : Promise.race([fallen, after(left)]);
+    const patience = this.#socket && !stopping() ? deadline : Promise.resolve();
+    const enough = patience.then(() => after(LAST_WORD_TIME));
+    await Promise.race([this.#socket?.sent() ?? this.#said, enough]);
+    letGo();
     this.#broken = true;
     this.#helper?.kill('SIGKILL');
   }
@@ -97,7 +110,7 @@ export class ServiceManager {
     const period = this.#watchdogPeriod;
     if (period === undefined) return;
     this.#stopWatchdog();
-    this.#stopWatchdog = this.#context.world.every(period, () => this.#say('WATCHDOG=1'));
+    this.#stopWatchdog = this.#context.world.every(period, () => this.#sayAlive());
   }
 
   /** Milliseconds from one word to the next; undefined where no watchdog waits for this process. */
@@ -111,14 +124,14 @@ export class ServiceManager {
 
   #say(...assignments: string[]): void {
     if (this.#broken) return;
-    const { fd } = this.#context;
-    if (fd === undefined) this.#said = this.#said.then(() => this.#sayByCommand(assignments));
-    else
-      try {
-        writeSync(fd, assignments.join('\n'));
-      } catch (error) {
-        this.#giveUp(messageOf(error));
-      }
+    if (this.#socket) this.#socket.send(assignments.join('\n'));
+    else this.#said = this.#said.then(() => this.#sayByCommand(assignments));
+  }
+
+  /** One of these that waits is enough. */
+  #sayAlive(): void {
+    if (this.#socket && !this.#broken) this.#socket.sendOnce('WATCHDOG=1');
+    else this.#say('WATCHDOG=1');
   }
 
   #sayByCommand(assignments: string[]): Promise<void> {
