@@ -10,6 +10,8 @@ import {
 } from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { get } from '@endless/testkit';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { fixture, hup, temporaryFolder, until } from './program.js';
 import { oldOneGone, serveOnPath, stopsWithoutTrace } from './unix-paths.js';
@@ -36,6 +38,23 @@ describe('a restart keeps the path of a unix socket, with its mode and its owner
       expect([mode(), after.uid, after.gid, after.ino]).toEqual([0o666, uid, gid, ino]);
     }
     await stopsWithoutTrace(served, pid);
+  });
+
+  test('the first program removes it as it exits, long after the one that followed it', async () => {
+    const served = await serveOnPath('unlink-at-exit');
+    const { program, file, answers } = served;
+    const slow = get({ socketPath: file, path: '/slow' });
+    const first = await hup(program);
+    await program.waitForPids(2);
+    const second = await hup(program, first);
+    await program.waitFor(`Handed generation 0, which drains, on to pid ${second}.`);
+    await program.waitForPids(2);
+    // As long as a process that watches no more would need to stop watching.
+    await sleep(300);
+    expect((await slow).body).toBe('generation 0');
+    await oldOneGone(served);
+    expect(await answers()).toBe('generation 2');
+    await stopsWithoutTrace(served, second);
   });
 
   test('a deploy removes it while the new program starts', async () => {

@@ -33,6 +33,8 @@ export interface CandidateContext {
   onMessage(message: ToSuccessor, handle: RawHandle | undefined): void;
   /** The old process is gone, and this one cannot take its place. */
   onOrphaned(): void;
+  /** Resolves when no older process is left: each may remove the path of a unix socket as it exits. */
+  olderOnesGone(): Promise<void>;
 }
 
 /** Between two looks at a process whose predecessor is gone, and which is not well. */
@@ -46,7 +48,7 @@ export class Candidate {
   readonly #inheritance: Inheritance;
   readonly #newcomers = new Newcomers();
   readonly #context: CandidateContext;
-  /** The paths of the unix sockets, which the old process may remove until it is gone. */
+  /** The paths of the unix sockets, which older processes may remove until they are gone. */
   readonly #paths: KeptPaths;
   #complete = false;
   /** Whether the start time is up: what is claimed by now is all that will be. */
@@ -227,7 +229,7 @@ export class Candidate {
       server.emit('error', new Error(`listen failed on an inherited socket (errno ${errno})`));
     this.#inheritance.keepPaths(this.#paths, this.#context.servers());
     this.#paths.watch();
-    void this.predecessor.closed.then(() => this.#paths.end());
+    void this.#context.olderOnesGone().then(() => this.#paths.end());
     this.predecessor.accepting();
     this.predecessor.hold(false);
     this.#context.onGo(window);

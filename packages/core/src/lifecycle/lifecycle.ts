@@ -281,6 +281,7 @@ export class Lifecycle {
         beforeOpening: () => this.#aboutToAccept(),
         onGo: (window) => this.#becomeNewest(window),
         onMessage: (message, handle) => this.#hearPredecessor(message, handle),
+        olderOnesGone: () => this.#olders.gone(),
         onOrphaned: () => this.world.exit(1),
       });
       if (this.#candidate) {
