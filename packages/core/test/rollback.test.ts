@@ -291,6 +291,21 @@ describe('a second restart within the rollback window', () => {
     await program.waitForPids(1);
   });
 
+  test('reaches the new process, also if its signal still goes to the old one', async () => {
+    const { program, port } = await serve('app.mjs', { rollbackWindow: 1_000 });
+    const load = startLoad({ port, connections: 10, mode: 'keep-alive' });
+    const first = await hup(program);
+    program.signal('SIGHUP', program.pid);
+    await program.waitFor(`It is passed on to pid ${first}`);
+    program.signal('SIGHUP', program.pid);
+    await until(() => load.answers.has('2'), 10_000);
+    await program.waitForPids(1);
+    const { lost, answers } = await load.stop();
+    expect(lost).toEqual([]);
+    expect(answers.has('3')).toBe(false);
+    expect(program.stderr).not.toContain('is not the newest');
+  });
+
   for (const to of ['successor', 'old process'] as const)
     test(`lets the mended release in when the broken one dies: SIGHUP to the ${to}`, async () => {
       const broken = path.join(temporaryFolder(), 'broken');
@@ -305,7 +320,8 @@ describe('a second restart within the rollback window', () => {
       rmSync(broken);
       program.signal('SIGHUP', to === 'successor' ? first : program.pid);
       if (to === 'successor') await program.waitFor('it restarts once that is over');
-      else await program.waitFor(`It is for pid ${first}; if that fails now, this process restarts.`);
+      else
+        await program.waitFor(`It is passed on to pid ${first}; if that fails now, this process restarts.`);
       await program.waitFor(`event rollback ${program.pid}`);
       const [, mended] = await program.waitFor(/mended (\d+)/);
       await program.waitFor(`event committed ${program.pid}`);

@@ -544,9 +544,10 @@ export class Lifecycle {
     }
     if (undecided) {
       this.#logger.info(
-        `Received ${signal}. It is for pid ${newest}; if that fails now, this process restarts.`,
+        `Received ${signal}. It is passed on to pid ${newest}; if that fails now, this process restarts.`,
       );
       this.#succession.remember();
+      return;
     }
     // A service manager that has sent the signal waits for an answer.
     const refusal = this.#whyNotRestart();

@@ -151,6 +151,8 @@ export class Succession {
   /** One restart more is to follow the one that is under way, of the successor or, if that fails, of this process. */
   remember(): void {
     this.#again = true;
+    // One that serves already learns it now; any other at the handover.
+    this.#successor?.send({ type: 'again' });
   }
 
   /** Somebody does not wait for the window to end. */
