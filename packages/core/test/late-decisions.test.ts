@@ -26,6 +26,14 @@ describe('an old process that could not read in time', () => {
   });
 });
 
+test('a candidate that closes its server during a slow health check is not ready before it listens again', async () => {
+  const { program, port } = await serve('closes-early.mjs');
+  await hup(program);
+  expect(program.stdout.match(/listening \d+ 1/g)).toHaveLength(2);
+  expect(program.stderr).not.toContain('is not served by the new process any more');
+  expect((await get({ port })).body).toBe('generation 1');
+});
+
 describe('a successor that was told to go', () => {
   test('is not killed at the end of `startTimeout`: it may accept already', async () => {
     const { program, port } = await serve(
@@ -96,6 +104,17 @@ describe('a candidate whose old process dies takes over once it is ready', () =>
     expect(program.stderr).not.toContain('this one takes its place');
     writeFileSync(ready, '');
     expect((await answer).body).toBe('generation 1');
+  });
+
+  test('while it looks up the name on which it is to listen', async () => {
+    const { program, port } = await serve('closes-early.mjs', {}, { env: { NAME: 'localhost' } });
+    program.signal('SIGHUP');
+    await program.waitFor(/looking up (?!0)/);
+    await sleep(50);
+    program.signal('SIGKILL');
+    await program.waitFor('this one takes over once it is ready');
+    await program.waitFor('this one takes its place');
+    expect((await get({ port, timeout: 10_000 })).body).toBe('generation 1');
   });
 
   test('with all of its addresses', async () => {

@@ -193,6 +193,11 @@ export class Candidate {
     const unhealthy = healthCheck && (await askHealth(healthCheck, this.#context.servers));
     if (this.#over || this.#refuses) return;
     if (unhealthy !== undefined) {
+    // A server may have closed meanwhile; the next that listens has it looked at again.
+    if (!this.#isComplete()) {
+      this.#checking = false;
+      return;
+    }
       this.#unhealthy(unhealthy);
       return;
     }
@@ -239,7 +244,8 @@ export class Candidate {
     if (this.#over || this.#refuses) return;
     const { world, logger, settings } = this.#context;
     this.#inheritance.orphaned();
-    if (this.#inheritance.claimed().length === 0) {
+    // A name may still be looked up.
+    if (this.#inheritance.claimed().length === 0 && !this.#inheritance.pending) {
       this.#leave('The old process ended before this one had claimed an address: leaving.');
       return;
     }
