@@ -7,6 +7,8 @@ export interface Ancestor {
   pid: number;
   /** The names under which it may be known: its own, its program's and that of the script it runs. */
   names: string[];
+  /** The script that it runs, if its program is an interpreter. */
+  script: string | undefined;
   /** Its command line. */
   words: string[];
   /** Whether it only waits for the command that it runs, and exits with that. */
@@ -18,6 +20,9 @@ const LIMIT = 10;
 const WRAPPERS =
   /^(ba|da|a|k|mk|z)?sh$|^(busybox|env|nohup|nice|ionice|timeout|sudo|su|runuser|setpriv|chpst)$/;
 const RUNNERS = /^(npm|npx|pnpm|pnpx|yarn|tsx|ts-node|babel-node|_babel-node)(-cli)?(\.[cm]?js)?( |$)/;
+const INTERPRETERS = /^(node(js)?|bun|deno|pypy\d*|(python|ruby|perl)[\d.]*)$/;
+/** Options of node whose value is the next word. */
+const TAKES_VALUE = /^(-r|--require|--import|--loader|--experimental-loader|-C|--conditions)$/;
 
 /**
  * The processes above this one, the parent first: shells, package managers and the like, which exit with what they run,
@@ -35,9 +40,20 @@ export function ancestorsOf(world: World): Ancestor[] {
 
 function look(pid: number): Ancestor {
   const words = read(`/proc/${pid}/cmdline`).split('\0').filter(Boolean);
-  const named = words.slice(0, 4).filter((word) => !word.startsWith('-'));
-  const names = [read(`/proc/${pid}/comm`).trim(), ...named.map((word) => path.basename(word))];
-  return { pid, names, words, wraps: wraps(words) };
+  const names = namesOf(read(`/proc/${pid}/comm`).trim(), words);
+  return { pid, names, script: scriptOf(words), words, wraps: wraps(words) };
+}
+
+/** The names of a process that the kernel knows as `comm`: the further words of its command line are only said to it. */
+export function namesOf(comm: string, words: readonly string[]): string[] {
+  const [program = '', script = ''] = [words[0], scriptOf(words)];
+  return [comm, path.basename(program), path.basename(script)].filter((name, at) => at === 0 || name !== '');
+}
+
+/** The script that a command line runs, if its program is an interpreter. */
+export function scriptOf([program = '', ...rest]: readonly string[]): string | undefined {
+  if (!INTERPRETERS.test(path.basename(program))) return undefined;
+  return rest.find((word, at) => !word.startsWith('-') && !TAKES_VALUE.test(rest[at - 1] ?? ''));
 }
 
 function wraps(words: readonly string[]): boolean {

@@ -26,8 +26,8 @@ export function watcherOf(world: World, above: readonly Ancestor[], canNotify: b
   return { name: `systemd (${unitName() ?? 'a service'})`, followsPidFile: () => knowsPidFile(world.env) };
 }
 
-function nameOf({ names, words }: Ancestor): string | undefined {
-  if (words.slice(0, 3).some((word) => /forever[/\\]bin[/\\]monitor$/.test(word))) return 'forever';
+function nameOf({ names, script, words }: Ancestor): string | undefined {
+  if (script !== undefined && /forever[/\\]bin[/\\]monitor$/.test(script)) return 'forever';
   if (/[/\\]tsx[/\\]dist[/\\]cli\.[cm]js$/.test(words[1] ?? '') && words[2] === 'watch') return 'tsx watch';
   return names.map((name) => WATCHERS.exec(name)?.[0]).find(Boolean);
 }
