@@ -1,10 +1,13 @@
-import { linkSync, readdirSync, unlinkSync } from 'node:fs';
+import { linkSync, readdirSync, statSync, unlinkSync } from 'node:fs';
 import path from 'node:path';
 import { socketInode } from './inode.js';
 import { isRefused } from './stale.js';
+import { boundNames } from './unix-table.js';
 
 /** How many random characters end a second name. */
 const RANDOM = 8;
+/** How long a draft may be without another name, where the system does not tell whether it is bound. */
+const DRAFT_TIME = 5_000;
 
 /** A name beside a path that nobody can guess: for a socket that is being bound, or as its second name. */
 export function nameBeside(file: string): string {
@@ -39,15 +42,38 @@ export function removeName(name: string): void {
 
 /** Removes the names beside a path that processes which were killed have left: sockets on which nobody listens. */
 export function removeLeftNames(file: string): void {
-  const [folder, prefix] = [path.dirname(file), `.${path.basename(file)}.`];
+  const folder = path.dirname(file);
   try {
-    for (const name of readdirSync(folder)) {
-      if (!name.startsWith(prefix) || name.length !== prefix.length + RANDOM) continue;
+    const names = readdirSync(folder).filter((name) => isBeside(name, file));
+    // What lives there may be a draft of another process that starts, or serve clients, who are not to be disturbed.
+    if (names.length === 0 || isBoundBeside(file)) return;
+    for (const name of names) {
       const left = path.join(folder, name);
       // A file of another kind refuses a connection as well.
-      if (socketInode(left) !== undefined && isRefused(left)) removeName(left);
+      if (socketInode(left) !== undefined && !mayBeDraft(left) && isRefused(left)) removeName(left);
     }
   } catch {
     // A folder that may not be read.
   }
+}
+
+function isBeside(name: string, file: string): boolean {
+  const prefix = `.${path.basename(file)}.`;
+  return name.startsWith(prefix) && name.length === prefix.length + RANDOM;
+}
+
+/** Whether a socket that lives is bound to a name beside this path, as far as the system tells. */
+function isBoundBeside(file: string): boolean {
+  const folder = path.resolve(path.dirname(file));
+  return boundNames().some((name) => {
+    if (!isBeside(path.basename(name), file)) return false;
+    const where = path.dirname(name);
+    return !path.isAbsolute(where) || where.startsWith('/proc/') || path.resolve(where) === folder;
+  });
+}
+
+/** Whether a socket may be one that was bound just now, does not listen yet, and has no other name. */
+function mayBeDraft(name: string): boolean {
+  const { nlink, mtimeMs } = statSync(name);
+  return nlink === 1 && Math.abs(Date.now() - mtimeMs) < DRAFT_TIME;
 }

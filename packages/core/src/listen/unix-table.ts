@@ -25,6 +25,11 @@ export function unixSocketOf(fd: number): UnixSocket | undefined {
   return undefined;
 }
 
+/** The names to which unix sockets of this system are bound, as they were given; none where the system does not tell. */
+export function boundNames(): string[] {
+  return unixTable().flatMap((line) => line.trim().split(/ +/).slice(7).join(' ') || []);
+}
+
 /** Whether the system tells at all. */
 export function tellsUnixSockets(): boolean {
   return unixTable().length > 0;
