@@ -99,6 +99,19 @@ describe('a process that has drained and only waits for an older one exits:', ()
     await served.program.waitForPids(1);
   });
 
+  test('nothing is handed on to a process that does not serve an address of the one between', async () => {
+    const { program } = await serve('ports.mjs', { rollbackWindow: 20 });
+    const [, port] = await program.waitFor(/port (\d+)/);
+    const client = new RawClient(Number(port)).get('/slow');
+    await sleep(50);
+    const first = await hup(program);
+    await hup(program, first);
+    await program.waitFor('several servers asked for port 0');
+    expect(await client.receive(/generation \d+$/)).toMatch(/generation 0$/);
+    expect(program.stderr).not.toContain('Handed generation 0');
+    await program.waitForPids(1, 15_000);
+  });
+
   test('a stop of the newest has its deadline in the oldest, and the newest exits last', async () => {
     const served = await serve(
       'stop.mjs',

@@ -89,7 +89,7 @@ export class Succession {
   /** Settles with the attempt that is under way. */
   #settled: Promise<void> | undefined;
   #failed = 0;
-  /** Whether the successor serves every address that was handed to it. */
+  /** Whether the successor serves every address of this process. */
   #servesAll = false;
 
   constructor(context: SuccessionContext) {
@@ -239,7 +239,7 @@ export class Succession {
       const successor = await restart.run(command, kept.passengers);
       const handed = new Set(kept.passengers.map(({ bound }) => label(bound)));
       for (const address of restart.dropped) handed.delete(address);
-      this.#servesAll = restart.dropped.length === 0;
+      this.#servesAll = servers.all().every(({ bound }) => !bound || handed.has(label(bound)));
       heir = { successor, slowStart, paths, handed };
       departure = this.#context.createDeparture(signal, heir);
       const result = this.#handOver(heir, departure, signal, began);
