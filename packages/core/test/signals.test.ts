@@ -195,6 +195,7 @@ describe('a hook that never ends is bounded:', () => {
     await program.waitFor('event spawned', { from: 'stdout' });
     expect(performance.now() - began).toBeGreaterThan(1_995);
     expect(performance.now() - began).toBeLessThan(2_250);
+    expect(program.stderr).toContain('A pre hook of SIGHUP has not ended within `startTimeout` (2000 ms)');
     await program.waitFor('event handover', { from: 'stdout' });
     expect((await get({ port })).body).toBe('generation 1');
   });

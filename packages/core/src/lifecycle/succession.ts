@@ -187,7 +187,7 @@ export class Succession {
   }
 
   async #attempt(signal: HookableSignal): Promise<RestartResult> {
-    const { world, hooks, events, servers, settings, logger, stopping } = this.#context;
+    const { world, events, servers, settings, logger, stopping } = this.#context;
     const began = world.now();
     let heir: Heir | undefined;
     let departure: Departure | undefined;
@@ -215,10 +215,7 @@ export class Succession {
       this.#waits = false;
       const afterWaiting = stopping();
       if (afterWaiting) throw afterWaiting;
-      await Promise.race([
-        hooks.run('pre', signal, logger()),
-        new Promise<void>((resolve) => world.after(settings().startTimeout, resolve)),
-      ]);
+      await this.#runPreHooks(signal);
       // Not before: the connections at rest of that process have come by now.
       const slowStart = new SlowStart(world, servers.all(), this.#window);
       await nextTurn();
@@ -252,6 +249,23 @@ export class Succession {
       this.#restartFailed(error as EndlessError, signal);
       throw error;
     }
+  }
+
+  /** A hook that does not end must not keep the old release for ever. */
+  async #runPreHooks(signal: HookableSignal): Promise<void> {
+    const { world, hooks, settings, logger } = this.#context;
+    const { startTimeout } = settings();
+    let cancel = () => {};
+    const late = new Promise<void>((resolve) => {
+      cancel = world.after(startTimeout, () => {
+        logger().warn(
+          `A pre hook of ${signal} has not ended within \`startTimeout\` (${startTimeout} ms): the restart goes on without it.`,
+        );
+        resolve();
+      });
+    });
+    await Promise.race([hooks.run('pre', signal, logger()), late]);
+    cancel();
   }
 
   #handOver(
