@@ -85,8 +85,12 @@ function startedByNohup(): boolean {
   }
 }
 
+let outlives = false;
+
 /** From now on a line that the terminal no longer takes is lost, and not an error that ends the process with its requests. */
 export function outliveTerminal(): void {
+  if (outlives) return;
+  outlives = true;
   for (const stream of [process.stdout, process.stderr])
     if (stream.isTTY)
       stream.on('error', (error: NodeJS.ErrnoException) => {
