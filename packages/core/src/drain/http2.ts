@@ -1,4 +1,5 @@
 import type { ServerHttp2Session, ServerHttp2Stream } from 'node:http2';
+import { attempt } from '../attempt.js';
 import { decideAfter } from '../decide.js';
 import { transportOf } from '../node-private.js';
 import type { World } from '../world.js';
@@ -27,17 +28,11 @@ export function endSessions(tracked: TrackedServer, idleGrace: number, world: Wo
     };
     const cancel = decideAfter(world, PING_LIMIT, close);
     // The session may have ended in between.
-    const attempt = (fn: () => void) => () => {
-      try {
-        fn();
-      } catch {
-        close();
-      }
-    };
-    const ping = attempt(() => {
+    const orClose = (fn: () => void) => () => attempt(fn, close);
+    const ping = orClose(() => {
       if (!session.ping(close)) close();
     });
-    const notice = attempt(() => {
+    const notice = orClose(() => {
       // Node's own `goaway` also makes it ignore every stream that comes after, so that it refuses what it says it does
       // not. In the clear the frame is written past it; through TLS only Node itself can write, and it would let a PING
       // of the same turn overtake it.

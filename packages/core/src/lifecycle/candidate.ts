@@ -13,6 +13,8 @@ import type { RawHandle } from '../node-private.js';
 import { askHealth } from '../readiness/health.js';
 import type { ResolvedSettings } from '../settings.js';
 import type { World } from '../world.js';
+import { BETWEEN_CHECKS } from './probation.js';
+import { SETTLE_TIME } from './restart.js';
 
 /** How often a candidate looks whether a server is a port check. */
 const CHECK_INTERVAL = 50;
@@ -31,16 +33,11 @@ export interface CandidateContext {
   onGo(window: number): void;
   /** What the old process says once the gates are open; a live connection comes with its handle. */
   onMessage(message: ToSuccessor, handle: RawHandle | undefined): void;
-  /** The old process is gone, and this one cannot take its place. */
-  onOrphaned(): void;
   /** Resolves when no older process is left: each may remove the path of a unix socket as it exits. */
   olderOnesGone(): Promise<void>;
+  /** The old process is gone, and this one cannot take its place. */
+  onOrphaned(): void;
 }
-
-/** Between two looks at a process whose predecessor is gone, and which is not well. */
-const BETWEEN_CHECKS = 250;
-/** How long one that answers has to close the addresses nobody claimed, once its start time is up. */
-const SETTLE_TIME = 1_000;
 
 /** A successor before `go`: it claims its addresses and accepts nothing. */
 export class Candidate {
@@ -193,12 +190,12 @@ export class Candidate {
     const unhealthy = healthCheck && (await askHealth(healthCheck, this.#context.servers));
     if (this.#over || this.#refuses) return;
     if (unhealthy !== undefined) {
+      this.#unhealthy(unhealthy);
+      return;
+    }
     // A server may have closed meanwhile; the next that listens has it looked at again.
     if (!this.#isComplete()) {
       this.#checking = false;
-      return;
-    }
-      this.#unhealthy(unhealthy);
       return;
     }
     if (this.#orphaned) {

@@ -4,8 +4,8 @@ import type { Logger } from '../log.js';
 import type { World } from '../world.js';
 import { verdictTime } from './handover.js';
 
-/** Between two looks at a process that was healthy. */
-const BETWEEN_CHECKS = 250;
+/** Between two looks at the health of a process. */
+export const BETWEEN_CHECKS = 250;
 
 /** What a probation needs of the process that is in it. */
 export interface ProbationContext {

@@ -43,7 +43,7 @@ export interface RestartContext {
 export const CHANNEL_TIME = 500;
 
 /** How long a candidate that answers has to close the addresses nobody claimed, once its start time is up. */
-const SETTLE_TIME = 1_000;
+export const SETTLE_TIME = 1_000;
 
 /** How long a candidate that was told to go may take to accept while this process waits to stop. */
 const GO_TIME = 5_000;
