@@ -70,7 +70,7 @@ export class Lifecycle {
   readonly events = new Events();
   readonly servers = new Servers(
     () => this.#ending?.check(),
-    () => this.#succession.underWay || this.#succession.undecided,
+    () => this.#succession.needsSockets,
   );
   readonly holds = new Holds(() => this.#ending?.check());
   readonly protocols = new Protocols(

@@ -86,6 +86,8 @@ export class Succession {
   #again = false;
   /** Whether a restart waits until the process before this one has committed. */
   #waits = false;
+  /** Whether the pre hooks of a restart run. */
+  #runsHooks = false;
   /** Settles with the attempt that is under way. */
   #settled: Promise<void> | undefined;
   #failed = 0;
@@ -119,6 +121,14 @@ export class Succession {
   /** Whether a restart waits until the process before this one has committed. */
   get waits(): boolean {
     return this.#waits;
+  }
+
+  /**
+   * Whether the listening sockets have to stay, whatever the application closes. While pre hooks run it decides itself: a
+   * hook may close a server and wait until it is closed.
+   */
+  get needsSockets(): boolean {
+    return (this.underWay && !this.#runsHooks) || this.undecided;
   }
 
   /** Whether a successor serves and can still be replaced by this process. */
@@ -215,7 +225,9 @@ export class Succession {
       this.#waits = false;
       const afterWaiting = stopping();
       if (afterWaiting) throw afterWaiting;
+      this.#runsHooks = true;
       await this.#runPreHooks(signal);
+      this.#runsHooks = false;
       // Not before: the connections at rest of that process have come by now.
       const slowStart = new SlowStart(world, servers.all(), this.#window);
       await nextTurn();
@@ -244,6 +256,7 @@ export class Succession {
       return result;
     } catch (error) {
       this.#waits = false;
+      this.#runsHooks = false;
       this.#restart = undefined;
       paths?.end();
       this.#restartFailed(error as EndlessError, signal);
