@@ -13,7 +13,7 @@ test('examples/worker: over three restarts and a stop every job is done once, an
     {},
     { env: { QUEUE: folder }, ready: /serving on .*, generation 0/ },
   );
-  const jobs = Array.from({ length: 30 }, (_, n) => `job ${n}`);
+  const jobs = Array.from({ length: 200 }, (_, n) => `job ${n}`);
   for (const job of jobs) await get({ port, method: 'POST', body: job });
 
   const pids = [program.pid];
