@@ -59,7 +59,7 @@ describe('a process that has drained and only waits for an older one exits:', ()
 
   test('a connection that cannot move keeps its own process only', async () => {
     const served = await serve('app.mjs', { rollbackWindow: 20, migrate: false });
-    const client = new RawClient(served.port).get('/slow?ms=1800');
+    const client = new RawClient(served.port).get('/slow?ms=4000');
     await sleep(50);
     await restart(served, 3);
     expect(await client.receive(/slow \d+$/)).toMatch(/connection: close[\s\S]*slow 0$/i);

@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { chmodSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { hup, serve, temporaryFolder } from './program.js';
+import { hup, serve, temporaryFolder, until } from './program.js';
 import { serveOnPath } from './unix-paths.js';
 
 describe('the pid file', () => {
@@ -64,6 +64,22 @@ test('a systemd-notify that hangs keeps no process from its end', async () => {
   program.signal('SIGTERM');
   expect((await program.exited).code).toBe(0);
   await program.waitForPids(0, 3_000);
+});
+
+test('a slow systemd-notify names the new process before the old one exits', async () => {
+  const bin = path.join(temporaryFolder(), 'bin');
+  const said = path.join(bin, 'said');
+  mkdirSync(bin);
+  const helper = `#!/bin/sh\nsleep 1\necho "$@" >> '${said}'\n`;
+  writeFileSync(path.join(bin, 'systemd-notify'), helper, { mode: 0o755 });
+  const { program } = await serve(
+    'app.mjs',
+    { idleGrace: 100 },
+    { env: { NOTIFY_SOCKET: 'x', PATH: `${bin}:${process.env.PATH}` } },
+  );
+  const pid = await hup(program);
+  await until(() => !program.pids().includes(program.pid), 10_000);
+  expect(readFileSync(said, 'utf8')).toContain(`MAINPID=${pid}`);
 });
 
 const UMASK_0 = `data:text/javascript,process.umask(0)`;

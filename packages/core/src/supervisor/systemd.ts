@@ -74,15 +74,17 @@ export class ServiceManager {
   }
 
   /**
-   * Resolves when everything that was said is on its way, or after a second: a helper that hangs is ended. A full socket
-   * has until the deadline after a restart: a main process that exits before its successor is named ends the unit.
+   * Resolves when everything that was said is on its way, on a stop after a second at most: a helper that hangs is ended.
+   * After a restart a slow helper or a full socket gets more: a main process that exits before its successor is named ends
+   * the unit.
    */
   async finish({ left, fallen }: Pick<Ending, 'left' | 'fallen'>): Promise<void> {
     const { world, stopping } = this.#context;
     const letGo = world.stayAlive();
     const after = (ms: number) => new Promise<void>((resolve) => world.after(ms, resolve));
     const deadline = left < 0 ? fallen : Promise.race([fallen, after(left)]);
-    const patience = this.#socket && !stopping() ? deadline : Promise.resolve();
+    const slow = this.#socket ? deadline : after(HELPER_TIME);
+    const patience = stopping() ? Promise.resolve() : slow;
     const enough = patience.then(() => after(LAST_WORD_TIME));
     await Promise.race([this.#socket?.sent() ?? this.#said, enough]);
     letGo();
@@ -141,7 +143,12 @@ export class ServiceManager {
     return new Promise<void>((resolve) => {
       const helper = world.spawn('systemd-notify', assignments, { stdio: 'ignore' });
       this.#helper = helper;
-      const cancel = world.after(HELPER_TIME, () => helper.kill('SIGKILL'));
+      const cancel = world.after(HELPER_TIME, () => {
+        helper.kill('SIGKILL');
+        this.#context
+          .logger()
+          .warn('systemd-notify did not end within 10 s: one message to the service manager is lost.');
+      });
       helper.once('error', (error) => {
         cancel();
         this.#giveUp(messageOf(error));
@@ -150,8 +157,8 @@ export class ServiceManager {
       helper.once('exit', (status, signal) => {
         cancel();
         this.#helper = undefined;
-        if (status !== 0)
-          this.#giveUp(`systemd-notify ${signal ? 'did not end in time' : `exited with status ${status}`}`);
+        // One that was ended by a signal was slow, or this process exits: the next message may get through.
+        if (status !== 0 && !signal) this.#giveUp(`systemd-notify exited with status ${status}`);
         resolve();
       });
     }).finally(letGo);
