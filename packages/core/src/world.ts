@@ -24,6 +24,8 @@ export interface World {
   onSignal(signal: NodeJS.Signals, fn: () => void): () => void;
   /** Sends this process a signal. */
   raise(signal: NodeJS.Signals): void;
+  /** Calls `fn` when the program sends itself a signal, before that arrives; returns the undo. */
+  onRaise(fn: (signal: unknown) => void): () => void;
   /** What keeps this process alive, by kind. */
   resources(): readonly string[];
   onExit(fn: () => void): () => void;
@@ -88,6 +90,17 @@ export const realWorld: World = {
     return () => process.off(signal, fn);
   },
   raise: (signal) => void process.kill(process.pid, signal),
+  onRaise(fn) {
+    const { kill } = process;
+    const watched: typeof kill = (pid, signal) => {
+      if (pid === process.pid) fn(signal);
+      return kill.call(process, pid, signal);
+    };
+    process.kill = watched;
+    return () => {
+      if (process.kill === watched) process.kill = kill;
+    };
+  },
   resources: () => process.getActiveResourcesInfo(),
   onExit(fn) {
     process.on('exit', fn);

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { get, type Program, startLoad } from '@endless/testkit';
 import { describe, expect, test } from 'vitest';
-import { hup, RawClient, serve, until } from './program.js';
+import { hup, newestPid, RawClient, serve, until } from './program.js';
 
 /** What a process has said of itself, without its events. */
 function story(program: Program, pid = program.pid): string[] {
@@ -83,6 +83,39 @@ describe('while SIGHUP means restart, the listeners of the application for it', 
     expect(story(program)).toEqual(['done, terminated', 'exit 0']);
   });
 
+  test('end the old process by SIGHUP where they raise it again', async () => {
+    const { program, port } = await start('hup raise');
+    await hup(program);
+    expect(await program.exited).toEqual({ code: null, signal: 'SIGHUP' });
+    expect(story(program)).toEqual(['done, terminated', 'own SIGHUP']);
+    expect((await get({ port })).body).toBe('generation 1');
+  });
+
+  test('and of SIGTERM are bounded after a restart, also with `hammerTime: -1`', async () => {
+    const { program } = await start('short minute,stuck', {
+      hammerTime: -1,
+      startTimeout: 30_000,
+      rollbackWindow: 20,
+    });
+    await hup(program);
+    expect(await program.exited).toEqual({ code: 0, signal: null });
+    expect(program.stderr).toContain('own listeners of SIGTERM have not ended this process in time');
+  });
+
+  test('that end nothing hold up no further restart, and a stop of the newest bounds them', async () => {
+    const { program, port } = await start('stuck', { hammerTime: 20_000, rollbackWindow: 20 });
+    for (let restarts = 0; restarts < 3; restarts += 1) {
+      await hup(program);
+      await sleep(200);
+    }
+    expect((await get({ port })).body).toBe('generation 3');
+    const newest = newestPid(program);
+    program.signal('SIGTERM', newest);
+    await sleep(1_200);
+    program.signal('SIGTERM', newest);
+    await program.waitForPids(0, 3_000);
+  });
+
   test('may all be taken off: the next SIGHUP restarts the process and does not end it', async () => {
     const { program, port } = await start('hup,all hups off');
     await sleep(300);
@@ -133,14 +166,28 @@ describe('a stop', () => {
     expect(program.stderr).toContain('have not ended this process in time');
   });
 
-  test('ends by the signal that the application raises again, after the drain', async () => {
-    const { program, port } = await start('raise');
-    const slow = await ask(program, port, '/slow?ms=700');
+  test('force-closes by a second signal of an operator, also where the listener was there `once`', async () => {
+    const { program, port } = await start('stuck once');
+    const never = await ask(program, port, '/never');
     program.signal('SIGTERM');
-    expect(await slow.answer).toBe('generation 0');
-    expect(await program.exited).toEqual({ code: null, signal: 'SIGTERM' });
-    expect(story(program)).toEqual(['asked /slow', 'raises', 'answered /slow', 'done, terminated']);
+    await sleep(1_200);
+    program.signal('SIGTERM');
+    expect((await program.exited).signal ?? 'SIGTERM').toBe('SIGTERM');
+    expect(program.stderr).toContain('again: hammering');
+    expect(await never.answer).not.toBe('generation 0');
   });
+
+  test.each(['raise', 'raise once'])(
+    'ends by the signal that the application raises again, after the drain (%s)',
+    async (kind) => {
+      const { program, port } = await start(kind);
+      const slow = await ask(program, port, '/slow?ms=2500');
+      program.signal('SIGTERM');
+      expect(await slow.answer).toBe('generation 0');
+      expect(await program.exited).toEqual({ code: null, signal: 'SIGTERM' });
+      expect(story(program)).toEqual(['asked /slow', 'raises', 'answered /slow', 'done, terminated']);
+    },
+  );
 
   test('that the application cuts short by `process.exit` is reported with the requests that it cuts off', async () => {
     const { program, port } = await start('exit');

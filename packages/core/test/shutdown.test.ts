@@ -636,6 +636,26 @@ describe('a stop of the newest while an older generation drains', () => {
     },
   );
 
+  test('is bounded by its deadline also where the older one is stopped by SIGSTOP', async () => {
+    const { program, port } = await serve(
+      'stop.mjs',
+      { rollbackWindow: 20 },
+      { env: { SUCCESSOR_SETTINGS: '{"hammerTime":1200}' } },
+    );
+    const { answer } = await ask(program, port, '/never');
+    answer.catch(() => {});
+    const successor = await hup(program);
+    program.signal('SIGTERM', successor);
+    const began = performance.now();
+    await eventOf(program, 'drained', successor);
+    program.signal('SIGSTOP');
+    await until(() => !program.pids().includes(successor), 5_000);
+    expect(performance.now() - began).toBeGreaterThan(1_150);
+    expect(performance.now() - began).toBeLessThan(2_200);
+    program.signal('SIGCONT');
+    await program.waitForPids(0, 3_000);
+  });
+
   test('makes the newest leave last also where something keeps the older one alive', async () => {
     const { program, port } = await serve('stop.mjs', {}, { env: { BUSY: '0' } });
     await ask(program, port, '/slow?ms=1000');

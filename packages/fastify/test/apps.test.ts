@@ -290,6 +290,31 @@ describe('an app that the program closes itself', () => {
       expect(program.stdout).toContain('app.close:first');
     });
 
+  for (const moment of ['hook', 'later', 'handover'])
+    test(`during a restart (${moment}) loses no request`, async () => {
+      const { program, port } = await start({ CLOSE_AT: moment }, { rollbackWindow: 500, idleGrace: 500 });
+      const loads = (['keep-alive', 'new-connection'] as const).map((mode) =>
+        startLoad({ port, connections: 8, mode }),
+      );
+      onTestFinished(() => void loads.map((load) => load.stop()));
+      await until(() => loads.every((load) => load.answers.has('0')));
+      await hup(program);
+      await until(() => loads.every((load) => load.answers.has('1')));
+      expect(await program.exited).toEqual({ code: 0, signal: null });
+      for (const load of loads) expect((await load.stop()).lost).toEqual([]);
+    });
+
+  test('in the rollback window is closed once the restart is rolled back', async () => {
+    const { program, port } = await start({ CLOSE_AT: 'handover' }, { rollbackWindow: 2_000 });
+    const successor = await hup(program);
+    await program.waitFor(/^preClose:first/m, { from: 'stdout' });
+    program.signal('SIGKILL', successor);
+    await program.waitFor('Rolled back');
+    await program.waitFor('app.close:first', { from: 'stdout' });
+    await expect(get({ port })).rejects.toThrow('ECONNREFUSED');
+    expect(await program.exited).toEqual({ code: 0, signal: null });
+  });
+
   test('is one of two: the other serves on, and restarts', async () => {
     const second = await freePort();
     const served = await start({ REGISTER: 'two-apps', SECOND_PORT: String(second) }, { idleGrace: 500 });

@@ -8,7 +8,7 @@ import { label } from '../listen/address.js';
 import { leavePath } from '../listen/unix-path.js';
 import type { Logger } from '../log.js';
 import type { Protocols } from '../migrate/protocols.js';
-import type { ResolvedSettings } from '../settings.js';
+import { DEFAULTS, type ResolvedSettings } from '../settings.js';
 import type { HookableSignal } from '../signals/signals.js';
 import type { World } from '../world.js';
 import { type Closer, Closing } from './closing.js';
@@ -130,6 +130,7 @@ export class Ending {
   /** The successor stops within `ms`, and this process with it. */
   stopToo(ms: number): void {
     this.limit(ms);
+    if (this.#onLate) this.#deadline.resume();
     if (!this.hammered) this.#goodbyes.hasten('shutdown', this.#deadline.left);
   }
 
@@ -140,10 +141,18 @@ export class Ending {
     this.#checkDrained();
   }
 
+  /** This process has drained and waits for older ones: a stop bounds that too. */
+  waitForOlder(): void {
+    this.#onLate = () => {};
+    if (this.reason === 'shutdown') this.#deadline.resume();
+  }
+
   /** This process has drained: calls `fn` at the deadline, which may still come nearer. */
   whenLate(fn: () => void): void {
     this.#onLate = fn;
-    this.#deadline.resume();
+    // Each restart would leave a process behind for good, if its own listeners did not end it.
+    if (this.reason === 'restart' && this.left < 0) this.#deadline.within(DEFAULTS.hammerTime);
+    else this.#deadline.resume();
   }
 
   /** Runs the whole ending and resolves when this process has drained; it accepts until `candidateGone` resolves. */

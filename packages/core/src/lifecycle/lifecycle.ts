@@ -50,8 +50,8 @@ export type State = 'init' | 'running' | 'shutting-down' | 'terminated';
 
 /** Two stop signals within this are one: npm and a terminal both deliver the same Ctrl-C. */
 const ONE_KEYPRESS = 1_000;
-/** Time that older generations have to be gone once the hammer has fallen on all. */
-const CHAIN_TIME = 200;
+/** Time that older generations have to be gone once the hammer has fallen on all: the newest exits last where it can. */
+const CHAIN_TIME = 700;
 /** Time that a hook before the hammer has. */
 const HAMMER_HOOK_TIME = 1_000;
 
@@ -114,6 +114,11 @@ export class Lifecycle {
   #ending: Ending | undefined;
   #shutdown: Promise<ShutdownResult> | undefined;
   #stoppedAt: number | undefined;
+  /** Whether a stop waits for a candidate that may accept already, and whether it has to force-close at once then. */
+  #stopWaits = false;
+  #hammersThen = false;
+  /** What the application has closed while a restart was under way: it is done if that fails. */
+  readonly #closesLater: ((tracked: TrackedServer) => boolean)[] = [];
   #leaving = false;
   #left = false;
   #surroundings: Surroundings | undefined;
@@ -188,6 +193,7 @@ export class Lifecycle {
       },
       onKept: () => {
         this.#departure = undefined;
+        for (const closes of this.#closesLater.splice(0)) this.drainServers(closes);
         for (const { appClose } of this.servers.all()) appClose.resume();
         this.#pidFile.write(this.settings.pidFile, this.#logger);
       },
@@ -508,6 +514,7 @@ export class Lifecycle {
     if (this.#candidate?.waiting) return this.#onSignalAsCandidate(signal, action);
     switch (action) {
       case 'restart':
+        if (this.#ownEnd.ends(came)) return;
         return this.#restartBySignal(signal);
       case 'shutdown':
         return this.#shutdownBySignal(signal, this.#ownEnd.heard(came));
@@ -562,7 +569,7 @@ export class Lifecycle {
   /** `raised`: the application has raised the signal again, having done its part. */
   async #shutdownBySignal(signal: HookableSignal, raised = false): Promise<void> {
     const now = this.world.now();
-    if (raised && this.#state === 'terminated') return;
+    if (raised && (this.#state === 'terminated' || this.#ownEnd.hasRaised(signal))) return;
     if (this.#stoppedAt !== undefined) {
       if (now - this.#stoppedAt < ONE_KEYPRESS) return;
       this.#logger.info(`Received ${signal}. again: hammering.`);
@@ -570,7 +577,7 @@ export class Lifecycle {
       return;
     }
     this.#stoppedAt = now;
-    const crossing = this.#succession.crossing(this.#shuttingDown());
+    const crossing = this.#crossing();
     if (crossing) await crossing;
     this.#succession.commit();
     if (this.#ending) {
@@ -750,8 +757,15 @@ export class Lifecycle {
     return result;
   }
 
-  #beginShutdown(signal: HookableSignal, announce: () => void): Promise<ShutdownResult> {
+  /** Resolves when a candidate that may accept already has taken over or is gone; undefined where there is none. */
+  #crossing(): Promise<void> | undefined {
     const crossing = this.#succession.crossing(this.#shuttingDown());
+    this.#stopWaits ||= crossing !== undefined;
+    return crossing;
+  }
+
+  #beginShutdown(signal: HookableSignal, announce: () => void): Promise<ShutdownResult> {
+    const crossing = this.#crossing();
     if (crossing) return crossing.then(() => this.#beginShutdown(signal, announce));
     this.#succession.commit();
     if (this.#shutdown) return this.#shutdown;
@@ -802,6 +816,7 @@ export class Lifecycle {
       began,
     );
     this.#ending = ending;
+    if (this.#hammersThen) ending.hammer();
     if (reason === 'shutdown') this.#succession.retire(ending.left);
     return ending;
   }
@@ -822,6 +837,10 @@ export class Lifecycle {
   /** The application closes some of its servers by itself: their connections end the way a shutdown ends them. */
   drainServers(closes: (tracked: TrackedServer) => boolean): void {
     if (this.#ending) return;
+    if (this.#succession.underWay || this.#succession.undecided) {
+      this.#closesLater.push(closes);
+      return;
+    }
     for (const tracked of this.servers.all().filter(closes)) {
       stopAccepting(tracked);
       const undo = drainConnections(tracked, 0, this.world);
@@ -834,6 +853,7 @@ export class Lifecycle {
     // A process that has drained itself may still wait for older ones.
     this.#succession.commit();
     if (this.#ending && !this.#left) this.#ending.hammer();
+    else if (this.#stopWaits && !this.#left) this.#hammersThen = true;
     else this.#logger.info('Nothing is shutting down: the hammer is ignored.');
   }
 
@@ -868,6 +888,7 @@ export class Lifecycle {
   async #olderOnesGone(ending: Ending): Promise<void> {
     if (!this.#predecessor || this.#sentAway) return;
     const letGo = this.world.stayAlive();
+    ending.waitForOlder();
     const hammered = ending.fallen.then(
       () => new Promise<void>((resolve) => this.world.after(CHAIN_TIME, resolve)),
     );

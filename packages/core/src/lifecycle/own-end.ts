@@ -41,11 +41,27 @@ export class OwnEnd {
    */
   heard(signal: HookableSignal): boolean {
     this.#stopped = true;
-    if (this.#context.listeners.count(signal) > 0) {
+    const { listeners } = this.#context;
+    if (listeners.count(signal) > 0) {
       this.#heard.add(signal);
+      listeners.watchRaises();
       return false;
     }
-    if (!this.#heard.has(signal) || this.#raised) return false;
+    return this.#raisedAgain(signal);
+  }
+
+  /** Whether the application itself has sent this signal, having taken its listeners off. */
+  hasRaised(signal: HookableSignal): boolean {
+    return this.#raised === signal && this.#context.listeners.hasRaised(signal);
+  }
+
+  /** A restart signal has come. Returns whether the application itself has raised it again, at the end of this process. */
+  ends(signal: HookableSignal): boolean {
+    return this.#context.listeners.hasRaised(signal) && this.#raisedAgain(signal);
+  }
+
+  #raisedAgain(signal: HookableSignal): boolean {
+    if (!this.#heard.has(signal) || this.#raised || this.#context.listeners.count(signal) > 0) return false;
     this.#raised = signal;
     this.#end?.(signal);
     return true;
@@ -67,13 +83,17 @@ export class OwnEnd {
       return false;
     }
     for (const signal of due) this.#heard.add(signal);
+    if (due.length > 0) listeners.watchRaises();
     if (this.#heard.size === 0) {
       // What the application does once `done` has resolved comes first.
       if (ending.hammered) setImmediate(exit);
       else world.after(LEAVE_TIME, exit);
       return false;
     }
-    if (ending.hammered) world.after(due.length > 0 ? LEAVE_TIME : AFTER_DEADLINE, exit);
+    const atLeast = due.length > 0 ? LEAVE_TIME : AFTER_DEADLINE;
+    if (ending.hammered) world.after(atLeast, exit);
+    // The deadline may have come near, or passed, while this process waited for older ones.
+    else if (ending.left >= 0 && ending.left < atLeast) world.after(atLeast, () => this.#giveUp(exit));
     else ending.whenLate(() => this.#giveUp(exit));
     if (due.length > 0) setImmediate(() => listeners.run(due));
     // Without another turn, a process with nothing else to do would exit before it reads the signal that it has raised.

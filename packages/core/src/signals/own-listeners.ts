@@ -26,6 +26,9 @@ export class OwnListeners {
   readonly #gates = new WeakMap<Listener, Listener>();
   #gated: readonly HookableSignal[] = [];
   #stop: (() => void) | undefined;
+  /** The signals that the program has sent itself, by name or number. */
+  readonly #raised = new Set<unknown>();
+  #stopWatchingRaises: (() => void) | undefined;
   /** Whether no gate holds back anything any more. */
   #open = false;
 
@@ -47,6 +50,18 @@ export class OwnListeners {
     this.#gated = [];
     this.#stop?.();
     this.#stop = undefined;
+    this.#stopWatchingRaises?.();
+    this.#stopWatchingRaises = undefined;
+  }
+
+  /** From now on it is known which signals the program sends itself: a second one by an operator looks the same. */
+  watchRaises(): void {
+    this.#stopWatchingRaises ??= this.#context.world.onRaise((signal) => this.#raised.add(signal));
+  }
+
+  /** Whether the program has sent itself this signal. */
+  hasRaised(signal: HookableSignal): boolean {
+    return this.#raised.has(signal) || this.#raised.has(constants.signals[signal]);
   }
 
   /** How many listeners of the application this signal has that may end the process or wait for something. */
