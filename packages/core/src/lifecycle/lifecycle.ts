@@ -837,7 +837,7 @@ export class Lifecycle {
   /** The application closes some of its servers by itself: their connections end the way a shutdown ends them. */
   drainServers(closes: (tracked: TrackedServer) => boolean): void {
     if (this.#ending) return;
-    if (this.#succession.underWay || this.#succession.undecided) {
+    if (this.#succession.needsSockets) {
       this.#closesLater.push(closes);
       return;
     }
