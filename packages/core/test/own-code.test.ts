@@ -225,8 +225,8 @@ describe('`server.close` of the application', () => {
     expect(await program.exited).toEqual({ code: 5, signal: null });
   });
 
-  test('between the pre hooks of SIGHUP and the commit waits for the commit, and loses no request', async () => {
-    const { program, port } = await start('close after the hooks', { rollbackWindow: 500 });
+  test('between SIGHUP and the commit waits for the commit, and loses no request', async () => {
+    const { program, port } = await start('close in a hook', { rollbackWindow: 500 });
     const load = startLoad({ port, connections: 10, mode: 'new-connection' });
     await until(() => load.answers.size > 0);
     await hup(program);
@@ -234,7 +234,7 @@ describe('`server.close` of the application', () => {
     expect(await program.exited).toEqual({ code: 0, signal: null });
     expect((await load.stop()).lost).toEqual([]);
     expect(story(program).filter((part) => !/\/$/.test(part))).toEqual([
-      'has closed, listening false',
+      'hook closed, listening false',
       'closed fine',
       'done, terminated',
       'exit 0',
@@ -242,7 +242,7 @@ describe('`server.close` of the application', () => {
   });
 
   test('is done once the restart has failed', async () => {
-    const { program, port } = await start('close after the hooks', { restart: { env: { FAULT: 'start' } } });
+    const { program, port } = await start('close in a hook', { restart: { env: { FAULT: 'start' } } });
     program.signal('SIGHUP');
     await program.waitFor('closed fine');
     await program.waitFor('before it was ready');

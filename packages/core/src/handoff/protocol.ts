@@ -103,7 +103,7 @@ export type ToPredecessor =
   | { type: 'stderr'; text: string }
   /** The inherited addresses that listen behind the gate now. */
   | { type: 'claims'; labels: string[]; waiting: string[] }
-  /** A copy of the listening socket at this address, with its handle: with it the old process can take its place back. */
+  /** A copy of the listening socket at this address, with its handle: with it the old process can take over again. */
   | { type: 'spare'; address: string }
   | { type: 'ready'; dropped: string[] }
   /** The new process itself finds that it cannot serve. */

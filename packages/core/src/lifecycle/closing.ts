@@ -25,7 +25,7 @@ export interface ClosingContext {
 /** How often it is looked whether something has come about that nobody reports. */
 const LOOK_EVERY = 25;
 
-/** The apps of the adapters: they hear of the drain when it begins, and are closed when no connection is left. */
+/** The apps of the adapters: they get a call when the drain begins, and are closed when no connection is left. */
 export class Closing {
   readonly #context: ClosingContext;
   #begun: Promise<void>[] = [];

@@ -235,7 +235,7 @@ export class Departure {
 
   #moveNoMore(stayed: readonly TrackedServer[], gone: boolean): void {
     this.#moving = false;
-    // The successor has died while this process can still take its place back.
+    // The successor has died while this process can still roll back.
     if (gone && !this.#final) {
       this.#stranded = [...stayed];
       return;

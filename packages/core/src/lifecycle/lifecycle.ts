@@ -102,7 +102,7 @@ export class Lifecycle {
   #predecessor: Predecessor | undefined;
   /** The predecessor, once it hands connections over. */
   #parent: Older | undefined;
-  /** While this process serves and its predecessor can still take its place back. */
+  /** While this process serves and its predecessor can still roll back. */
   #probation: Probation | undefined;
   /** Whether the predecessor has taken its place back: what happens here is no affair of its any more. */
   #sentAway = false;
@@ -193,10 +193,10 @@ export class Lifecycle {
       },
       onKept: () => {
         this.#departure = undefined;
-        for (const closes of this.#closesLater.splice(0)) this.drainServers(closes);
-        for (const { appClose } of this.servers.all()) appClose.resume();
+        this.#closeNow();
         this.#pidFile.write(this.settings.pidFile, this.#logger);
       },
+      onHookWaits: () => this.#closeNow(),
       onAgain: (signal) => void this.#restartBySignal(signal),
       onNewest: (pid) => this.#olders.send({ type: 'newest', pid }),
       onPrune: (left) => this.#prune(left),
@@ -846,6 +846,12 @@ export class Lifecycle {
       const undo = drainConnections(tracked, 0, this.world);
       tracked.server.once('close', undo);
     }
+  }
+
+  /** Closes what the application has closed while a restart needed it. */
+  #closeNow(): void {
+    for (const closes of this.#closesLater.splice(0)) this.drainServers(closes);
+    for (const { appClose } of this.servers.all()) appClose.resume();
   }
 
   /** Ends at once what is still running; only while draining. */

@@ -12,7 +12,7 @@ export interface ProbationContext {
   world: World;
   logger(): Logger;
   predecessor: Predecessor;
-  /** Milliseconds in which the predecessor can take its place back. */
+  /** Milliseconds in which the predecessor can roll back. */
   window: number;
   /**
    * Asks for the health of this process: resolves with the reason if it is not well, after it has failed several times, of
@@ -44,7 +44,7 @@ export class Probation {
     void this.#watch();
   }
 
-  /** Whether the predecessor can still take its place back. */
+  /** Whether the predecessor can still roll back. */
   get open(): boolean {
     return !this.#ended;
   }

@@ -20,6 +20,8 @@ import type { Hooks } from './hooks.js';
 import { Restart, type RestartResult } from './restart.js';
 import type { Servers } from './servers.js';
 
+/** Time that pre hooks have before a server that the application closes does close: one of them may wait for it. */
+const HOOK_TIME = 100;
 /** Time that a successor has after its hammer to be gone. */
 const LEAVE_TIME = 5_000;
 /** Time that what is still to be said waits while the successor hands the channel on. */
@@ -48,6 +50,8 @@ export interface SuccessionContext {
   onCommit(handover: Handover, handed: ReadonlySet<string>): void;
   /** No successor: the place of this process is its own again. */
   onKept(): void;
+  /** A pre hook may wait until a server has closed that a restart would keep. */
+  onHookWaits(): void;
   /** A restart was asked for while one was under way that has failed. */
   onAgain(signal: HookableSignal): void;
   /** Another process is the newest now: those before this one shall know. */
@@ -86,8 +90,8 @@ export class Succession {
   #again = false;
   /** Whether a restart waits until the process before this one has committed. */
   #waits = false;
-  /** Whether the pre hooks of a restart run. */
-  #runsHooks = false;
+  /** Whether the pre hooks run so long that one of them may wait for the end of a server. */
+  #hookMayWait = false;
   /** Settles with the attempt that is under way. */
   #settled: Promise<void> | undefined;
   #failed = 0;
@@ -123,12 +127,9 @@ export class Succession {
     return this.#waits;
   }
 
-  /**
-   * Whether the listening sockets have to stay, whatever the application closes. While pre hooks run it decides itself: a
-   * hook may close a server and wait until it is closed.
-   */
+  /** Whether the listening sockets have to stay, whatever the application closes. */
   get needsSockets(): boolean {
-    return (this.underWay && !this.#runsHooks) || this.undecided;
+    return (this.underWay && !this.#hookMayWait) || this.undecided;
   }
 
   /** Whether a successor serves and can still be replaced by this process. */
@@ -225,9 +226,7 @@ export class Succession {
       this.#waits = false;
       const afterWaiting = stopping();
       if (afterWaiting) throw afterWaiting;
-      this.#runsHooks = true;
       await this.#runPreHooks(signal);
-      this.#runsHooks = false;
       // Not before: the connections at rest of that process have come by now.
       const slowStart = new SlowStart(world, servers.all(), this.#window);
       await nextTurn();
@@ -256,7 +255,6 @@ export class Succession {
       return result;
     } catch (error) {
       this.#waits = false;
-      this.#runsHooks = false;
       this.#restart = undefined;
       paths?.end();
       this.#restartFailed(error as EndlessError, signal);
@@ -266,8 +264,12 @@ export class Succession {
 
   /** A hook that does not end must not keep the old release for ever. */
   async #runPreHooks(signal: HookableSignal): Promise<void> {
-    const { world, hooks, settings, logger } = this.#context;
+    const { world, hooks, settings, logger, onHookWaits } = this.#context;
     const { startTimeout } = settings();
+    const cancelWait = world.after(HOOK_TIME, () => {
+      this.#hookMayWait = true;
+      onHookWaits();
+    });
     let cancel = () => {};
     const late = new Promise<void>((resolve) => {
       cancel = world.after(startTimeout, () => {
@@ -279,6 +281,8 @@ export class Succession {
     });
     await Promise.race([hooks.run('pre', signal, logger()), late]);
     cancel();
+    cancelWait();
+    this.#hookMayWait = false;
   }
 
   #handOver(
