@@ -43,9 +43,9 @@ describe.each(nodeBinaries())('on Node $version', ({ major, path: node }) => {
     await stopsWithoutTrace(served, pid);
   });
 
-  test.skipIf(major < 24)(
-    'without leave to start a worker, a socket that a crash has left is left alone, and nothing else stays behind',
-    async () => {
+  // Node 20 and 22 have no permission model that a process can start others in.
+  if (major >= 24)
+    test('without leave to start a worker, a socket that a crash has left is left alone, and nothing else stays behind', async () => {
       const served = await serveOnPath('', { node });
       await served.program.stop();
       const program = startProgram(fixture('unix-paths.mjs'), {
@@ -62,6 +62,5 @@ describe.each(nodeBinaries())('on Node $version', ({ major, path: node }) => {
       expect((await program.exited).code).toBe(1);
       expect(program.stderr).toContain('EADDRINUSE');
       expect(readdirSync(path.dirname(served.file))).toEqual(['app.sock']);
-    },
-  );
+    });
 });
