@@ -40,6 +40,27 @@ describe('a restart keeps the path of a unix socket, with its mode and its owner
     await stopsWithoutTrace(served, pid);
   });
 
+  test('both programs remove it, and no client that connects meanwhile finds it gone', async () => {
+    const served = await serveOnPath('unlink-before,slow,unlink-while-draining,unlink-at-exit');
+    const { program, answers } = served;
+    const failures: string[] = [];
+    let ends = false;
+    const clients = Array.from({ length: 4 }, async () => {
+      for (let asked = 0; !ends && asked < 50_000; asked += 1) {
+        const answer = await answers();
+        if (!answer.startsWith('generation')) failures.push(answer);
+      }
+    });
+    let pid = program.pid;
+    for (let restarts = 0; restarts < 3; restarts += 1) {
+      pid = await hup(program, pid);
+      await oldOneGone(served);
+    }
+    ends = true;
+    await Promise.all(clients);
+    expect(failures).toEqual([]);
+  });
+
   test('the first program removes it as it exits, long after the one that followed it', async () => {
     const served = await serveOnPath('unlink-at-exit');
     const { program, file, answers } = served;

@@ -7,7 +7,9 @@ import { Predecessor } from '../handoff/predecessor.js';
 import { PROTOCOL, type ToSuccessor } from '../handoff/protocol.js';
 import { useTicketKeys } from '../handoff/tickets.js';
 import type { Asked } from '../listen/address.js';
+import { keepFromRemoval } from '../listen/kept-from-removal.js';
 import { KeptPaths } from '../listen/kept-paths.js';
+import { isFilePath } from '../listen/unix-path.js';
 import type { Logger } from '../log.js';
 import type { RawHandle } from '../node-private.js';
 import { askHealth } from '../readiness/health.js';
@@ -47,6 +49,8 @@ export class Candidate {
   readonly #context: CandidateContext;
   /** The paths of the unix sockets, which older processes may remove until they are gone. */
   readonly #paths: KeptPaths;
+  /** Until `go` the paths are the old process's: this program removes none. */
+  readonly #letRemove: () => void;
   #complete = false;
   /** Whether the start time is up: what is claimed by now is all that will be. */
   #settled = false;
@@ -71,7 +75,12 @@ export class Candidate {
       (message, handle) => this.#hear(message, handle),
       (why) => context.logger().warn(`Refused a handoff: ${why}.`),
     ) as Predecessor;
-    this.#inheritance = new Inheritance(this.predecessor?.handoff.sockets ?? []);
+    const sockets = this.predecessor?.handoff.sockets ?? [];
+    this.#inheritance = new Inheritance(sockets);
+    const paths = sockets.flatMap(({ bound }) =>
+      'path' in bound && isFilePath(bound.path) ? [bound.path] : [],
+    );
+    this.#letRemove = keepFromRemoval(paths);
   }
 
   /** This process as somebody's successor, or undefined in generation 0. */
@@ -225,6 +234,7 @@ export class Candidate {
 
   #go(tickets: Record<string, string>, window: number): void {
     this.#over = true;
+    this.#letRemove();
     useTicketKeys(this.#context.servers(), tickets);
     this.#context.beforeOpening();
     for (const { server, errno } of [...this.#inheritance.open(), ...this.#newcomers.open()])

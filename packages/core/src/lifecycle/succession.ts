@@ -243,6 +243,7 @@ export class Succession {
         );
       const kept = keepPathsOf(passengers, world, logger());
       paths = kept.paths;
+      paths.keepFromRemoval();
       paths.watch();
       const successor = await restart.run(command, kept.passengers);
       const handed = new Set(kept.passengers.map(({ bound }) => label(bound)));

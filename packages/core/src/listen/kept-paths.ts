@@ -2,6 +2,7 @@ import { type FSWatcher, watch } from 'node:fs';
 import path from 'node:path';
 import type { World } from '../world.js';
 import { mayLeadTo } from './inode.js';
+import { keepFromRemoval } from './kept-from-removal.js';
 import { isLinked, removeName, secondName } from './second-names.js';
 import type { OwnPath } from './unix-path.js';
 
@@ -16,6 +17,7 @@ export class KeptPaths {
   readonly #world: World;
   readonly #kept: { own: OwnPath | undefined; name: string | undefined }[] = [];
   readonly #undo: (() => void)[] = [];
+  #letRemove = () => {};
   #ended = false;
 
   constructor(world: World) {
@@ -38,6 +40,11 @@ export class KeptPaths {
     return this.#kept.flatMap(({ own, name }) => (own && !putBack(own, name) ? [own.path] : []));
   }
 
+  /** Keeps this program from removing a path, until {@link end}: the other process serves it too. */
+  keepFromRemoval(): void {
+    this.#letRemove = keepFromRemoval(this.#kept.flatMap(({ own }) => (own ? [own.path] : [])));
+  }
+
   /** Puts back each path as soon as it is missing, until {@link end} or {@link release}. */
   watch(): void {
     if (this.#kept.length === 0) return;
@@ -58,6 +65,7 @@ export class KeptPaths {
 
   /** The other process is gone: puts back what it has removed, and removes the second names. */
   end(): void {
+    this.#letRemove();
     this.check();
     this.release();
     for (const { name } of this.#kept) if (name !== undefined) removeName(name);

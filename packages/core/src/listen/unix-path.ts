@@ -1,5 +1,5 @@
 import cluster from 'node:cluster';
-import { chmodSync, closeSync, constants, openSync, statSync, unlinkSync } from 'node:fs';
+import fs, { chmodSync, closeSync, constants, openSync, statSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
 import path from 'node:path';
 import { listeningHandle, onListeningHandle, type RawHandle, setListeningHandle } from '../node-private.js';
@@ -23,6 +23,9 @@ export interface OwnPath {
 
 /** How many bytes the name of a unix socket may have. */
 const LONGEST_NAME = process.platform === 'linux' ? 107 : 103;
+
+/** Our own, taken before a restart keeps the program from removing its path. */
+const { unlinkSync } = fs;
 
 const owned = new WeakMap<RawHandle, OwnPath>();
 
