@@ -43,7 +43,7 @@ export default defineConfig({
       include: ['{packages,testkit,examples,demo,bench}/**/*.test.ts', 'test/**/*.test.ts'],
       exclude: ['**/*.long.test.ts'],
       clock: [
-        'packages/core/test/{addresses,drain,hammer,migrate,moved-connections,own-code,progress,protocols}.test.ts',
+        'packages/core/test/{addresses,chain,drain,hammer,migrate,moved-connections,own-code,progress,protocols}.test.ts',
         'packages/core/test/{restart,rollback,seed,shutdown,signals,slow-start,systemd,timeouts,watchers}.test.ts',
         'packages/fastify/test/apps.test.ts',
         'packages/ws/test/{apps,half,move,moved}.test.ts',

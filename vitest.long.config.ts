@@ -27,7 +27,7 @@ export default defineConfig({
       include: ['{packages,test,bench,examples,existing-programs}/**/*.long.test.ts', ...ON_EVERY_NODE],
       clock: [
         'packages/core/test/{drain,hammer,migrate,moved-connections,timeouts}.test.ts',
-        'packages/core/test/{late-decisions,load,migrate,pipelines-fuzz,signals-fuzz,systemd}.long.test.ts',
+        'packages/core/test/{faults,late-decisions,load,migrate,pipelines-fuzz,signals-fuzz,systemd}.long.test.ts',
         'packages/ws/test/{move,moved}.long.test.ts',
         'bench/test/*.test.ts',
       ],

@@ -188,9 +188,14 @@ const CORNERS: Corner[] = [
       const head = await client.receive(/begun/);
       client.get('/poll');
       expect(await client.receive(/done\r\n0\r\n\r\n$/)).not.toContain('HTTP/1.1');
-      if (scene.ending.moves) client.socket.destroy();
-      else await scene.isLast(client, head);
-      expect(runs()).toBe(scene.ending.moves ? 3 : 2);
+      if (scene.ending.moves) {
+        // What the program prints of the second request may arrive after the first response.
+        await until(() => runs() === 3);
+        client.socket.destroy();
+      } else {
+        await scene.isLast(client, head);
+        expect(runs()).toBe(2);
+      }
     },
   },
   {
