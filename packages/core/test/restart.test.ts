@@ -59,7 +59,8 @@ describe('several restarts', () => {
   });
 
   test('a process that is not the newest ignores SIGHUP and names the newest', async () => {
-    const { program, port } = await serve('app.mjs');
+    // Within the window it would pass the signal on.
+    const { program, port } = await serve('app.mjs', { rollbackWindow: 0 });
     const slow = get({ port, path: '/slow?ms=800' });
     await new Promise((resolve) => setTimeout(resolve, 100));
     const successor = await hup(program);
