@@ -1,7 +1,7 @@
 import { type Program, startLoad } from '@endless/testkit';
 import { expect, test } from 'vitest';
 import { ask, open } from './connection.js';
-import { hup, serve, until } from './program.js';
+import { getJson, hup, serve, until } from './program.js';
 
 /** Milliseconds from the handover to the move of each connection, of those under load and of those at rest. */
 async function movesOf(
@@ -15,6 +15,11 @@ async function movesOf(
   const thinkTime = () => Math.random() * 50;
   const load = startLoad({ port, connections: busy, mode: 'keep-alive', thinkTime });
   await until(() => load.answered > 5 * busy);
+  // A connection that still waits in the queue is accepted by either process. The one that asks counts too.
+  await until(async () => {
+    const { opened, closed } = await getJson<{ opened: number; closed: number }>(port, '/counts');
+    return opened - closed > busy + resting;
+  });
   await hup(program);
   atHandover(program);
   const [, told] = await program.waitFor(new RegExp(`moves ${program.pid} (.*)`));
