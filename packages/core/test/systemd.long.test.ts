@@ -194,9 +194,9 @@ describe.skipIf(!canManage)('under systemd itself (needs root, unshare and syste
     await stops(units, { restarted: false });
   });
 
-  test('without a word to it, the unit would not live through a restart', async () => {
+  test('`allowOrphaning` without a notification to systemd: the unit does not survive a restart', async () => {
     const units = await manager((port, folder) => ({
-      'app.service': example('notify.service', port, folder)
+      'app.service': example('notify.service', port, folder, { allowOrphaning: true })
         .replace('Type=notify', 'Type=simple')
         .replace('NotifyAccess=all', 'NotifyAccess=none'),
     }));
