@@ -121,6 +121,8 @@ describe('while SIGHUP means restart, the listeners of the application for it', 
     await sleep(300);
     await hup(program);
     await program.waitForPids(1);
+    // The last line may be read a moment after the process is gone.
+    await program.waitFor(/exit 0/);
     expect(story(program)).toEqual(['done, terminated', 'exit 0']);
     expect((await get({ port })).body).toBe('generation 1');
   });
