@@ -198,10 +198,13 @@ describe('over TLS and HTTP/2', () => {
 describe(`the app's end`, () => {
   test('preClose runs in the old process at the commit, and onClose when its last request is answered', async () => {
     const { program, port } = await start();
-    const slow = get({ port, path: '/slow?ms=1500' });
+    const client = new RawClient(port).send(
+      'POST /slow HTTP/1.1\r\nHost: x\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\n.',
+    );
     await active(port, 1);
     await hup(program);
-    expect((await slow).body).toBe('slow 0');
+    await program.waitFor('preClose:first');
+    expect(await client.send('.').receive(/slow \d/)).toMatch(/slow 0$/);
     expect(await lastWords(program, 'closed:first')).toEqual([
       'listening',
       'preClose:first',
