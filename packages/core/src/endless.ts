@@ -1,19 +1,19 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
 import type { Server } from 'node:net';
-import type { Release } from './drain/holds.js';
+import type { ServerCounts, ServerStats } from './connections/servers.js';
 import { invalidOption } from './errors.js';
-import type { ShutdownResult } from './lifecycle/ending.js';
-import { type EndlessEvents, EVENT_NAMES } from './lifecycle/events.js';
-import type { Hook, HookPhase } from './lifecycle/hooks.js';
+import { type EndlessEvents, EVENT_NAMES } from './events.js';
+import type { Hook, HookPhase } from './hooks.js';
 import type { Lifecycle, State } from './lifecycle/lifecycle.js';
-import type { RestartResult } from './lifecycle/restart.js';
-import type { ServerCounts, ServerStats } from './lifecycle/servers.js';
 import { type Address, parseAddress } from './listen/address.js';
 import { checkListenOptions, checkServer, type ListenOptions, serverFor } from './listen/create-server.js';
 import type { ProtocolSockets, SocketProtocol } from './migrate/protocols.js';
 import { answerReadiness, type Readiness } from './readiness/handler.js';
+import type { RestartResult } from './restart/attempt.js';
 import type { Settings } from './settings.js';
 import { checkFunction } from './settings.js';
+import type { Release } from './shutdown/holds.js';
+import type { ShutdownResult } from './shutdown/shutdown.js';
 import type { HookableSignal } from './signals/signals.js';
 
 /** What this process has done and is doing; made whenever it is read. */

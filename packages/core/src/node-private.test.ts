@@ -80,10 +80,10 @@ describe('every private name does what endless relies on, on', () => {
         betweenRequests: { before: 0, idle: [true] },
         stopReading: { stopped: true, unread: true, busy: false, ofNothing: false },
         detachHandle: { fd: true, destroyed: true, ended: false },
-        deliver: { bodies: ['first /1;', 'second /2;', 'second /3;'], connections: 1, accepted: 3 },
+        acceptConnection: { bodies: ['first /1;', 'second /2;', 'second /3;'], connections: 1, accepted: 3 },
         restBetweenRequests: { waited: ['', '408'], asked: ['/1', '/2'], next: 1 },
         startReading: { silent: true, heard: 'first a', paused: true },
-        welcome: { heard: 'second c', rest: 'b', told: 1, connections: 1, peer: true, emit: false },
+        adoptSocket: { heard: 'second c', rest: 'b', told: 1, connections: 1, peer: true, emit: false },
         transportOf: { same: true, code: 0, lastStream: 2 ** 31 - 1 },
       });
       // A name that is new needs a check here.

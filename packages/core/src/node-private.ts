@@ -181,7 +181,7 @@ export function ipcEndOf(child: ChildProcess): IpcEnd {
   const key = Object.getOwnPropertySymbols(child).find((symbol) => symbol.description === kChannelHandle);
   const owner = child as unknown as IpcOwner & Record<symbol, RawPipe>;
   const pipe = owner[key as symbol] as RawPipe;
-  return { pipe, send: sender(owner), read: (onRead, onEnd) => readSeldom(pipe, onRead, onEnd) };
+  return { pipe, send: sender(owner), read: (onRead, onEnd) => readRawPipe(pipe, onRead, onEnd) };
 }
 
 /** What the preload took from `process` in a successor; see `handoff/preload.cts`. */
@@ -277,7 +277,7 @@ export function readChannel(
  * Without a stream: one that is not like the sockets of requests would make V8 throw away what it has compiled for them,
  * in a process under load.
  */
-function readSeldom(pipe: RawPipe, onRead: OnRead, onEnd: () => void): () => void {
+function readRawPipe(pipe: RawPipe, onRead: OnRead, onEnd: () => void): () => void {
   let open = true;
   const close = () => {
     if (!open) return;
@@ -327,7 +327,7 @@ export function startReading(socket: Socket): void {
  * Gives a server a connection as if it had accepted it just now, with its own socket options and its own count. Returns
  * the socket, unless the server turns it away.
  */
-export function deliver(server: Server, connection: RawHandle): Socket | undefined {
+export function acceptConnection(server: Server, connection: RawHandle): Socket | undefined {
   let delivered: Socket | undefined;
   const onConnection = (socket: Socket) => {
     delivered = socket;
@@ -358,10 +358,10 @@ export function deliver(server: Server, connection: RawHandle): Socket | undefin
 }
 
 /**
- * Makes the socket of a connection as {@link deliver} does, counted by its server, without telling the server's listeners:
+ * Makes the socket of a connection as {@link acceptConnection} does, counted by its server, without telling the server's listeners:
  * what is spoken on it is known already. Undefined if the server has dropped it.
  */
-export function welcome(server: Server, connection: RawHandle): Socket | undefined {
+export function adoptSocket(server: Server, connection: RawHandle): Socket | undefined {
   const own = Object.getOwnPropertyDescriptor(server, 'emit');
   const emit = server.emit as (...given: unknown[]) => boolean;
   let made: Socket | undefined;
@@ -371,7 +371,7 @@ export function welcome(server: Server, connection: RawHandle): Socket | undefin
     return true;
   };
   try {
-    deliver(server, connection);
+    acceptConnection(server, connection);
   } finally {
     if (own) Object.defineProperty(server, 'emit', own);
     else Reflect.deleteProperty(server, 'emit');

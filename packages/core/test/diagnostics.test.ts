@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { CHANNEL_NAMES, EVENT_NAMES } from '../dist/lifecycle/events.js';
+import { CHANNEL_NAMES, EVENT_NAMES } from '../dist/events.js';
 import { fixture, getJson, hup, RawClient, serve, until } from './program.js';
 
 const CHANNEL_OF = new Map(EVENT_NAMES.map((name, at) => [name as string, CHANNEL_NAMES[at]]));

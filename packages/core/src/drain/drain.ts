@@ -1,8 +1,8 @@
+import type { TrackedServer } from '../connections/tracked-server.js';
 import type { World } from '../world.js';
-import { sayFarewell } from './farewell.js';
+import { announceClose } from './announce-close.js';
 import { endSessions } from './http2.js';
 import { endIdle } from './idle.js';
-import type { TrackedServer } from './tracked-server.js';
 
 /**
  * Stops a server from accepting and leaves its connections alone.
@@ -20,10 +20,10 @@ export function stopAccepting(tracked: TrackedServer): void {
  * An application may close it at any moment of a drain, and Fastify does with its second server of `localhost` as soon as
  * the first has no connection left.
  */
-export function keepIdle(tracked: TrackedServer): () => void {
-  tracked.keepsIdle = true;
+export function protectIdle(tracked: TrackedServer): () => void {
+  tracked.idleProtected = true;
   return () => {
-    tracked.keepsIdle = false;
+    tracked.idleProtected = false;
   };
 }
 
@@ -33,7 +33,7 @@ export function keepIdle(tracked: TrackedServer): () => void {
  */
 export function drainConnections(tracked: TrackedServer, idleGrace: number, world: World): () => void {
   const undo: (() => void)[] = [];
-  if (tracked.http) undo.push(sayFarewell(tracked, world), endIdle(tracked, idleGrace, world));
+  if (tracked.http) undo.push(announceClose(tracked, world), endIdle(tracked, idleGrace, world));
   if (tracked.http2) undo.push(endSessions(tracked, idleGrace, world));
   return () => {
     for (const fn of undo.reverse()) fn();

@@ -1,5 +1,5 @@
-import { activities, inFlight } from './activity.js';
-import type { TrackedServer } from './tracked-server.js';
+import { activities, inFlight } from '../connections/activity.js';
+import type { TrackedServer } from '../connections/tracked-server.js';
 
 /** A request that the hammer ended. */
 export interface HammeredRequest {

@@ -1,8 +1,8 @@
 import type { Socket } from 'node:net';
+import { idleConnections } from '../connections/activity.js';
+import type { TrackedServer } from '../connections/tracked-server.js';
 import { currentResponse } from '../node-private.js';
 import type { World } from '../world.js';
-import { idleConnections } from './activity.js';
-import type { TrackedServer } from './tracked-server.js';
 
 /** How often the idle connections are looked for: often enough to notice them, seldom enough to cost nothing. */
 const SWEEPS_PER_GRACE = 50;

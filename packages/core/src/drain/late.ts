@@ -1,5 +1,5 @@
 import type { Server as HttpServer, IncomingMessage, ServerResponse } from 'node:http';
-import type { TrackedServer } from './tracked-server.js';
+import type { TrackedServer } from '../connections/tracked-server.js';
 
 /** Seconds after which a rejected client may try again. */
 export const RETRY_AFTER = 1;

@@ -19,7 +19,7 @@ const LONGEST_LINE = 16 * 1024 * 1024;
 export class Channel<In, Out> {
   readonly #end: IpcEnd;
   readonly #listener: Listener<In>;
-  readonly #isWord: (message: unknown) => message is In;
+  readonly #isMessage: (message: unknown) => message is In;
   readonly #decoder = new StringDecoder('utf8');
   readonly #close: () => void;
   #alive: NodeJS.Timeout | undefined;
@@ -30,10 +30,10 @@ export class Channel<In, Out> {
   /** Resolves when the other side is gone or the channel was closed here. */
   readonly closed: Promise<void>;
 
-  /** What is no word by `isWord` is ignored. */
-  constructor(end: IpcEnd, isWord: (message: unknown) => message is In, listener: Listener<In>) {
+  /** What is no word by `isMessage` is ignored. */
+  constructor(end: IpcEnd, isMessage: (message: unknown) => message is In, listener: Listener<In>) {
     this.#end = end;
-    this.#isWord = isWord;
+    this.#isMessage = isMessage;
     this.#listener = listener;
     let resolveClosed = () => {};
     this.closed = new Promise((resolve) => {
@@ -127,10 +127,10 @@ export class Channel<In, Out> {
       return;
     }
     const { cmd, msg } = (message ?? {}) as { cmd?: unknown; msg?: unknown };
-    if (cmd === 'NODE_HANDLE' && this.#isWord(msg)) this.#listener(msg, handle);
+    if (cmd === 'NODE_HANDLE' && this.#isMessage(msg)) this.#listener(msg, handle);
     else {
       handle?.close();
-      if (this.#isWord(message)) this.#listener(message);
+      if (this.#isMessage(message)) this.#listener(message);
     }
   }
 }

@@ -19,7 +19,7 @@ export class Newcomers {
    * Lets a server bind its address, and listen on it only when the gates open. Where the old process is in the way
    * (`isInherited`), a check of the port finds it free, whatever host it asks for; a server that stays gets the error.
    */
-  holdBack(server: Server, asked: AskedPort, isInherited: () => boolean): void {
+  deferListen(server: Server, asked: AskedPort, isInherited: () => boolean): void {
     onListeningHandle(server, (handle) => {
       const { listen } = handle;
       handle.listen = (backlog) => {

@@ -50,16 +50,16 @@ export type ToSuccessor =
    */
   | { type: 'environment'; replaced: Record<string, string | null> }
   /** A restart was asked for while this one was under way: restart once more when the handover can no longer be taken back. */
-  | { type: 'again' }
-  | Moved
+  | { type: 'restart-again' }
+  | MovingConnection
   /** Pieces of what the next words about these sockets need, in base64. */
-  | { type: 'parcels'; pieces: [id: number, data: string][] }
+  | { type: 'payload'; pieces: [id: number, data: string][] }
   /** A socket of this protocol and this server, with its handle; to be answered with `answer`, and not touched before `yours`. */
   | { type: 'offer'; id: number; protocol: string; address: string }
   /** These sockets belong to the successor now. */
-  | { type: 'yours'; ids: number[] }
+  | { type: 'transfer'; ids: number[] }
   /** What was said of a socket after it had left. `reply`: the number by which it is answered with `told`; 0: not at all. */
-  | { type: 'word'; id: number; reply: number }
+  | { type: 'socket-message'; id: number; reply: number }
   /** The start time is up: become ready with the addresses that are claimed, unless `ready` is `'manual'`. */
   | { type: 'settle' }
   /** No other connection will come. */
@@ -78,7 +78,7 @@ export type ToSuccessor =
  * A live connection of the server at this address, with its handle; to be answered with `taken`. `used`: it has carried
  * a request.
  */
-export interface Moved {
+export interface MovingConnection {
   type: 'connection';
   id: number;
   address: string;
@@ -104,14 +104,14 @@ export type ToPredecessor =
   /** The inherited addresses that listen behind the gate now. */
   | { type: 'claims'; labels: string[]; waiting: string[] }
   /** A copy of the listening socket at this address, with its handle: with it the old process can take over again. */
-  | { type: 'spare'; address: string }
+  | { type: 'listener-copy'; address: string }
   | { type: 'ready'; dropped: string[] }
   /** The new process itself finds that it cannot serve. */
   | { type: 'unready'; message: string }
   /** The gates are open. */
   | { type: 'accepting' }
   /** The connections with these ids have arrived and are served; `lost` came without their handle. */
-  | { type: 'taken'; ids: number[]; lost: number[] }
+  | { type: 'moved'; ids: number[]; lost: number[] }
   /** This process takes the channels of older processes. */
   | { type: 'adopts' }
   /** Whether the channel to the older process of this generation has arrived. */
@@ -129,11 +129,11 @@ export type ToPredecessor =
   /** The addresses whose connections the new process wants to be kept from moving. */
   | { type: 'keeps'; addresses: string[] }
   /** A `healthCheck` has failed within the rollback window, and is asked again. */
-  | { type: 'ailing'; message: string }
+  | { type: 'check-failed'; message: string }
   /** It has succeeded since. */
-  | { type: 'well' }
+  | { type: 'check-passed' }
   /** A restart was asked for within the rollback window: it waits for `committed`, and is the old process's after a rollback. */
-  | { type: 'asked' }
+  | { type: 'restart-asked' }
   /**
    * The newest process stops: nothing moves to it any more, what still drains has this many milliseconds (-1: no limit), and
    * idle connections have so many.

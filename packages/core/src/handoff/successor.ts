@@ -28,7 +28,7 @@ const STDERR_TAIL = 8 * 1024;
 const LAST_WORDS = 500;
 
 /** A listening socket that is handed over: what the successor is told of it, and our handle. */
-export interface Passenger extends HandedSocket {
+export interface ListeningSocket extends HandedSocket {
   handle: RawHandle;
 }
 
@@ -51,7 +51,7 @@ export class Successor {
   #waiting: ToSuccessor[] | undefined;
   #resumed: () => void = () => {};
   #keeps: readonly string[] = [];
-  readonly #spares = new Map<string, RawHandle>();
+  readonly #listenerCopies = new Map<string, RawHandle>();
   #stderr = '';
   #gone = false;
 
@@ -59,7 +59,7 @@ export class Successor {
     world: World,
     child: ChildProcess,
     generation: number,
-    passengers: readonly Passenger[],
+    listeningSockets: readonly ListeningSocket[],
     listener: (message: ToPredecessor) => void,
   ) {
     this.#child = child;
@@ -67,23 +67,23 @@ export class Successor {
     this.#reader = this.pid;
     this.generation = generation;
     this.#channel = new Channel(ipcEndOf(child), isToPredecessor, (message, handle) => {
-      if (message.type === 'spare' && handle) this.#spares.set(message.address, handle);
+      if (message.type === 'listener-copy' && handle) this.#listenerCopies.set(message.address, handle);
       else handle?.close();
       if (message.type === 'stderr') this.#stderr = (this.#stderr + message.text).slice(-STDERR_TAIL);
       else if (message.type === 'protocols') this.#protocols = message.names;
       else if (message.type === 'adopts') this.#adopts = true;
       else if (message.type === 'keeps') this.#keeps = message.addresses;
       else listener(message);
-      if (message.type === 'hello' && message.protocol === PROTOCOL) this.#giveSockets(passengers);
+      if (message.type === 'hello' && message.protocol === PROTOCOL) this.#giveSockets(listeningSockets);
     });
     this.ended = new Promise((resolve) => {
       child.once('exit', (exitCode, signal) => {
         this.#gone = true;
-        const letGo = world.stayAlive();
+        const release = world.stayAlive();
         const report = () => {
-          letGo();
+          release();
           if (!this.#handsOn) this.#channel.close();
-          this.closeSpares();
+          this.closeListenerCopies();
           resolve({ pid: this.pid, exitCode, signal, stderr: this.#stderr });
         };
         const cancel = decideAfter(world, LAST_WORDS, report);
@@ -99,7 +99,7 @@ export class Successor {
   static async start(
     world: World,
     generation: number,
-    passengers: readonly Passenger[],
+    listeningSockets: readonly ListeningSocket[],
     { command, args, cwd, env, replaced }: Command,
     { notify, pidFile, ...surroundings }: Surroundings,
     listener: (message: ToPredecessor) => void,
@@ -108,7 +108,7 @@ export class Successor {
       protocol: PROTOCOL,
       pid: world.pid,
       generation,
-      sockets: passengers.map(({ handle, ...socket }) => socket),
+      sockets: listeningSockets.map(({ handle, ...socket }) => socket),
       ...(notify !== undefined && { notify: NOTIFY_FD }),
       ...(pidFile !== undefined && { pidFile: NOTIFY_FD + (notify === undefined ? 0 : 1) }),
       ...surroundings,
@@ -132,13 +132,13 @@ export class Successor {
       if (child.pid === undefined) throw await new Promise((resolve) => child.once('error', resolve));
       // A kill that comes too late is no matter.
       child.on('error', () => {});
-      const successor = new Successor(world, child, generation, passengers, listener);
+      const successor = new Successor(world, child, generation, listeningSockets, listener);
       if (Object.keys(replaced).length > 0) successor.send({ type: 'environment', replaced });
       return successor;
     } catch (cause) {
       const hint =
         (cause as NodeJS.ErrnoException).code === 'E2BIG'
-          ? `Its arguments and environment are longer than the system allows; the addresses of ${passengers.length} listening sockets take ${text.length} bytes of the environment, and Linux allows 131072 for one variable.`
+          ? `Its arguments and environment are longer than the system allows; the addresses of ${listeningSockets.length} listening sockets take ${text.length} bytes of the environment, and Linux allows 131072 for one variable.`
           : 'Check `restart.command` and `restart.cwd`.';
       throw new EndlessError(
         'ERR_ENDLESS_SPAWN_FAILED',
@@ -149,8 +149,8 @@ export class Successor {
   }
 
   /** What a process holds before it has said that it takes the handoff, it might hold for ever. */
-  #giveSockets(passengers: readonly Passenger[]): void {
-    for (const [index, { handle }] of passengers.entries())
+  #giveSockets(listeningSockets: readonly ListeningSocket[]): void {
+    for (const [index, { handle }] of listeningSockets.entries())
       this.send({ type: 'socket', index }, handle.fd < 0 ? undefined : handle);
   }
 
@@ -160,16 +160,16 @@ export class Successor {
   }
 
   /** The copy that it has sent of our listening socket at an address; whoever takes it closes it. */
-  takeSpare(address: string): RawHandle | undefined {
-    const spare = this.#spares.get(address);
-    this.#spares.delete(address);
+  takeListenerCopy(address: string): RawHandle | undefined {
+    const spare = this.#listenerCopies.get(address);
+    this.#listenerCopies.delete(address);
     return spare;
   }
 
   /** Closes the copies that nobody has taken: whoever connected to such a socket would wait in its queue for ever. */
-  closeSpares(): void {
-    for (const spare of this.#spares.values()) spare.close();
-    this.#spares.clear();
+  closeListenerCopies(): void {
+    for (const spare of this.#listenerCopies.values()) spare.close();
+    this.#listenerCopies.clear();
   }
 
   /** Says a word to it, with a handle if there is one; one without waits while the channel is paused. */

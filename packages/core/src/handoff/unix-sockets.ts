@@ -5,21 +5,21 @@ import { KeptPaths } from '../listen/kept-paths.js';
 import { adoptPath, inheritedPath, isFilePath, pathOf } from '../listen/unix-path.js';
 import type { Logger } from '../log.js';
 import type { World } from '../world.js';
-import type { Passenger } from './successor.js';
+import type { ListeningSocket } from './successor.js';
 
 /**
  * Gives each unix socket that goes along a second name. One whose path is gone already stays behind: the new program binds
  * it again. Throws `ERR_ENDLESS_UNIX_PATH` where the end of this process would remove the path for good.
  */
 export function keepPathsOf(
-  passengers: readonly Passenger[],
+  listeningSockets: readonly ListeningSocket[],
   world: World,
   logger: Logger,
-): { paths: KeptPaths; passengers: Passenger[] } {
+): { paths: KeptPaths; listeningSockets: ListeningSocket[] } {
   const paths = new KeptPaths(world);
-  const along = passengers.flatMap((passenger): Passenger[] => {
-    const { bound, handle, activated } = passenger;
-    if (!('path' in bound) || !isFilePath(bound.path)) return [passenger];
+  const along = listeningSockets.flatMap((listeningSocket): ListeningSocket[] => {
+    const { bound, handle, activated } = listeningSocket;
+    if (!('path' in bound) || !isFilePath(bound.path)) return [listeningSocket];
     const known = pathOf(handle);
     const own = known ?? adoptPath(handle, inheritedPath(bound.path));
     if (known?.inode !== undefined && !activated && !mayLeadTo(own.path, known.inode)) {
@@ -34,9 +34,9 @@ export function keepPathsOf(
         `A restart would remove ${label(bound)}: Node.js has bound it and removes it with this process, and its folder takes no second name of it. Stop the program and start it, or use a folder where hard links work.`,
       );
     }
-    return [{ ...passenger, ...(kept !== undefined && { kept }) }];
+    return [{ ...listeningSocket, ...(kept !== undefined && { kept }) }];
   });
-  return { paths, passengers: along };
+  return { paths, listeningSockets: along };
 }
 
 /** Why a successor that is ready must not take over, if a path leads elsewhere or nowhere. */

@@ -1,22 +1,34 @@
 import type { Server, Socket } from 'node:net';
 import { constants } from 'node:os';
 import { isMainThread } from 'node:worker_threads';
+import type { Older } from '../chain/older.js';
+import { Olders } from '../chain/olders.js';
+import { Intake } from '../connections/intake.js';
+import { Servers } from '../connections/servers.js';
+import type { TrackedServer } from '../connections/tracked-server.js';
 import { drainConnections, stopAccepting } from '../drain/drain.js';
-import { Holds, type Release } from '../drain/holds.js';
-import { ProgressLine } from '../drain/progress.js';
-import type { TrackedServer } from '../drain/tracked-server.js';
 import { EndlessError, messageOf } from '../errors.js';
+import { Events } from '../events.js';
 import { concerns } from '../handoff/inheritance.js';
 import { Predecessor } from '../handoff/predecessor.js';
 import type { ToPredecessor, ToSuccessor } from '../handoff/protocol.js';
+import { Hooks } from '../hooks.js';
 import { label } from '../listen/address.js';
 import type { ListenOptions } from '../listen/create-server.js';
 import { watchListening } from '../listen/watch.js';
 import { guarded, type Logger, silent, textLogger } from '../log.js';
+import { Departure } from '../migrate/departure.js';
 import { Protocols } from '../migrate/protocols.js';
 import type { RawHandle } from '../node-private.js';
 import { askHealth } from '../readiness/health.js';
+import type { RestartResult } from '../restart/attempt.js';
+import { type Handover, Restart } from '../restart/restart.js';
 import { DEFAULTS, mergeSettings, type ResolvedSettings, type Settings } from '../settings.js';
+import type { Closer } from '../shutdown/closing.js';
+import { Holds, type Release } from '../shutdown/holds.js';
+import { OwnEnd } from '../shutdown/own-end.js';
+import { ProgressLine } from '../shutdown/progress.js';
+import { Shutdown, type ShutdownResult } from '../shutdown/shutdown.js';
 import { SignalHandlers } from '../signals/handlers.js';
 import { OwnListeners } from '../signals/own-listeners.js';
 import { HOOKABLE_SIGNALS, type HookableSignal } from '../signals/signals.js';
@@ -26,21 +38,9 @@ import { whyUnsupported } from '../supervisor/refusal.js';
 import { Surroundings } from '../supervisor/surroundings.js';
 import { ServiceManager } from '../supervisor/systemd.js';
 import { waitForWorkers } from '../supervisor/workers.js';
+import { Candidate } from '../takeover/candidate.js';
+import { Probation } from '../takeover/probation.js';
 import type { World } from '../world.js';
-import { Candidate } from './candidate.js';
-import type { Closer } from './closing.js';
-import { Departure } from './departure.js';
-import { Ending, type ShutdownResult } from './ending.js';
-import { Events } from './events.js';
-import { Hooks } from './hooks.js';
-import { Intake } from './intake.js';
-import type { Older } from './older.js';
-import { Olders } from './olders.js';
-import { OwnEnd } from './own-end.js';
-import { Probation } from './probation.js';
-import type { RestartResult } from './restart.js';
-import { Servers } from './servers.js';
-import { type Heir, Succession } from './succession.js';
 
 /**
  * Where a process is in its life, in the seed's four words: `'init'` until it accepts, `'running'` while it does,
@@ -70,7 +70,7 @@ export class Lifecycle {
   readonly events = new Events();
   readonly servers = new Servers(
     () => this.#ending?.check(),
-    () => this.#succession.needsSockets,
+    () => this.#restart.needsSockets,
   );
   readonly holds = new Holds(() => this.#ending?.check());
   readonly protocols = new Protocols(
@@ -111,7 +111,7 @@ export class Lifecycle {
     this.#dismiss = resolve;
   });
   #departure: Departure | undefined;
-  #ending: Ending | undefined;
+  #ending: Shutdown | undefined;
   #shutdown: Promise<ShutdownResult> | undefined;
   #stoppedAt: number | undefined;
   /** Whether a stop waits for a candidate that may accept already, and whether it has to force-close at once then. */
@@ -132,7 +132,7 @@ export class Lifecycle {
   readonly #pidFile: PidFile;
   #resolveDone: () => void = () => {};
   readonly #intake: Intake;
-  readonly #succession: Succession;
+  readonly #restart: Restart;
   readonly #olders: Olders;
   /** How many generations may drain before this one, itself included. */
   #mayDrain: number | undefined;
@@ -170,7 +170,7 @@ export class Lifecycle {
       expectsAll: () => !this.#retired,
       onListening: (server) => this.#listening(server),
     });
-    this.#succession = new Succession({
+    this.#restart = new Restart({
       world,
       servers: this.servers,
       hooks: this.hooks,
@@ -208,7 +208,7 @@ export class Lifecycle {
       protocols: this.protocols,
       // Once the hammer has fallen they are better off with the old process.
       servers: () => (this.#ending?.hammered ? [] : this.servers.all()),
-      heir: () => (this.#ending?.onlyWaits ? this.#succession.adopter : undefined),
+      adopter: () => (this.#ending?.onlyWaits ? this.#restart.adopter : undefined),
       adopts: () => !this.#left && !this.#sentAway,
       introduction: (stopping) => this.#introduction(stopping),
       logger: () => this.#logger,
@@ -233,7 +233,7 @@ export class Lifecycle {
   }
 
   get failedRestarts(): number {
-    return this.#succession.failed;
+    return this.#restart.failed;
   }
 
   /** Connections that came from the old process alive, or left for the new one. */
@@ -399,7 +399,7 @@ export class Lifecycle {
 
   /** The application has closed a server; a drain has its own way of noticing. */
   #closed(server: Server): void {
-    if (this.#succession.undecided || this.#ending || server.listening) return;
+    if (this.#restart.undecided || this.#ending || server.listening) return;
     const used = this.servers.get(server)?.used;
     this.servers.remove(server);
     if (this.#candidate?.waiting) {
@@ -539,21 +539,21 @@ export class Lifecycle {
   }
 
   async #restartBySignal(signal: HookableSignal): Promise<void> {
-    const { waits, underWay, undecided, newest } = this.#succession;
+    const { waits, underWay, undecided, newest } = this.#restart;
     if (waits) {
       this.#logger.info(`Received ${signal}. A restart waits for the end of the rollback window already.`);
       return;
     }
     if (underWay) {
       this.#logger.info(`Received ${signal}. A restart is under way: one more will follow it.`);
-      this.#succession.remember();
+      this.#restart.remember();
       return;
     }
     if (undecided) {
       this.#logger.info(
         `Received ${signal}. It is passed on to pid ${newest}; if that fails now, this process restarts.`,
       );
-      this.#succession.remember();
+      this.#restart.remember();
       return;
     }
     // A service manager that has sent the signal waits for an answer.
@@ -579,7 +579,7 @@ export class Lifecycle {
     this.#stoppedAt = now;
     const crossing = this.#crossing();
     if (crossing) await crossing;
-    this.#succession.commit();
+    this.#restart.commit();
     if (this.#ending) {
       this.#logger.info(`Received ${signal}. Draining already; once more hammers.`);
       // The caller of `shutdown()` wanted to go on; whoever sent the signal wants an end.
@@ -598,14 +598,13 @@ export class Lifecycle {
     const refusal = this.#whyNotRestart();
     if (refusal) throw refusal;
     this.#sayWithheld();
-    return this.#succession.restart(signal);
+    return this.#restart.restart(signal);
   }
 
   #whyNotRestart(): EndlessError | undefined {
     const unsupported = whyUnsupported(this.world, this.#surroundings, this.settings);
     if (unsupported) return unsupported;
-    if (this.#succession.undecided || this.#ending || this.#state === 'terminated')
-      return this.#shuttingDown();
+    if (this.#restart.undecided || this.#ending || this.#state === 'terminated') return this.#shuttingDown();
     const ends = this.#surroundings?.endsContainer;
     if (ends && !this.settings.allowOrphaning)
       return new EndlessError(
@@ -617,7 +616,7 @@ export class Lifecycle {
         'ERR_ENDLESS_NOT_READY',
         'This process is not ready yet, and one that restarts while it starts would do so without end. Wait until a server listens.',
       );
-    if (this.#succession.underWay)
+    if (this.#restart.underWay)
       return new EndlessError(
         'ERR_ENDLESS_RESTART_IN_PROGRESS',
         'A restart is under way already. Wait for it, or send SIGHUP, which is remembered.',
@@ -640,7 +639,7 @@ export class Lifecycle {
   }
 
   #shuttingDown(): EndlessError {
-    const { newest } = this.#succession;
+    const { newest } = this.#restart;
     return new EndlessError(
       'ERR_ENDLESS_SHUTTING_DOWN',
       newest !== undefined
@@ -661,7 +660,7 @@ export class Lifecycle {
     );
   }
 
-  #createDeparture(reason: 'restart' | 'shutdown', signal: HookableSignal, to?: Heir): Departure {
+  #createDeparture(reason: 'restart' | 'shutdown', signal: HookableSignal, to?: Handover): Departure {
     const { migrate, idleGrace } = this.settings;
     const migrates = (tracked: TrackedServer) => this.servers.migrates(tracked, migrate);
     this.#departure = new Departure({
@@ -693,7 +692,7 @@ export class Lifecycle {
       case 'committed':
         this.#probation?.committed();
         break;
-      case 'again':
+      case 'restart-again':
         void this.#restartBySignal('SIGHUP');
         break;
       case 'retire':
@@ -709,7 +708,7 @@ export class Lifecycle {
     if (!this.#sentAway) {
       this.#logger.error('The old process has taken its place back: this one leaves.');
       this.#sentAway = true;
-      this.#parent?.reception.letGo();
+      this.#parent?.reception.release();
       this.#probation?.end();
       void this.#beginShutdown('SIGTERM', () => {}).then(() => this.#leave());
     }
@@ -741,7 +740,7 @@ export class Lifecycle {
 
   /** What an older process has to know whose channel has come by another one. */
   #introduction(stopping: boolean): ToPredecessor[] {
-    const said: ToPredecessor[] = [{ type: 'newest', pid: this.#succession.newest ?? this.world.pid }];
+    const said: ToPredecessor[] = [{ type: 'newest', pid: this.#restart.newest ?? this.world.pid }];
     const left = this.#mayDrain;
     if (left !== undefined && !stopping) said.push({ type: 'prune', left: this.#isBusy ? left - 1 : left });
     return said;
@@ -759,7 +758,7 @@ export class Lifecycle {
 
   /** Resolves when a candidate that may accept already has taken over or is gone; undefined where there is none. */
   #crossing(): Promise<void> | undefined {
-    const crossing = this.#succession.crossing(this.#shuttingDown());
+    const crossing = this.#restart.crossing(this.#shuttingDown());
     this.#stopWaits ||= crossing !== undefined;
     return crossing;
   }
@@ -767,7 +766,7 @@ export class Lifecycle {
   #beginShutdown(signal: HookableSignal, announce: () => void): Promise<ShutdownResult> {
     const crossing = this.#crossing();
     if (crossing) return crossing.then(() => this.#beginShutdown(signal, announce));
-    this.#succession.commit();
+    this.#restart.commit();
     if (this.#shutdown) return this.#shutdown;
     announce();
     this.#candidate?.refuse('it is shutting down');
@@ -776,7 +775,7 @@ export class Lifecycle {
     const ending = this.#createEnding('shutdown', signal, departure);
     const told = this.#stoppedAt !== undefined && this.#ownListeners.count(signal) > 0;
     waitForWorkers(this.holds, told, this.#watchForGood);
-    return this.#runEnding(ending, this.#succession.abort(this.#shuttingDown()));
+    return this.#runEnding(ending, this.#restart.abort(this.#shuttingDown()));
   }
 
   /** `leaves` says whether a successor serves an address from now on. */
@@ -786,9 +785,9 @@ export class Lifecycle {
     departure: Departure,
     handed: ReadonlySet<string> = new Set(),
     began = this.world.now(),
-  ): Ending {
+  ): Shutdown {
     this.#state = 'shutting-down';
-    const ending = new Ending(
+    const ending = new Shutdown(
       reason,
       signal,
       this.settings.hammerTime,
@@ -808,7 +807,7 @@ export class Lifecycle {
         closers: this.closers,
         departure,
         answersLate: () => this.answersLate,
-        expectsConnections: () => this.#olders.expectConnections || this.#succession.takesBack,
+        expectsConnections: () => this.#olders.expectConnections || this.#restart.takesBack,
         ...(this.settings.logger === undefined && { progress: this.#progress }),
         leaves: ({ bound }) => bound !== undefined && handed.has(label(bound)),
         onBegun: () => this.abort.abort(),
@@ -817,12 +816,12 @@ export class Lifecycle {
     );
     this.#ending = ending;
     if (this.#hammersThen) ending.hammer();
-    if (reason === 'shutdown') this.#succession.retire(ending.left);
+    if (reason === 'shutdown') this.#restart.retire(ending.left);
     return ending;
   }
 
   /** `candidateGone` resolves when nobody else holds the listening sockets. */
-  #runEnding(ending: Ending, candidateGone?: Promise<unknown>): Promise<ShutdownResult> {
+  #runEnding(ending: Shutdown, candidateGone?: Promise<unknown>): Promise<ShutdownResult> {
     this.#shutdown = ending.run(candidateGone).then((result) => {
       this.#state = 'terminated';
       this.#pidFile.remove();
@@ -837,7 +836,7 @@ export class Lifecycle {
   /** The application closes some of its servers by itself: their connections end the way a shutdown ends them. */
   drainServers(closes: (tracked: TrackedServer) => boolean): void {
     if (this.#ending) return;
-    if (this.#succession.needsSockets) {
+    if (this.#restart.needsSockets) {
       this.#closesLater.push(closes);
       return;
     }
@@ -857,7 +856,7 @@ export class Lifecycle {
   /** Ends at once what is still running; only while draining. */
   hammer(): void {
     // A process that has drained itself may still wait for older ones.
-    this.#succession.commit();
+    this.#restart.commit();
     if (this.#ending && !this.#left) this.#ending.hammer();
     else if (this.#stopWaits && !this.#left) this.#hammersThen = true;
     else this.#logger.info('Nothing is shutting down: the hammer is ignored.');
@@ -865,13 +864,13 @@ export class Lifecycle {
 
   /** This process has drained: it waits for older generations, so that the newest ends last, and goes. */
   async #leave(): Promise<void> {
-    const ending = this.#ending as Ending;
+    const ending = this.#ending as Shutdown;
     if (this.#leaving) return;
     this.#leaving = true;
     await this.#olderOnesGone(ending);
     await this.#serviceManager?.finish(ending);
-    await this.#succession.said();
-    const { successor, newest } = this.#succession;
+    await this.#restart.said();
+    const { successor, newest } = this.#restart;
     if (newest !== undefined && this.#surroundings?.terminal.there)
       this.#logger.info(
         `pid ${newest} serves on. The terminal is the shell's again: Ctrl-C does not reach that process, \`kill ${newest}\` does.`,
@@ -891,14 +890,14 @@ export class Lifecycle {
     this.#stopListening();
   }
 
-  async #olderOnesGone(ending: Ending): Promise<void> {
+  async #olderOnesGone(ending: Shutdown): Promise<void> {
     if (!this.#predecessor || this.#sentAway) return;
-    const letGo = this.world.stayAlive();
+    const release = this.world.stayAlive();
     ending.waitForOlder();
     const hammered = ending.fallen.then(
       () => new Promise<void>((resolve) => this.world.after(CHAIN_TIME, resolve)),
     );
     await Promise.race([this.#olders.gone(), hammered, this.#dismissed]);
-    letGo();
+    release();
   }
 }

@@ -1,5 +1,5 @@
 import { attempt } from '../attempt.js';
-import { pack } from './parcels.js';
+import { pack } from './payload.js';
 import type { Route } from './protocols.js';
 
 /** Called when the process that serves a socket has done with a message about it, or with an error if it never can. */

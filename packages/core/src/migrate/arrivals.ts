@@ -1,16 +1,19 @@
 import type { Socket } from 'node:net';
-import type { TrackedServer } from '../drain/tracked-server.js';
+import type { TrackedServer } from '../connections/tracked-server.js';
 import { messageOf } from '../errors.js';
 import type { OlderProcess, ToPredecessor, ToSuccessor } from '../handoff/protocol.js';
 import { label } from '../listen/address.js';
 import type { Logger } from '../log.js';
 import type { RawHandle } from '../node-private.js';
-import { Unpacking, unpack } from './parcels.js';
+import { Unpacking, unpack } from './payload.js';
 import type { NamedProtocol, Protocols } from './protocols.js';
 import { isFull } from './receiver.js';
 
 /** What the old process says of a socket that moves. */
-export type SocketWord = Extract<ToSuccessor, { type: 'parcels' | 'offer' | 'yours' | 'word' }>;
+export type SocketMessage = Extract<
+  ToSuccessor,
+  { type: 'payload' | 'offer' | 'transfer' | 'socket-message' }
+>;
 
 interface Offered {
   tracked: TrackedServer;
@@ -33,7 +36,7 @@ export interface ArrivalsContext {
 /** The successor's side of an offer: says in one word a turn which sockets it would serve, and serves those that become its own. */
 export class Arrivals {
   readonly #context: ArrivalsContext;
-  readonly #parcels = new Unpacking();
+  readonly #payloads = new Unpacking();
   readonly #offered = new Map<number, Offered>();
   readonly #served = new Map<number, { socket: Socket; protocol: NamedProtocol }>();
   #accepted: number[] = [];
@@ -50,10 +53,10 @@ export class Arrivals {
   }
 
   /** Hears a word, with the handle that came with it. */
-  hear(word: SocketWord, handle: RawHandle | undefined): void {
-    if (word.type === 'parcels') this.#parcels.add(word);
+  hear(word: SocketMessage, handle: RawHandle | undefined): void {
+    if (word.type === 'payload') this.#payloads.add(word);
     else if (word.type === 'offer') this.#consider(word, handle);
-    else if (word.type === 'yours') for (const id of word.ids) this.#serve(id);
+    else if (word.type === 'transfer') for (const id of word.ids) this.#serve(id);
     else this.#pass(word);
   }
 
@@ -86,18 +89,18 @@ export class Arrivals {
   }
 
   /** The old process takes back what it has only offered, and offers nothing more. */
-  letGo(): void {
+  release(): void {
     this.#closed = true;
     for (const { handle } of this.#offered.values()) handle.close();
     this.#offered.clear();
   }
 
   #consider(
-    { id, protocol: name, address }: Extract<SocketWord, { type: 'offer' }>,
+    { id, protocol: name, address }: Extract<SocketMessage, { type: 'offer' }>,
     handle: RawHandle | undefined,
   ): void {
     if (this.#accepted.length + this.#refused.length === 0) setImmediate(() => this.#flush());
-    const packed = this.#parcels.take(id);
+    const packed = this.#payloads.take(id);
     const protocol = this.#context.protocols.get(name);
     const tracked = this.#context.servers().find(({ bound }) => bound && label(bound) === address);
     // Without descriptors to spare the handle is lost on the way; a full server would drop the connection.
@@ -140,8 +143,8 @@ export class Arrivals {
     if (tracked.bound) this.#context.onMoved(label(tracked.bound));
   }
 
-  #pass({ id, reply }: Extract<SocketWord, { type: 'word' }>): void {
-    const packed = this.#parcels.take(id);
+  #pass({ id, reply }: Extract<SocketMessage, { type: 'socket-message' }>): void {
+    const packed = this.#payloads.take(id);
     const served = this.#served.get(id);
     // If not, its end is on its way to the old process.
     if (!served) return;

@@ -1,10 +1,10 @@
 import type { Socket } from 'node:net';
-import type { TrackedServer } from '../drain/tracked-server.js';
+import type { TrackedServer } from '../connections/tracked-server.js';
 import { label } from '../listen/address.js';
 import type { RawHandle } from '../node-private.js';
 import type { Afterwards } from './afterwards.js';
 import type { OffersContext } from './offers.js';
-import { sendParcels, unpack } from './parcels.js';
+import { sendPayload, unpack } from './payload.js';
 import type { NamedProtocol } from './protocols.js';
 
 /** How many sockets may be between two owners at once, and how many bytes they may take along. */
@@ -35,7 +35,7 @@ export class Crossing {
   #bytes = 0;
   #takenBack = false;
   #gone = false;
-  #letGo = () => {};
+  #release = () => {};
 
   /** `onBack` gets each socket that is served here again. */
   constructor(context: OffersContext, onBack: (socket: Socket) => void) {
@@ -56,7 +56,7 @@ export class Crossing {
   /** One more has left. */
   add(leaving: OnTheWay): void {
     const id = this.#nextId++;
-    if (this.#onTheWay.size === 0) this.#letGo = this.#context.world.stayAlive();
+    if (this.#onTheWay.size === 0) this.#release = this.#context.world.stayAlive();
     this.#onTheWay.set(id, leaving);
     this.#bytes += leaving.packed.length;
     this.#leaving.push(id);
@@ -66,9 +66,9 @@ export class Crossing {
   send(): void {
     const { destination } = this.#context;
     const leaving = this.#leaving.splice(0).map((id) => [id, this.#onTheWay.get(id) as OnTheWay] as const);
-    sendParcels(
+    sendPayload(
       leaving.map(([id, { packed }]) => [id, packed] as const),
-      (parcels) => destination.send(parcels),
+      (payload) => destination.send(payload),
     );
     for (const [id, { tracked, protocol, handle }] of leaving) {
       const address = tracked.bound ? label(tracked.bound) : '';
@@ -85,7 +85,7 @@ export class Crossing {
       return;
     }
     // The word is on its way before anything else is: from here on they are not ours.
-    if (accepted.length > 0) destination.send({ type: 'yours', ids: [...accepted] });
+    if (accepted.length > 0) destination.send({ type: 'transfer', ids: [...accepted] });
     for (const id of accepted) {
       const moved = this.#take(id);
       if (!moved) continue;
@@ -93,8 +93,8 @@ export class Crossing {
       this.#served.set(id, moved.afterwards);
       moved.afterwards.settle((packed, reply) => {
         if (this.#gone) return false;
-        sendParcels([[id, packed]], (parcels) => destination.send(parcels));
-        destination.send({ type: 'word', id, reply });
+        sendPayload([[id, packed]], (payload) => destination.send(payload));
+        destination.send({ type: 'socket-message', id, reply });
         return true;
       });
       moved.afterwards.where = () => (this.#gone ? undefined : { to: destination, id });
@@ -128,7 +128,7 @@ export class Crossing {
     if (!found) return undefined;
     this.#onTheWay.delete(id);
     this.#bytes -= found.packed.length;
-    if (this.#onTheWay.size === 0) this.#letGo();
+    if (this.#onTheWay.size === 0) this.#release();
     return found;
   }
 

@@ -1,8 +1,8 @@
 import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import { idleConnections } from '../drain/activity.js';
-import type { TrackedServer } from '../drain/tracked-server.js';
-import type { Moved } from '../handoff/protocol.js';
+import { idleConnections } from '../connections/activity.js';
+import type { TrackedServer } from '../connections/tracked-server.js';
+import type { MovingConnection } from '../handoff/protocol.js';
 import { label } from '../listen/address.js';
 import { currentResponse, detachHandle, type RawHandle, speaksHttp, stopReading } from '../node-private.js';
 import type { World } from '../world.js';
@@ -26,8 +26,8 @@ interface Found {
 
 /** Where moved connections go. */
 export interface Destination {
-  /** Sends one; it is answered with {@link Mover.taken}. */
-  send(message: Moved, handle: RawHandle): void;
+  /** Sends one; it is answered with {@link Mover.acknowledge}. */
+  send(message: MovingConnection, handle: RawHandle): void;
   /** Whether nothing can be sent for the moment. */
   readonly paused: boolean;
   /** Whether this process waits for the answers. */
@@ -108,7 +108,7 @@ export class Mover {
   }
 
   /** The successor serves these connections. */
-  taken(ids: readonly number[], lost: readonly number[]): void {
+  acknowledge(ids: readonly number[], lost: readonly number[]): void {
     for (const id of ids) {
       const moved = this.#onTheWay.get(id);
       if (!moved) continue;

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import net from 'node:net';
 import { expect, onTestFinished, test } from 'vitest';
-import { TrackedServer } from '../drain/tracked-server.js';
+import { TrackedServer } from '../connections/tracked-server.js';
 import type { ToPredecessor, ToSuccessor } from '../handoff/protocol.js';
 import { label } from '../listen/address.js';
 import { silent } from '../log.js';
@@ -9,7 +9,7 @@ import { detachHandle, type RawHandle, stopReading } from '../node-private.js';
 import { realWorld } from '../world.js';
 import { Arrivals } from './arrivals.js';
 import { Offers } from './offers.js';
-import { pack, sendParcels } from './parcels.js';
+import { pack, sendPayload } from './payload.js';
 import { Protocols } from './protocols.js';
 
 /** A server whose sockets speak a protocol that echoes, and one client of it. */
@@ -67,7 +67,7 @@ async function offer({ tracked, protocols, sockets, socket }: Awaited<ReturnType
 test('a socket that the successor would serve is given to it', async () => {
   const { offers, said, id } = await offer(await echo());
   offers.answered([id], []);
-  expect(said).toContainEqual({ type: 'yours', ids: [id] });
+  expect(said).toContainEqual({ type: 'transfer', ids: [id] });
   expect(offers.busy).toBe(false);
 });
 
@@ -78,7 +78,7 @@ test('after a rollback it comes back, whatever the successor answers', async () 
   expect(offers.busy).toBe(true);
   offers.answered([id], []);
   expect(offers.busy).toBe(false);
-  expect(said.map(({ type }) => type)).not.toContain('yours');
+  expect(said.map(({ type }) => type)).not.toContain('transfer');
   one.client.write('still here');
   expect(String((await once(one.client, 'data'))[0])).toBe('still here');
 });
@@ -105,14 +105,14 @@ test('what was only offered is let go of when the old process takes its place ba
   stopReading(socket);
   const address = label(tracked.bound as NonNullable<typeof tracked.bound>);
   const hear = (id: number, handle: RawHandle) => {
-    sendParcels([[id, pack([null, undefined])]], (parcels) => arrivals.hear(parcels, undefined));
+    sendPayload([[id, pack([null, undefined])]], (payload) => arrivals.hear(payload, undefined));
     arrivals.hear({ type: 'offer', id, protocol: 'echo', address }, handle);
   };
   hear(0, detachHandle(socket));
-  arrivals.letGo();
+  arrivals.release();
   // In another process this would be a copy of its own: here the client sees that it was closed.
   await once(client, 'close');
-  arrivals.hear({ type: 'yours', ids: [0] }, undefined);
+  arrivals.hear({ type: 'transfer', ids: [0] }, undefined);
   arrivals.alone();
   expect(protocols.sockets.size).toBe(0);
   const late = await echo();

@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
 import { attempt, isThenable } from '../attempt.js';
-import type { TrackedServer } from '../drain/tracked-server.js';
+import type { TrackedServer } from '../connections/tracked-server.js';
 import { messageOf } from '../errors.js';
 import type { ToSuccessor } from '../handoff/protocol.js';
 import type { Logger } from '../log.js';
@@ -8,7 +8,7 @@ import { detachHandle, type RawHandle, startReading, stopReading } from '../node
 import type { World } from '../world.js';
 import { Afterwards } from './afterwards.js';
 import { Crossing } from './crossing.js';
-import { pack } from './parcels.js';
+import { pack } from './payload.js';
 import type { Leaving, NamedProtocol, Protocols } from './protocols.js';
 
 /** A socket that takes more along than this waits until nothing else is to be sent: it would hold up the others. */

@@ -1,9 +1,9 @@
 import type { Socket } from 'node:net';
 import { attempt } from '../attempt.js';
-import type { TrackedServer } from '../drain/tracked-server.js';
+import type { TrackedServer } from '../connections/tracked-server.js';
 import { invalidOption, messageOf, show } from '../errors.js';
 import type { Logger } from '../log.js';
-import { type RawHandle, welcome } from '../node-private.js';
+import { adoptSocket, type RawHandle } from '../node-private.js';
 import type { Afterwards, Done } from './afterwards.js';
 
 /** What a socket takes along. */
@@ -124,7 +124,7 @@ export class Protocols {
     handle: RawHandle,
     { state, unread }: Pick<Leaving, 'state' | 'unread'>,
   ): Socket | undefined {
-    const socket = welcome(tracked.server, handle);
+    const socket = adoptSocket(tracked.server, handle);
     if (!socket) return undefined;
     tracked.adopt(socket);
     this.#add(socket, protocol);

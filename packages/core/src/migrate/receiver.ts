@@ -1,5 +1,5 @@
-import type { TrackedServer } from '../drain/tracked-server.js';
-import type { Moved } from '../handoff/protocol.js';
+import type { TrackedServer } from '../connections/tracked-server.js';
+import type { MovingConnection } from '../handoff/protocol.js';
 import { label } from '../listen/address.js';
 import type { RawHandle } from '../node-private.js';
 import { serveOn } from './serve.js';
@@ -17,7 +17,7 @@ export class Receiver {
   }
 
   /** Serves one connection on the server of its address; returns whether that was possible. */
-  receive({ id, address, used }: Moved, handle: RawHandle | undefined): boolean {
+  receive({ id, address, used }: MovingConnection, handle: RawHandle | undefined): boolean {
     if (this.#taken.length + this.#lost.length === 0) setImmediate(() => this.#flush());
     const tracked = this.#servers().find(({ bound }) => bound && label(bound) === address);
     // Without descriptors to spare the handle is lost on the way; a full server would drop the connection.

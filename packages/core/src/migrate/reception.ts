@@ -1,8 +1,8 @@
-import type { TrackedServer } from '../drain/tracked-server.js';
-import type { Moved, OlderProcess, ToPredecessor } from '../handoff/protocol.js';
+import type { TrackedServer } from '../connections/tracked-server.js';
+import type { MovingConnection, OlderProcess, ToPredecessor } from '../handoff/protocol.js';
 import type { Logger } from '../log.js';
 import type { RawHandle } from '../node-private.js';
-import { Arrivals, type SocketWord } from './arrivals.js';
+import { Arrivals, type SocketMessage } from './arrivals.js';
 import type { Protocols } from './protocols.js';
 import { Receiver } from './receiver.js';
 
@@ -26,7 +26,7 @@ export class Reception {
   constructor(context: ReceptionContext) {
     this.#context = context;
     const { sender, protocols, servers, logger, onMoved } = context;
-    this.#receiver = new Receiver(servers, (ids, lost) => sender.send({ type: 'taken', ids, lost }));
+    this.#receiver = new Receiver(servers, (ids, lost) => sender.send({ type: 'moved', ids, lost }));
     this.#arrivals = new Arrivals({
       protocols,
       servers,
@@ -38,14 +38,14 @@ export class Reception {
   }
 
   /** A connection that speaks HTTP, or a word about a socket that does not. */
-  hear(message: Moved | SocketWord, handle: RawHandle | undefined): void {
+  hear(message: MovingConnection | SocketMessage, handle: RawHandle | undefined): void {
     if (message.type !== 'connection') this.#arrivals.hear(message, handle);
     else if (this.#receiver.receive(message, handle)) this.#context.onMoved(message.address);
   }
 
   /** The old process has taken its place back. */
-  letGo(): void {
-    this.#arrivals.letGo();
+  release(): void {
+    this.#arrivals.release();
   }
 
   /** An older process offers only sockets of protocols that were named to it. */

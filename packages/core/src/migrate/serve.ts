@@ -1,7 +1,7 @@
 import type { Server as HttpServer } from 'node:http';
 import type { Socket } from 'node:net';
-import type { TrackedServer } from '../drain/tracked-server.js';
-import { deliver, type RawHandle, restBetweenRequests, speaksHttp } from '../node-private.js';
+import type { TrackedServer } from '../connections/tracked-server.js';
+import { acceptConnection, type RawHandle, restBetweenRequests, speaksHttp } from '../node-private.js';
 
 /** What Node adds to `keepAliveTimeout`, in versions that do not say it. */
 const KEEP_ALIVE_BUFFER = 1_000;
@@ -17,7 +17,7 @@ export function isUsed(socket: Socket): boolean {
 /** Serves a connection that another socket has held: if it has been used, its keep-alive time starts anew. */
 export function serveOn(tracked: TrackedServer, handle: RawHandle, wasUsed: boolean): void {
   const server = tracked.server as KeepAliveServer;
-  const socket = deliver(server, handle);
+  const socket = acceptConnection(server, handle);
   if (!socket || !wasUsed || !speaksHttp(socket)) return;
   used.add(socket);
   const { keepAliveTimeout, keepAliveTimeoutBuffer = KEEP_ALIVE_BUFFER } = server;

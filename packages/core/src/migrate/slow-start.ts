@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import type { TrackedServer } from '../drain/tracked-server.js';
+import type { TrackedServer } from '../connections/tracked-server.js';
 import { speaksHttp } from '../node-private.js';
 import type { World } from '../world.js';
 

@@ -1,4 +1,4 @@
-import type { Events } from '../lifecycle/events.js';
+import type { Events } from '../events.js';
 import type { World } from '../world.js';
 
 /** Whether PM2 has started this process: it watches that one alone, and would start another beside a successor. */

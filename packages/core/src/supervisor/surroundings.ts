@@ -1,7 +1,7 @@
+import type { Events } from '../events.js';
 import { ActivatedSockets } from '../handoff/activated.js';
 import { refusalOf } from '../handoff/inheritance.js';
 import type { Surroundings as Kept } from '../handoff/successor.js';
-import type { Events } from '../lifecycle/events.js';
 import type { Logger } from '../log.js';
 import { inForeground, Terminal } from '../signals/terminal.js';
 import type { World } from '../world.js';

@@ -1,8 +1,8 @@
 import type { ChildProcess } from 'node:child_process';
 import { messageOf } from '../errors.js';
-import type { Ending } from '../lifecycle/ending.js';
-import type { Events } from '../lifecycle/events.js';
+import type { Events } from '../events.js';
 import type { Logger } from '../log.js';
+import type { Shutdown } from '../shutdown/shutdown.js';
 import type { World } from '../world.js';
 import { NotifySocket } from './notify-socket.js';
 
@@ -78,16 +78,16 @@ export class ServiceManager {
    * After a restart a slow helper or a full socket gets more: a main process that exits before its successor is named ends
    * the unit.
    */
-  async finish({ left, fallen }: Pick<Ending, 'left' | 'fallen'>): Promise<void> {
+  async finish({ left, fallen }: Pick<Shutdown, 'left' | 'fallen'>): Promise<void> {
     const { world, stopping } = this.#context;
-    const letGo = world.stayAlive();
+    const release = world.stayAlive();
     const after = (ms: number) => new Promise<void>((resolve) => world.after(ms, resolve));
     const deadline = left < 0 ? fallen : Promise.race([fallen, after(left)]);
     const slow = this.#socket ? deadline : after(HELPER_TIME);
     const patience = stopping() ? Promise.resolve() : slow;
     const enough = patience.then(() => after(LAST_WORD_TIME));
     await Promise.race([this.#socket?.sent() ?? this.#said, enough]);
-    letGo();
+    release();
     this.#broken = true;
     this.#helper?.kill('SIGKILL');
   }
@@ -139,7 +139,7 @@ export class ServiceManager {
   #sayByCommand(assignments: string[]): Promise<void> {
     const { world } = this.#context;
     if (this.#broken) return Promise.resolve();
-    const letGo = world.stayAlive();
+    const release = world.stayAlive();
     return new Promise<void>((resolve) => {
       const helper = world.spawn('systemd-notify', assignments, { stdio: 'ignore' });
       this.#helper = helper;
@@ -161,7 +161,7 @@ export class ServiceManager {
         if (status !== 0 && !signal) this.#giveUp(`systemd-notify exited with status ${status}`);
         resolve();
       });
-    }).finally(letGo);
+    }).finally(release);
   }
 
   #giveUp(why: string): void {

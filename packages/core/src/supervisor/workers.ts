@@ -1,5 +1,5 @@
 import cluster from 'node:cluster';
-import type { Holds } from '../drain/holds.js';
+import type { Holds } from '../shutdown/holds.js';
 
 /**
  * Keeps the primary of a `node:cluster` until the workers that it has now are gone: with its exit they would exit at once,

@@ -11,7 +11,7 @@ export interface HandOnContext {
   world: World;
   older: Older;
   /** The successor that can take it now, while this process holds nothing itself. */
-  heir(): Successor | undefined;
+  adopter(): Successor | undefined;
   /** The successor has it, the process with this pid. */
   onDone(pid: number): void;
 }
@@ -40,9 +40,9 @@ export class HandOn {
 
   /** Looks whether the channel can go. */
   look(): void {
-    const { world, older, heir } = this.#context;
+    const { world, older, adopter } = this.#context;
     if (this.#state !== 'idle' || !older.channel.open) return;
-    if (world.now() < this.#notBefore || older.reception.answering || !heir()) return;
+    if (world.now() < this.#notBefore || older.reception.answering || !adopter()) return;
     this.#state = 'asking';
     older.send({ type: 'pause' });
   }
@@ -69,8 +69,8 @@ export class HandOn {
   }
 
   #send(): void {
-    const { world, older, heir } = this.#context;
-    const successor = heir();
+    const { world, older, adopter } = this.#context;
+    const successor = adopter();
     // A connection may have come meanwhile.
     if (!successor || !older.channel.still || older.reception.answering) {
       older.resume(world.pid);

@@ -4,8 +4,8 @@ import { builtin } from '../builtin.js';
 const LINE = 48 * 1024;
 
 /** Pieces of what sockets take along, by their ids: many small ones or a part of a large one. */
-export interface Parcels {
-  type: 'parcels';
+export interface Payload {
+  type: 'payload';
   /** In base64. */
   pieces: [id: number, data: string][];
 }
@@ -26,14 +26,14 @@ export function unpack(packed: Buffer): unknown {
  * A line of its own for each socket, between the words that bring their handles, would cost the other side a turn of its
  * event loop each: a read ends with its handle, and a turn with the first read that does not fill its buffer.
  */
-export function sendParcels(
+export function sendPayload(
   contents: readonly (readonly [id: number, packed: Buffer])[],
-  send: (parcels: Parcels) => void,
+  send: (payload: Payload) => void,
 ): void {
-  let pieces: Parcels['pieces'] = [];
+  let pieces: Payload['pieces'] = [];
   let room = LINE;
   const flush = () => {
-    if (pieces.length > 0) send({ type: 'parcels', pieces });
+    if (pieces.length > 0) send({ type: 'payload', pieces });
     pieces = [];
     room = LINE;
   };
@@ -53,7 +53,7 @@ export class Unpacking {
   readonly #pieces = new Map<number, Buffer[]>();
 
   /** Keeps pieces. */
-  add({ pieces }: Parcels): void {
+  add({ pieces }: Payload): void {
     for (const [id, data] of pieces) {
       const piece = Buffer.from(data, 'base64');
       const before = this.#pieces.get(id);

@@ -13,10 +13,10 @@ import { isFilePath } from '../listen/unix-path.js';
 import type { Logger } from '../log.js';
 import type { RawHandle } from '../node-private.js';
 import { askHealth } from '../readiness/health.js';
+import { SETTLE_TIME } from '../restart/attempt.js';
 import type { ResolvedSettings } from '../settings.js';
 import type { World } from '../world.js';
 import { BETWEEN_CHECKS } from './probation.js';
-import { SETTLE_TIME } from './restart.js';
 
 /** How often a candidate looks whether a server is a port check. */
 const CHECK_INTERVAL = 50;
@@ -64,7 +64,7 @@ export class Candidate {
   #orphaned = false;
   readonly #began: number;
   #whenOrphaned: () => void = () => void this.#maybeReady();
-  #letGo = () => {};
+  #release = () => {};
   #over = false;
 
   private constructor(context: CandidateContext) {
@@ -103,8 +103,8 @@ export class Candidate {
     if (this.#over) return false;
     if (this.#inheritance.claim(server, asked, ipv6Only)) return true;
     // Whoever asks for any port is going to tell its number to somebody, often to itself while it starts.
-    if ('path' in asked) this.#holdBack(server, { port: 0 });
-    else if (asked.port !== 0) this.#holdBack(server, asked);
+    if ('path' in asked) this.#deferListen(server, { port: 0 });
+    else if (asked.port !== 0) this.#deferListen(server, asked);
     return false;
   }
 
@@ -162,7 +162,7 @@ export class Candidate {
     if (refused) {
       const { reason, server } = refused;
       this.#context.logger().warn(`Refused an inherited socket: ${reason}`);
-      if (server && !server.listening) this.#holdBack(server, { port: 0 });
+      if (server && !server.listening) this.#deferListen(server, { port: 0 });
       else if (server) {
         server.close();
         server.emit('error', new Error(`The inherited socket cannot be used: ${reason}`));
@@ -171,8 +171,8 @@ export class Candidate {
     if (this.#inheritance.claimed().length > 0) void this.#maybeReady();
   }
 
-  #holdBack(server: Server, asked: { port: number; host?: string }): void {
-    this.#newcomers.holdBack(server, asked, () => this.#inheritance.isUnclaimed(asked.port));
+  #deferListen(server: Server, asked: { port: number; host?: string }): void {
+    this.#newcomers.deferListen(server, asked, () => this.#inheritance.isUnclaimed(asked.port));
   }
 
   #isComplete(): boolean {
@@ -215,7 +215,7 @@ export class Candidate {
     // Not before now: where the sender has gone, libuv takes a read that ended at a handle for the last one, and what
     // a candidate says as it dies would be lost behind it.
     for (const { address, handle } of this.#inheritance.sockets)
-      this.predecessor.send({ type: 'spare', address }, handle);
+      this.predecessor.send({ type: 'listener-copy', address }, handle);
     this.predecessor.send({ type: 'ready', dropped: this.#inheritance.unclaimed() });
   }
 
@@ -263,7 +263,7 @@ export class Candidate {
     this.#orphaned = true;
     logger().warn('The old process ended before it handed over: this one takes over once it is ready.');
     // Behind the gate nothing else keeps it alive.
-    this.#letGo = world.stayAlive();
+    this.#release = world.stayAlive();
     const left = Math.max(0, settings().startTimeout - (world.now() - this.#began));
     decideAfter(world, left, () => this.#startTimeIsUp());
     this.#whenOrphaned();
@@ -294,6 +294,6 @@ export class Candidate {
     }
     this.#context.logger().warn('The old process ended before it handed over: this one takes its place.');
     this.#go({}, 0);
-    this.#letGo();
+    this.#release();
   }
 }

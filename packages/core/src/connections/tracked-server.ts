@@ -38,7 +38,7 @@ export class TrackedServer {
   /** Whether it has had a connection. */
   used = false;
   /** Whether nobody may cut its idle connections: a request may be on its way into them. */
-  keepsIdle = false;
+  idleProtected = false;
   /**
    * Told of every request, before its listeners. It is none of them, because with one listener more or fewer V8 would throw
    * away what it has compiled for the requests of this server.
@@ -138,7 +138,7 @@ export class TrackedServer {
   }
 
   /**
-   * Puts {@link keepsIdle} in front of what cuts idle connections: `http.Server.close` does it by the server's own method.
+   * Puts {@link idleProtected} in front of what cuts idle connections: `http.Server.close` does it by the server's own method.
    *
    * It is there from the start, because V8 would throw away what it has compiled for the requests of a server that gets a
    * property later.
@@ -149,7 +149,7 @@ export class TrackedServer {
     const own = Object.getOwnPropertyDescriptor(server, name);
     const cut: () => void = Reflect.get(server, name);
     const value = () => {
-      if (!this.keepsIdle) cut.call(server);
+      if (!this.idleProtected) cut.call(server);
     };
     Object.defineProperty(server, name, { value, configurable: true, writable: true });
     this.#undo.push(() => {

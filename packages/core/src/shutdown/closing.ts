@@ -1,7 +1,7 @@
 import type { Logger } from '../log.js';
+import type { Departure } from '../migrate/departure.js';
 import type { World } from '../world.js';
 import type { Deadline } from './deadline.js';
-import type { Departure } from './departure.js';
 
 /** What an adapter does at the end, such as Fastify's preClose hooks and its `app.close()`. */
 export interface Closer {

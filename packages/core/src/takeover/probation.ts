@@ -1,8 +1,8 @@
 import { decideAfter } from '../decide.js';
 import type { Predecessor } from '../handoff/predecessor.js';
 import type { Logger } from '../log.js';
+import { verdictTime } from '../restart/standby.js';
 import type { World } from '../world.js';
-import { verdictTime } from './handover.js';
 
 /** Between two looks at the health of a process. */
 export const BETWEEN_CHECKS = 250;
@@ -55,7 +55,7 @@ export class Probation {
    */
   overWithin(patience: number): Promise<boolean> {
     const { world, predecessor, window } = this.#context;
-    predecessor.send({ type: 'asked' });
+    predecessor.send({ type: 'restart-asked' });
     return new Promise((resolve) => {
       const longest = window + verdictTime(window, -1) + patience;
       const cancel = decideAfter(world, longest, () => resolve(false));
@@ -97,7 +97,7 @@ export class Probation {
       const asked = health((message) => {
         this.#askedAt = world.now();
         ailing = true;
-        predecessor.send({ type: 'ailing', message });
+        predecessor.send({ type: 'check-failed', message });
       });
       this.#askedAt = asked && world.now();
       const reason = await asked;
@@ -107,7 +107,7 @@ export class Probation {
         predecessor.send({ type: 'unready', message: reason });
         return;
       }
-      if (ailing) predecessor.send({ type: 'well' });
+      if (ailing) predecessor.send({ type: 'check-passed' });
       await new Promise<void>((resolve) => world.after(BETWEEN_CHECKS, resolve));
     }
   }

@@ -16,7 +16,7 @@ const LOOK_EVERY = 50;
 export interface OldersContext extends OlderContext {
   world: World;
   /** The successor that can take the channel of an older process now, while this process holds nothing itself. */
-  heir(): Successor | undefined;
+  adopter(): Successor | undefined;
   /** Whether this process can still take the channel of one. */
   adopts(): boolean;
   /** What one that comes by another process has to know of this one. */
@@ -90,10 +90,10 @@ export class Olders {
   hear(older: Older, message: ToSuccessor, handle: RawHandle | undefined): void {
     switch (message.type) {
       case 'connection':
-      case 'parcels':
+      case 'payload':
       case 'offer':
-      case 'yours':
-      case 'word':
+      case 'transfer':
+      case 'socket-message':
         older.reception.hear(message, handle);
         break;
       case 'last':
@@ -151,9 +151,9 @@ export class Olders {
   }
 
   #add(older: Older): void {
-    const { world, heir, onHandedOn } = this.#context;
+    const { world, adopter, onHandedOn } = this.#context;
     const onDone = (pid: number) => onHandedOn(older.generation, pid);
-    this.#all.set(older, new HandOn({ world, older, heir, onDone }));
+    this.#all.set(older, new HandOn({ world, older, adopter, onDone }));
     void older.closed.then(() => {
       this.#all.delete(older);
       this.expectNoMore(older);

@@ -3,7 +3,7 @@ import type { ResolvedSettings } from '../settings.js';
 import type { OwnListeners } from '../signals/own-listeners.js';
 import type { HookableSignal } from '../signals/signals.js';
 import type { World } from '../world.js';
-import type { Ending } from './ending.js';
+import type { Shutdown } from './shutdown.js';
 
 /** What the application's part of the end needs of the process. */
 export interface OwnEndContext {
@@ -68,7 +68,7 @@ export class OwnEnd {
   }
 
   /** This process has drained: the application's listeners run if they have not, and then it exits. Returns whether it waits. */
-  begin(ending: Ending, exit: () => void): boolean {
+  begin(ending: Shutdown, exit: () => void): boolean {
     const { world, listeners, stopListening } = this.#context;
     this.#end = (signal) => {
       if (ending.cutRequests) return exit();
@@ -102,7 +102,7 @@ export class OwnEnd {
   }
 
   /** The signals whose listeners have not run and have to. */
-  #due({ reason }: Ending): HookableSignal[] {
+  #due({ reason }: Shutdown): HookableSignal[] {
     const { ownListeners, signals } = this.#context.settings();
     if (!ownListeners || (reason === 'shutdown' && this.#stopped)) return [];
     const restarts = (Object.keys(signals) as HookableSignal[]).filter(

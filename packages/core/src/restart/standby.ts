@@ -1,19 +1,19 @@
+import type { TrackedServer } from '../connections/tracked-server.js';
 import { decideAfter } from '../decide.js';
-import type { TrackedServer } from '../drain/tracked-server.js';
 import { EndlessError, type SuccessorEnd } from '../errors.js';
 import { markCopy, ownPathOf } from '../handoff/activated.js';
 import type { Successor } from '../handoff/successor.js';
 import { type Bound, label } from '../listen/address.js';
 import { leavePath } from '../listen/unix-path.js';
 import type { Logger } from '../log.js';
+import type { Departure } from '../migrate/departure.js';
 import { acceptAgain, listeningHandle, type RawHandle, standBy } from '../node-private.js';
 import type { HookableSignal } from '../signals/signals.js';
 import type { World } from '../world.js';
-import type { Departure } from './departure.js';
-import { CHANNEL_TIME } from './restart.js';
+import { CHANNEL_TIME } from './attempt.js';
 
 /** What a handover needs of the process that hands over. */
-export interface HandoverContext {
+export interface StandbyContext {
   world: World;
   logger: Logger;
   successor: Successor;
@@ -48,13 +48,13 @@ export function verdictTime(window: number, hammerTime: number): number {
  * Only what can be undone happens here: the servers stand by on copies of their listening sockets, which the successor has
  * sent back, so that the kernel goes on queueing connections whatever becomes of it.
  */
-export class Handover {
+export class Standby {
   readonly successor: Successor;
   readonly departure: Departure;
   readonly signal: HookableSignal;
   /** When it began: the hammer clock counts from here. */
   readonly began: number;
-  readonly #context: HandoverContext;
+  readonly #context: StandbyContext;
   readonly #standingBy: TrackedServer[] = [];
   #over = false;
   /** Why the last `healthCheck` of the successor failed, while its verdict is not known. */
@@ -63,7 +63,7 @@ export class Handover {
   #cancel = () => {};
   #finish = () => {};
 
-  constructor(context: HandoverContext) {
+  constructor(context: StandbyContext) {
     this.#context = context;
     this.successor = context.successor;
     this.departure = context.departure;
@@ -84,11 +84,11 @@ export class Handover {
       return;
     }
     // Servers that stand by keep no process alive.
-    const letGo = world.stayAlive();
+    const release = world.stayAlive();
     this.#cancel = decideAfter(world, window, () => this.#windowIsUp());
     this.#finish = () => {
       this.#cancel();
-      letGo();
+      release();
     };
     void successor.ended.then((end) => this.#rollBack(exited(end), false));
     // A successor that lives and cannot be heard any more can be told nothing either.
@@ -162,7 +162,7 @@ export class Handover {
     const { servers, successor } = this.#context;
     let complete = true;
     for (const tracked of servers) {
-      const spare = tracked.bound && successor.takeSpare(label(tracked.bound));
+      const spare = tracked.bound && successor.takeListenerCopy(label(tracked.bound));
       if (!spare) complete = false;
       else if (!listeningHandle(tracked.server)) spare.close();
       else {
@@ -172,7 +172,7 @@ export class Handover {
         this.#standingBy.push(tracked);
       }
     }
-    successor.closeSpares();
+    successor.closeListenerCopies();
     return complete;
   }
 }

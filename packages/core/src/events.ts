@@ -1,9 +1,9 @@
 import { type Channel, channel } from 'node:diagnostics_channel';
-import { attempt } from '../attempt.js';
-import type { Hammered } from '../drain/hammer.js';
-import type { EndlessError } from '../errors.js';
-import { messageOf } from '../errors.js';
-import type { Logger } from '../log.js';
+import { attempt } from './attempt.js';
+import type { Hammered } from './drain/hammer.js';
+import type { EndlessError } from './errors.js';
+import { messageOf } from './errors.js';
+import type { Logger } from './log.js';
 
 /** What happens in the life of a process, by the name under which `endless.on` tells of it. */
 export interface EndlessEvents {

@@ -11,7 +11,7 @@ const LINGER = 5_000;
  * answers with a reset, which may overtake the response. So the sending side is closed first, and what comes until the
  * client closes its own is read and thrown away.
  */
-export function closeInStages(socket: Socket, maySend: () => boolean, world: World): void {
+export function lingeringClose(socket: Socket, maySend: () => boolean, world: World): void {
   const destroySoon = socket.destroySoon;
   socket.destroySoon = () => {
     if (socket.destroyed || !maySend()) return destroySoon.call(socket);

@@ -1,6 +1,6 @@
-import { EndlessError, invalidOption, messageOf, show } from '../errors.js';
-import type { Logger } from '../log.js';
-import { HOOKABLE_SIGNALS, type HookableSignal, isHookable } from '../signals/signals.js';
+import { EndlessError, invalidOption, messageOf, show } from './errors.js';
+import type { Logger } from './log.js';
+import { HOOKABLE_SIGNALS, type HookableSignal, isHookable } from './signals/signals.js';
 
 /** Before or after what endless does for a signal. */
 export type HookPhase = 'pre' | 'post';

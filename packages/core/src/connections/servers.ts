@@ -1,10 +1,10 @@
 import type { Server, Socket } from 'node:net';
-import { activities, inFlight } from '../drain/activity.js';
-import { TrackedServer } from '../drain/tracked-server.js';
 import { isActivated } from '../handoff/activated.js';
-import type { Passenger } from '../handoff/successor.js';
+import type { ListeningSocket } from '../handoff/successor.js';
 import { type Asked, boundOf, label } from '../listen/address.js';
 import { listeningHandle, speaksHttp } from '../node-private.js';
+import { activities, inFlight } from './activity.js';
+import { TrackedServer } from './tracked-server.js';
 
 /** The counts of one server, or of all of them. */
 export interface ServerCounts {
@@ -105,28 +105,28 @@ export class Servers {
    * The listening sockets that a successor can be given, and the addresses that it cannot: two servers on port 0 of one
    * host cannot be told apart by the address that they ask for, and a guess would send one's clients to the other.
    */
-  passengers(): { passengers: Passenger[]; ambiguous: string[] } {
-    const passengers: Passenger[] = [];
+  listeningSockets(): { listeningSockets: ListeningSocket[]; ambiguous: string[] } {
+    const listeningSockets: ListeningSocket[] = [];
     for (const { server, asked } of this.#tracked.values()) {
       const handle = listeningHandle(server);
       const bound = boundOf(server);
       if (!handle || handle.fd < 0 || !bound) continue;
-      passengers.push({
+      listeningSockets.push({
         handle,
         bound,
         asked: asked ?? ('path' in bound ? bound : { port: bound.port, host: bound.address }),
         ...(isActivated(handle) && { activated: true }),
       });
     }
-    const twin = ({ asked }: Passenger) =>
+    const twin = ({ asked }: ListeningSocket) =>
       'port' in asked &&
       asked.port === 0 &&
-      passengers.filter(
+      listeningSockets.filter(
         (other) => 'port' in other.asked && other.asked.port === 0 && other.asked.host === asked.host,
       ).length > 1;
     return {
-      passengers: passengers.filter((passenger) => !twin(passenger)),
-      ambiguous: passengers.filter(twin).map(({ bound }) => label(bound)),
+      listeningSockets: listeningSockets.filter((listeningSocket) => !twin(listeningSocket)),
+      ambiguous: listeningSockets.filter(twin).map(({ bound }) => label(bound)),
     };
   }
 

@@ -1,10 +1,10 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import { inFlight } from '../connections/activity.js';
+import type { TrackedServer } from '../connections/tracked-server.js';
 import { isCurrent } from '../node-private.js';
 import type { World } from '../world.js';
-import { inFlight } from './activity.js';
-import { closeInStages } from './linger.js';
-import type { TrackedServer } from './tracked-server.js';
+import { lingeringClose } from './lingering-close.js';
 
 /** What a request comes as. */
 const REQUEST_EVENTS = ['request', 'checkContinue', 'checkExpectation'];
@@ -21,7 +21,7 @@ const REQUEST_EVENTS = ['request', 'checkContinue', 'checkExpectation'];
  * answered before the next is seen: so requests reach the application a tick later, when all of them are known. What
  * comes behind a response that has said close is not run (RFC 9112, 9.6); its client, which gets no answer, sends it again.
  */
-export function sayFarewell(tracked: TrackedServer, world: World): () => void {
+export function announceClose(tracked: TrackedServer, world: World): () => void {
   const marked = new WeakMap<Socket, ServerResponse>();
   const pipelining = new WeakSet<Socket>();
 
@@ -34,7 +34,7 @@ export function sayFarewell(tracked: TrackedServer, world: World): () => void {
     response.shouldKeepAlive = false;
     insist(response);
     if (!earlier)
-      closeInStages(
+      lingeringClose(
         socket,
         () => pipelining.has(socket) || marked.get(socket)?.req.complete === false,
         world,

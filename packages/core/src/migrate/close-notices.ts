@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
-import type { Protocols } from '../migrate/protocols.js';
 import type { World } from '../world.js';
+import type { Protocols } from './protocols.js';
 
 const END_WITHIN = 5_000;
 /** How often the moments are looked at. */
@@ -27,7 +27,7 @@ interface Due {
  * clients do not come back at once. One that may still move has the first half of the time for that, and more while it waits
  * for its turn.
  */
-export class Goodbyes {
+export class CloseNotices {
   readonly #protocols: Protocols;
   readonly #world: World;
   readonly #leavers: Leavers | undefined;

@@ -1,23 +1,23 @@
+import type { Servers } from '../connections/servers.js';
+import type { TrackedServer } from '../connections/tracked-server.js';
 import { stopAccepting } from '../drain/drain.js';
-import { Goodbyes } from '../drain/goodbyes.js';
 import { connectionsIn, type Hammered, hammerServers, summaryOf } from '../drain/hammer.js';
-import type { Holds } from '../drain/holds.js';
-import type { Left, ProgressLine } from '../drain/progress.js';
-import type { TrackedServer } from '../drain/tracked-server.js';
+import type { Events } from '../events.js';
+import type { Hooks } from '../hooks.js';
 import { label } from '../listen/address.js';
 import { leavePath } from '../listen/unix-path.js';
 import type { Logger } from '../log.js';
+import { CloseNotices } from '../migrate/close-notices.js';
+import type { Departure } from '../migrate/departure.js';
 import type { Protocols } from '../migrate/protocols.js';
 import { DEFAULTS, type ResolvedSettings } from '../settings.js';
 import type { HookableSignal } from '../signals/signals.js';
 import type { World } from '../world.js';
 import { type Closer, Closing } from './closing.js';
 import { Deadline } from './deadline.js';
-import type { Departure } from './departure.js';
 import { reportEarlyExit } from './early-exit.js';
-import type { Events } from './events.js';
-import type { Hooks } from './hooks.js';
-import type { Servers } from './servers.js';
+import type { Holds } from './holds.js';
+import type { Left, ProgressLine } from './progress.js';
 
 /** What a shutdown comes to. */
 export interface ShutdownResult {
@@ -28,7 +28,7 @@ export interface ShutdownResult {
 }
 
 /** What an ending needs of the process that it ends. */
-export interface EndingContext {
+export interface ShutdownContext {
   world: World;
   servers: Servers;
   holds: Holds;
@@ -58,24 +58,24 @@ export interface EndingContext {
 const AFTER_HAMMER = 100;
 
 /** The end of a process's service, by a shutdown or because its successor has taken over: once begun, it is not taken back. */
-export class Ending {
+export class Shutdown {
   readonly reason: 'restart' | 'shutdown';
   readonly #trigger: HookableSignal;
-  readonly #context: EndingContext;
+  readonly #context: ShutdownContext;
   readonly #deadline: Deadline;
   readonly #began: number;
   #forced: Hammered = { requests: [], connections: {} };
   #checkDrained: () => void = () => {};
   /** What the deadline is for once this process has drained. */
   #onLate: (() => void) | undefined;
-  readonly #goodbyes: Goodbyes;
+  readonly #closeNotices: CloseNotices;
 
   /** `hammerTime` counts from `began`; the trigger names the hooks that run. */
   constructor(
     reason: 'restart' | 'shutdown',
     trigger: HookableSignal,
     hammerTime: number,
-    context: EndingContext,
+    context: ShutdownContext,
     began = context.world.now(),
   ) {
     this.reason = reason;
@@ -83,7 +83,7 @@ export class Ending {
     this.#context = context;
     this.#began = began;
     const { protocols, world, departure } = context;
-    this.#goodbyes = new Goodbyes(protocols, world, departure.offers);
+    this.#closeNotices = new CloseNotices(protocols, world, departure.offers);
     this.#deadline = new Deadline(context.world, () => this.#hammer());
     const left = hammerTime < 0 ? -1 : Math.max(0, hammerTime - (context.world.now() - began));
     // A restart takes nothing from those that drain already; a stop of the newest is a stop of them all.
@@ -131,7 +131,7 @@ export class Ending {
   stopToo(ms: number): void {
     this.limit(ms);
     if (this.#onLate) this.#deadline.resume();
-    if (!this.hammered) this.#goodbyes.hasten('shutdown', this.#deadline.left);
+    if (!this.hammered) this.#closeNotices.hasten('shutdown', this.#deadline.left);
   }
 
   /** Something has ended: looks whether anything is left. */
@@ -159,23 +159,23 @@ export class Ending {
   async run(candidateGone?: Promise<unknown>): Promise<ShutdownResult> {
     // A hold, a hook or a half-closed connection keeps no event loop alive, and is waited for all the same.
     const { world, servers, logger } = this.#context;
-    const letGo = world.stayAlive();
+    const release = world.stayAlive();
     const stopWatching = reportEarlyExit(world, servers, logger);
     try {
       return await this.#run(candidateGone);
     } finally {
       stopWatching();
-      letGo();
+      release();
     }
   }
 
   async #run(candidateGone?: Promise<unknown>): Promise<ShutdownResult> {
     const { world, hooks, events, servers, departure, progress, onBegun } = this.#context;
-    const quiet = () => servers.quiet && this.#goodbyes.done && this.#settled;
+    const quiet = () => servers.quiet && this.#closeNotices.done && this.#settled;
     const closing = new Closing({ ...this.#context, deadline: this.#deadline, quiet });
     const settings = this.#context.settings();
     const logger = this.#context.logger();
-    departure.keepIdle(servers.all());
+    departure.protectIdle(servers.all());
     onBegun();
     if (this.reason === 'shutdown') {
       await this.#deadline.bound(hooks.run('pre', this.#trigger, logger));
@@ -195,13 +195,13 @@ export class Ending {
     departure.begin(servers.all());
     this.check();
     departure.settle({ rejectsLate: settings.lateRequests === 'reject' && !this.#context.answersLate() });
-    this.#goodbyes.begin(departure.isOfAll ? 'shutdown' : this.reason, this.#deadline.left);
+    this.#closeNotices.begin(departure.isOfAll ? 'shutdown' : this.reason, this.#deadline.left);
     closing.begin();
     await closing.close();
     await this.#deadline.bound(this.#drained());
     for (const { appClose } of servers.all()) appClose.release();
     departure.stop();
-    this.#goodbyes.stop();
+    this.#closeNotices.stop();
     progress?.end();
     events.emit('drained', { durationMs: world.now() - this.#began }, logger);
     // Once the hammer has fallen nothing is awaited for long, but nothing is left out either.

@@ -1,24 +1,24 @@
+import type { Servers } from '../connections/servers.js';
 import { decideAfter } from '../decide.js';
 import type { EndlessError } from '../errors.js';
 import { messageOf } from '../errors.js';
+import type { Events } from '../events.js';
 import type { ToPredecessor } from '../handoff/protocol.js';
 import { type Successor, type Surroundings, successorCommand } from '../handoff/successor.js';
 import { ticketKeysOf } from '../handoff/tickets.js';
 import { keepPathsOf, pathsLost } from '../handoff/unix-sockets.js';
+import type { Hooks } from '../hooks.js';
 import { label } from '../listen/address.js';
 import type { KeptPaths } from '../listen/kept-paths.js';
 import type { Logger } from '../log.js';
+import type { Departure } from '../migrate/departure.js';
 import { SlowStart } from '../migrate/slow-start.js';
 import type { ResolvedSettings } from '../settings.js';
+import type { Shutdown } from '../shutdown/shutdown.js';
 import type { HookableSignal } from '../signals/signals.js';
 import type { World } from '../world.js';
-import type { Departure } from './departure.js';
-import type { Ending } from './ending.js';
-import type { Events } from './events.js';
-import { Handover, verdictTime } from './handover.js';
-import type { Hooks } from './hooks.js';
-import { Restart, type RestartResult } from './restart.js';
-import type { Servers } from './servers.js';
+import { Attempt, type RestartResult } from './attempt.js';
+import { Standby, verdictTime } from './standby.js';
 
 /** Time that pre hooks have before a server that the application closes does close: one of them may wait for it. */
 const HOOK_TIME = 100;
@@ -28,7 +28,7 @@ const LEAVE_TIME = 5_000;
 const SAID_TIME = 5_000;
 
 /** What the succession needs of the process that is to be replaced. */
-export interface SuccessionContext {
+export interface RestartContext {
   world: World;
   servers: Servers;
   hooks: Hooks;
@@ -43,11 +43,11 @@ export interface SuccessionContext {
   /** Why this process is not to be replaced, if it has begun to stop meanwhile. */
   stopping(): EndlessError | undefined;
   /** Prepares the departure of the connections to the successor. */
-  createDeparture(signal: HookableSignal, to: Heir): Departure;
+  createDeparture(signal: HookableSignal, to: Handover): Departure;
   /** The end of this process, once it has begun. */
-  ending(): Ending | undefined;
+  ending(): Shutdown | undefined;
   /** The successor stays: this process comes to its end. */
-  onCommit(handover: Handover, handed: ReadonlySet<string>): void;
+  onCommit(standby: Standby, handed: ReadonlySet<string>): void;
   /** No successor: the place of this process is its own again. */
   onKept(): void;
   /** A pre hook may wait until a server has closed that a restart would keep. */
@@ -65,7 +65,7 @@ export interface SuccessionContext {
 }
 
 /** Who takes the place of this process, and what goes there how fast. */
-export interface Heir {
+export interface Handover {
   successor: Successor;
   slowStart: SlowStart;
   /** The paths of the unix sockets that it serves. */
@@ -75,11 +75,11 @@ export interface Heir {
 }
 
 /** How a process is replaced, from the request to restart until its successor stays or its place is its own again. */
-export class Succession {
-  readonly #context: SuccessionContext;
-  #restart: Restart | undefined;
+export class Restart {
+  readonly #context: RestartContext;
+  #attempt: Attempt | undefined;
   /** While a successor serves and can still be replaced by this process. */
-  #handover: Handover | undefined;
+  #standby: Standby | undefined;
   #successor: Successor | undefined;
   #newest: number | undefined;
   /** Successors that were sent away and may be draining yet. */
@@ -98,7 +98,7 @@ export class Succession {
   /** Whether the successor serves every address of this process. */
   #servesAll = false;
 
-  constructor(context: SuccessionContext) {
+  constructor(context: RestartContext) {
     this.#context = context;
   }
 
@@ -114,12 +114,12 @@ export class Succession {
 
   /** The successor, if it stays and can take the channel of an older process now, and whatever may come over that. */
   get adopter(): Successor | undefined {
-    return !this.#handover && this.#servesAll && this.#successor?.adopts ? this.#successor : undefined;
+    return !this.#standby && this.#servesAll && this.#successor?.adopts ? this.#successor : undefined;
   }
 
   /** Whether a candidate is on its way. */
   get underWay(): boolean {
-    return this.#restart !== undefined;
+    return this.#attempt !== undefined;
   }
 
   /** Whether a restart waits until the process before this one has committed. */
@@ -134,7 +134,7 @@ export class Succession {
 
   /** Whether a successor serves and can still be replaced by this process. */
   get undecided(): boolean {
-    return this.#handover !== undefined;
+    return this.#standby !== undefined;
   }
 
   /** Whether connections that were leaving for a successor that was sent away are not back yet. */
@@ -151,37 +151,37 @@ export class Succession {
   async said(): Promise<void> {
     if (!this.#successor?.paused) return;
     const { world } = this.#context;
-    const letGo = world.stayAlive();
+    const release = world.stayAlive();
     await Promise.race([
       this.#successor.said(),
       new Promise<void>((resolve) => world.after(SAID_TIME, resolve)),
     ]);
-    letGo();
+    release();
   }
 
   /** One restart more is to follow the one that is under way, of the successor or, if that fails, of this process. */
   remember(): void {
     this.#again = true;
     // One that serves already learns it now; any other at the handover.
-    this.#successor?.send({ type: 'again' });
+    this.#successor?.send({ type: 'restart-again' });
   }
 
   /** Somebody does not wait for the window to end. */
   commit(): void {
-    this.#handover?.commit();
+    this.#standby?.commit();
   }
 
   /** Resolves when a candidate that may accept already has taken over or is gone; undefined where there is none. */
   crossing(error: EndlessError): Promise<void> | undefined {
-    if (!this.#restart?.crossing) return undefined;
-    this.#restart.abort(error);
+    if (!this.#attempt?.crossing) return undefined;
+    this.#attempt.abort(error);
     return this.#settled;
   }
 
   /** Gives up on the candidate that is on its way; resolves when it is gone. */
   abort(error: EndlessError): Promise<unknown> | undefined {
-    this.#restart?.abort(error);
-    return this.#restart?.gone;
+    this.#attempt?.abort(error);
+    return this.#attempt?.gone;
   }
 
   /** What was sent away has this many milliseconds left (-1: no limit). */
@@ -191,21 +191,21 @@ export class Succession {
 
   /** Replaces this process; the signal says whose hooks run. */
   restart(signal: HookableSignal): Promise<RestartResult> {
-    const attempt = this.#attempt(signal);
+    const result = this.#run(signal);
     const settled = () => {};
-    this.#settled = attempt.then(settled, settled);
-    return attempt;
+    this.#settled = result.then(settled, settled);
+    return result;
   }
 
-  async #attempt(signal: HookableSignal): Promise<RestartResult> {
+  async #run(signal: HookableSignal): Promise<RestartResult> {
     const { world, events, servers, settings, logger, stopping } = this.#context;
     const began = world.now();
-    let heir: Heir | undefined;
+    let handover: Handover | undefined;
     let departure: Departure | undefined;
     let paths: KeptPaths | undefined;
     // What a successor says in one breath with "I accept", before the handover to which it belongs.
     const early: ToPredecessor[] = [];
-    const restart = new Restart({
+    const attempt = new Attempt({
       world,
       settings: settings(),
       logger: logger(),
@@ -217,9 +217,9 @@ export class Succession {
       onReady: ({ pid, generation }) => events.emit('ready', { pid, generation }, logger()),
       whyNotGo: () => pathsLost(paths?.check() ?? []),
       onMessage: (message) =>
-        departure && heir ? this.#hear(message, heir, departure) : early.push(message),
+        departure && handover ? this.#hear(message, handover, departure) : early.push(message),
     });
-    this.#restart = restart;
+    this.#attempt = attempt;
     try {
       this.#waits = true;
       await this.#context.predecessorCommitted();
@@ -236,27 +236,27 @@ export class Succession {
       if (beforeSpawn) throw beforeSpawn;
       logger().info(`Received ${signal}. forking.`);
       // Looked at only now: a hook may have opened or closed a server.
-      const { passengers, ambiguous } = servers.passengers();
+      const { listeningSockets, ambiguous } = servers.listeningSockets();
       if (ambiguous.length > 0)
         logger().warn(
           `${ambiguous.join(', ')} cannot be handed over: several servers asked for port 0. Give them ports of their own.`,
         );
-      const kept = keepPathsOf(passengers, world, logger());
+      const kept = keepPathsOf(listeningSockets, world, logger());
       paths = kept.paths;
       paths.keepFromRemoval();
       paths.watch();
-      const successor = await restart.run(command, kept.passengers);
-      const handed = new Set(kept.passengers.map(({ bound }) => label(bound)));
-      for (const address of restart.dropped) handed.delete(address);
+      const successor = await attempt.run(command, kept.listeningSockets);
+      const handed = new Set(kept.listeningSockets.map(({ bound }) => label(bound)));
+      for (const address of attempt.dropped) handed.delete(address);
       this.#servesAll = servers.all().every(({ bound }) => !bound || handed.has(label(bound)));
-      heir = { successor, slowStart, paths, handed };
-      departure = this.#context.createDeparture(signal, heir);
-      const result = this.#handOver(heir, departure, signal, began);
-      for (const message of early) this.#hear(message, heir, departure);
+      handover = { successor, slowStart, paths, handed };
+      departure = this.#context.createDeparture(signal, handover);
+      const result = this.#handOver(handover, departure, signal, began);
+      for (const message of early) this.#hear(message, handover, departure);
       return result;
     } catch (error) {
       this.#waits = false;
-      this.#restart = undefined;
+      this.#attempt = undefined;
       paths?.end();
       this.#restartFailed(error as EndlessError, signal);
       throw error;
@@ -287,7 +287,7 @@ export class Succession {
   }
 
   #handOver(
-    { successor, paths, handed }: Heir,
+    { successor, paths, handed }: Handover,
     departure: Departure,
     signal: HookableSignal,
     began: number,
@@ -295,14 +295,14 @@ export class Succession {
     const { world, events, servers, logger, onCommit } = this.#context;
     const { pid, generation } = successor;
     const durationMs = world.now() - began;
-    this.#restart = undefined;
+    this.#attempt = undefined;
     this.#successor = successor;
     this.#learnNewest(pid);
     successor.release();
-    if (this.#again) successor.send({ type: 'again' });
+    if (this.#again) successor.send({ type: 'restart-again' });
     logger().info(`pid ${pid}, generation ${generation}, has taken over.`);
     events.emit('handover', { pid, generation, durationMs }, logger());
-    const handover = new Handover({
+    const standby = new Standby({
       world,
       logger: logger(),
       successor,
@@ -312,22 +312,22 @@ export class Succession {
       window: this.#window,
       verdictTime: verdictTime(this.#window, this.#context.settings().hammerTime),
       onCommit: () => {
-        this.#handover = undefined;
+        this.#standby = undefined;
         paths.check();
         paths.release();
         // From here on that is the successor's affair.
         this.#again = false;
         successor.send({ type: 'committed' });
         events.emit('committed', { pid, generation }, logger());
-        onCommit(handover, handed);
+        onCommit(standby, handed);
       },
       onRollback: (error, alive) => {
         void successor.ended.then(() => paths.end());
-        this.#rollBack(handover, error, alive);
+        this.#rollBack(standby, error, alive);
       },
     });
-    this.#handover = handover;
-    handover.begin();
+    this.#standby = standby;
+    standby.begin();
     paths.check();
     return { pid, generation, durationMs };
   }
@@ -339,11 +339,11 @@ export class Succession {
   }
 
   /** This process accepts again already; the rest of its place is taken back here. */
-  #rollBack(handover: Handover, error: EndlessError, alive: boolean): void {
-    const { successor, departure } = handover;
+  #rollBack(standby: Standby, error: EndlessError, alive: boolean): void {
+    const { successor, departure } = standby;
     const { world, events, settings, onKept, onNewest } = this.#context;
     const logger = this.#context.logger();
-    this.#handover = undefined;
+    this.#standby = undefined;
     this.#successor = undefined;
     this.#newest = undefined;
     onNewest(world.pid);
@@ -358,7 +358,7 @@ export class Succession {
     );
     const connections = departure.moved;
     events.emit('rollback', { pid, generation, reason: error.message, error, connections }, logger);
-    this.#maybeAgain(handover.signal);
+    this.#maybeAgain(standby.signal);
   }
 
   /** A successor that was told to leave and does not is ended, by its own hammer or, if it hears nothing, by this process. */
@@ -398,9 +398,9 @@ export class Succession {
     this.#context.onNewest(pid);
   }
 
-  #hear(message: ToPredecessor, { successor }: Heir, departure: Departure): void {
+  #hear(message: ToPredecessor, { successor }: Handover, departure: Departure): void {
     const { ending, onPrune, mayPause, onAdopted } = this.#context;
-    if (message.type === 'taken') departure.taken(message.ids, message.lost);
+    if (message.type === 'moved') departure.acknowledge(message.ids, message.lost);
     if (message.type === 'told') departure.offers?.told(message.done, message.ended);
     if (message.type === 'answer') {
       departure.answered(message.accepted, message.refused);
@@ -410,16 +410,16 @@ export class Succession {
     if (successor !== this.#successor) return;
     switch (message.type) {
       case 'unready':
-        this.#handover?.unhealthy(message.message);
+        this.#standby?.unhealthy(message.message);
         break;
-      case 'ailing':
-        this.#handover?.ailing(message.message);
+      case 'check-failed':
+        this.#standby?.ailing(message.message);
         break;
-      case 'well':
-        this.#handover?.well();
+      case 'check-passed':
+        this.#standby?.well();
         break;
-      case 'asked':
-        if (this.#handover) this.#again = true;
+      case 'restart-asked':
+        if (this.#standby) this.#again = true;
         break;
       case 'stop':
         departure.follow(message.idleGrace);
@@ -433,7 +433,7 @@ export class Succession {
         onPrune(message.left);
         break;
       case 'pause':
-        if (!this.#handover && !departure.busy && mayPause()) successor.pause();
+        if (!this.#standby && !departure.busy && mayPause()) successor.pause();
         else successor.send({ type: 'busy' });
         break;
       case 'resume':

@@ -1,14 +1,14 @@
-import { drainConnections, keepIdle } from '../drain/drain.js';
+import type { TrackedServer } from '../connections/tracked-server.js';
+import { drainConnections, protectIdle } from '../drain/drain.js';
 import { endIdle } from '../drain/idle.js';
 import { rejectLate } from '../drain/late.js';
-import type { TrackedServer } from '../drain/tracked-server.js';
 import type { Logger } from '../log.js';
-import { type Destination, Mover } from '../migrate/mover.js';
-import { Offers, type SocketDestination } from '../migrate/offers.js';
-import type { Protocols } from '../migrate/protocols.js';
-import type { SlowStart } from '../migrate/slow-start.js';
 import { speaksHttp } from '../node-private.js';
 import type { World } from '../world.js';
+import { type Destination, Mover } from './mover.js';
+import { Offers, type SocketDestination } from './offers.js';
+import type { Protocols } from './protocols.js';
+import type { SlowStart } from './slow-start.js';
 
 /** What the departure of connections needs of the process that they leave. */
 export interface DepartureContext {
@@ -91,13 +91,13 @@ export class Departure {
   }
 
   /** From now on nobody cuts idle connections of these servers, such as an application that closes one. */
-  keepIdle(servers: readonly TrackedServer[]): void {
-    for (const tracked of servers) if (!tracked.keepsIdle) this.#undo.push(keepIdle(tracked));
+  protectIdle(servers: readonly TrackedServer[]): void {
+    for (const tracked of servers) if (!tracked.idleProtected) this.#undo.push(protectIdle(tracked));
   }
 
   /** Begins with the connections of these servers. */
   begin(servers: readonly TrackedServer[]): void {
-    this.keepIdle(servers);
+    this.protectIdle(servers);
     this.#context.slowStart?.begin(servers.filter((tracked) => this.moves(tracked)));
     for (const tracked of servers) {
       if (this.#begun.has(tracked)) continue;
@@ -126,8 +126,8 @@ export class Departure {
   }
 
   /** The successor says which of the connections that were sent to it have arrived. */
-  taken(ids: readonly number[], lost: readonly number[]): void {
-    this.#mover?.taken(ids, lost);
+  acknowledge(ids: readonly number[], lost: readonly number[]): void {
+    this.#mover?.acknowledge(ids, lost);
     this.#maybeLast();
   }
 

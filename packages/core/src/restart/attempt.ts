@@ -2,7 +2,7 @@ import { decideAfter } from '../decide.js';
 import { EndlessError, type SuccessorEnd } from '../errors.js';
 import type { Command } from '../handoff/command.js';
 import { PROTOCOL, type ToPredecessor } from '../handoff/protocol.js';
-import { type Passenger, Successor, type Surroundings } from '../handoff/successor.js';
+import { type ListeningSocket, Successor, type Surroundings } from '../handoff/successor.js';
 import type { Logger } from '../log.js';
 import type { ResolvedSettings } from '../settings.js';
 import type { World } from '../world.js';
@@ -18,7 +18,7 @@ export interface RestartResult {
 }
 
 /** What a restart needs of the process that restarts. */
-export interface RestartContext {
+export interface AttemptContext {
   world: World;
   settings: ResolvedSettings;
   logger: Logger;
@@ -52,8 +52,8 @@ const GO_TIME = 5_000;
 type Failure = (end: SuccessorEnd) => EndlessError;
 
 /** One attempt to replace this process, from spawn to the moment at which the successor accepts. */
-export class Restart {
-  readonly #context: RestartContext;
+export class Attempt {
+  readonly #context: AttemptContext;
   #successor: Successor | undefined;
   #claims: { labels: string[]; waiting: string[] } = { labels: [], waiting: [] };
   /** Whether the candidate was told to go: it may accept already, so it is given up only if it does not for long. */
@@ -66,14 +66,14 @@ export class Restart {
   #resolve: (failure: Failure | undefined) => void = () => {};
   #overtime = () => {};
 
-  constructor(context: RestartContext) {
+  constructor(context: AttemptContext) {
     this.#context = context;
   }
 
   /** Resolves with the successor when it accepts; rejects, with the successor gone, if it does not come to that. */
-  async run(command: Command, passengers: readonly Passenger[]): Promise<Successor> {
+  async run(command: Command, listeningSockets: readonly ListeningSocket[]): Promise<Successor> {
     const { world, settings, generation } = this.#context;
-    this.#handed = passengers.length;
+    this.#handed = listeningSockets.length;
     const outcome = new Promise<Failure | undefined>((resolve) => {
       this.#resolve = resolve;
     });
@@ -82,7 +82,7 @@ export class Restart {
       const successor = await Successor.start(
         world,
         generation + 1,
-        passengers,
+        listeningSockets,
         command,
         this.#context.surroundings,
         (message) => this.#hear(message),

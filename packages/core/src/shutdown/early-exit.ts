@@ -1,6 +1,6 @@
+import type { Servers } from '../connections/servers.js';
 import type { Logger } from '../log.js';
 import type { World } from '../world.js';
-import type { Servers } from './servers.js';
 
 /** Reports the requests that are cut off when something else ends the process, such as a listener of the application; returns the undo. */
 export function reportEarlyExit(world: World, servers: Servers, logger: () => Logger): () => void {
