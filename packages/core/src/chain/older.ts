@@ -1,7 +1,7 @@
 import type { Channel } from '../handoff/channel.js';
 import type { ToPredecessor, ToSuccessor } from '../handoff/protocol.js';
 import { Reception, type ReceptionContext } from '../migrate/reception.js';
-import type { RawHandle } from '../node-private.js';
+import type { RawHandle } from '../node-private/handle.js';
 
 /** What an older process needs of this one. */
 export type OlderContext = Omit<ReceptionContext, 'sender'>;

@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import { betweenRequests, currentResponse, speaksHttp } from '../node-private.js';
+import { betweenRequests, currentResponse, speaksHttp } from '../node-private/http.js';
 import type { TrackedServer } from './tracked-server.js';
 
 /** What a connection is doing. */

@@ -1,5 +1,6 @@
 import { Server } from 'node:net';
-import { listeningHandle, type RawHandle, setListeningHandle } from '../node-private.js';
+import type { RawHandle } from '../node-private/handle.js';
+import { listeningHandle, setListeningHandle } from '../node-private/listening.js';
 
 /**
  * The application's own `server.close()`, while endless decides when the listening socket closes.
@@ -18,7 +19,7 @@ export class AppClose {
   #released = false;
   #closed = false;
 
-  /** The properties go on from the start: V8 would throw away what it has compiled for a server that gets them later. */
+  /** The properties go on from the start: docs/decisions/017-no-new-shapes-on-the-request-path.md. */
   constructor(server: Server, mustWait: () => boolean) {
     this.#server = server;
     this.#mustWait = mustWait;

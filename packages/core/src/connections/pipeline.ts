@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import { isCurrent } from '../node-private.js';
+import { isCurrent } from '../node-private/http.js';
 
 /**
  * The responses that wait behind the current one on their connection.

@@ -2,7 +2,8 @@ import type { Server, Socket } from 'node:net';
 import { isActivated } from '../handoff/activated.js';
 import type { ListeningSocket } from '../handoff/successor.js';
 import { type Asked, boundOf, label } from '../listen/address.js';
-import { listeningHandle, speaksHttp } from '../node-private.js';
+import { speaksHttp } from '../node-private/http.js';
+import { listeningHandle } from '../node-private/listening.js';
 import { activities, inFlight } from './activity.js';
 import { TrackedServer } from './tracked-server.js';
 

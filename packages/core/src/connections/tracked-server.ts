@@ -3,7 +3,7 @@ import type { IncomingHttpHeaders, ServerHttp2Session, ServerHttp2Stream } from 
 import type { Server, Socket } from 'node:net';
 import { isTlsServer } from '../builtin.js';
 import { type Asked, type Bound, boundOf } from '../listen/address.js';
-import { isCurrent } from '../node-private.js';
+import { isCurrent } from '../node-private/http.js';
 import { AppClose } from './app-close.js';
 import { Pipeline } from './pipeline.js';
 
@@ -39,10 +39,7 @@ export class TrackedServer {
   used = false;
   /** Whether nobody may cut its idle connections: a request may be on its way into them. */
   idleProtected = false;
-  /**
-   * Told of every request, before its listeners. It is none of them, because with one listener more or fewer V8 would throw
-   * away what it has compiled for the requests of this server.
-   */
+  /** Called with every response before the listeners of its request; not a listener itself: docs/decisions/017-no-new-shapes-on-the-request-path.md. */
   onRequest: ((response: ServerResponse) => void) | undefined;
   readonly #onEmpty: () => void;
   readonly #undo: (() => void)[] = [];
@@ -139,9 +136,7 @@ export class TrackedServer {
 
   /**
    * Puts {@link idleProtected} in front of what cuts idle connections: `http.Server.close` does it by the server's own method.
-   *
-   * It is there from the start, because V8 would throw away what it has compiled for the requests of a server that gets a
-   * property later.
+   * It is there from the start: docs/decisions/017-no-new-shapes-on-the-request-path.md.
    */
   #guardIdle(): void {
     const { server } = this;

@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { inFlight } from '../connections/activity.js';
 import type { TrackedServer } from '../connections/tracked-server.js';
-import { isCurrent } from '../node-private.js';
+import { isCurrent } from '../node-private/http.js';
 import type { World } from '../world.js';
 import { lingeringClose } from './lingering-close.js';
 

@@ -2,7 +2,7 @@ import type { ServerHttp2Session, ServerHttp2Stream } from 'node:http2';
 import { attempt } from '../attempt.js';
 import type { TrackedServer } from '../connections/tracked-server.js';
 import { decideAfter } from '../decide.js';
-import { transportOf } from '../node-private.js';
+import { transportOf } from '../node-private/http.js';
 import type { World } from '../world.js';
 
 /** Highest stream id there is: "no stream that you have opened is refused yet". */

@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net';
 import { idleConnections } from '../connections/activity.js';
 import type { TrackedServer } from '../connections/tracked-server.js';
-import { currentResponse } from '../node-private.js';
+import { currentResponse } from '../node-private/http.js';
 import type { World } from '../world.js';
 
 /** How often the idle connections are looked for: often enough to notice them, seldom enough to cost nothing. */

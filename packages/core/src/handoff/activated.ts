@@ -1,7 +1,8 @@
 import type { Server } from 'node:net';
 import { type Asked, type Bound, bestOf } from '../listen/address.js';
 import { adoptPath, inheritedPath, isFilePath, ownPath, sharePath } from '../listen/unix-path.js';
-import { type RawHandle, setListeningHandle } from '../node-private.js';
+import type { RawHandle } from '../node-private/handle.js';
+import { setListeningHandle } from '../node-private/listening.js';
 import type { ActivatedSocket } from '../supervisor/activation.js';
 
 /** Sockets that a service manager holds too; it has made their paths, and keeps them. */

@@ -2,7 +2,8 @@ import { once } from 'node:events';
 import { createServer, type Server } from 'node:net';
 import type { Bound } from '../listen/address.js';
 import { bindBesidePath, isFilePath } from '../listen/unix-path.js';
-import { listeningHandle, onListeningHandle, type RawHandle, setListeningHandle } from '../node-private.js';
+import type { RawHandle } from '../node-private/handle.js';
+import { listeningHandle, onListeningHandle, setListeningHandle } from '../node-private/listening.js';
 import { privateServers } from '../readiness/private-door.js';
 
 /**

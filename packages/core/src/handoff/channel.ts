@@ -1,6 +1,7 @@
 import { StringDecoder } from 'node:string_decoder';
-import type { IpcEnd, RawHandle } from '../node-private.js';
-import { isWritten, resumeReading, suspendReading } from '../node-private-pipe.js';
+import type { RawHandle } from '../node-private/handle.js';
+import type { IpcEnd } from '../node-private/ipc.js';
+import { isWritten, resumeReading, suspendReading } from '../node-private/pipe.js';
 
 /** Receives the words of the other side; a handle that was sent along comes as the second argument. */
 export type Listener<In> = (message: In, handle?: RawHandle) => void;

@@ -1,12 +1,7 @@
 import { isIPv6, type Server } from 'node:net';
 import type { Bound } from '../listen/address.js';
-import {
-  acceptAgain,
-  listeningHandle,
-  type RawHandle,
-  setListeningHandle,
-  standBy,
-} from '../node-private.js';
+import type { RawHandle } from '../node-private/handle.js';
+import { acceptAgain, listeningHandle, setListeningHandle, standBy } from '../node-private/listening.js';
 import { ownPathOf } from './activated.js';
 import { CHECK_TIME } from './newcomers.js';
 

@@ -6,7 +6,8 @@ import { type Asked, askedOf, type Bound, bestOf, label, matchOf } from '../list
 import type { KeptPaths } from '../listen/kept-paths.js';
 import { adoptPath, inheritedPath, isFilePath, type OwnPath, pathOf } from '../listen/unix-path.js';
 import { tellsUnixSockets, unixSocketOf } from '../listen/unix-table.js';
-import { listeningHandle, type RawHandle } from '../node-private.js';
+import type { RawHandle } from '../node-private/handle.js';
+import { listeningHandle } from '../node-private/listening.js';
 import { markActivated, ownPathOf } from './activated.js';
 import { bindLike } from './bind-like.js';
 import { Gate } from './gate.js';

@@ -1,7 +1,8 @@
 import { isIP, type Server } from 'node:net';
 import { getSystemErrorName } from 'node:util';
 import { label } from '../listen/address.js';
-import { onListeningHandle, type RawHandle } from '../node-private.js';
+import type { RawHandle } from '../node-private/handle.js';
+import { onListeningHandle } from '../node-private/listening.js';
 
 /** How long a server may look like a port check: a check closes in the callback that says that it listens. */
 export const CHECK_TIME = 1_000;

@@ -1,5 +1,6 @@
 import { builtin } from '../builtin.js';
-import { ipcEndFrom, type RawHandle, type TakenIpc } from '../node-private.js';
+import type { RawHandle } from '../node-private/handle.js';
+import { ipcEndFrom, type TakenIpc } from '../node-private/ipc.js';
 import { Channel, type Listener } from './channel.js';
 import { HANDOFF_VARIABLE, type Handoff, type ToPredecessor, type ToSuccessor } from './protocol.js';
 import { handoffOf, isToSuccessor } from './shapes.js';

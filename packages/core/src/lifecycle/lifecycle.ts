@@ -19,7 +19,7 @@ import { watchListening } from '../listen/watch.js';
 import { guarded, type Logger, silent, textLogger } from '../log.js';
 import { Departure } from '../migrate/departure.js';
 import { Protocols } from '../migrate/protocols.js';
-import type { RawHandle } from '../node-private.js';
+import type { RawHandle } from '../node-private/handle.js';
 import { askHealth } from '../readiness/health.js';
 import type { RestartResult } from '../restart/attempt.js';
 import { type Handover, Restart } from '../restart/restart.js';

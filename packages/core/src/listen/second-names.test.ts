@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, onTestFinished, test } from 'vitest';
-import { onListeningHandle } from '../node-private.js';
+import { onListeningHandle } from '../node-private/listening.js';
 import { removeLeftNames } from './second-names.js';
 
 function folder() {

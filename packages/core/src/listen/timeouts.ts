@@ -1,6 +1,6 @@
 import type { Server as HttpServer, IncomingMessage, ServerResponse } from 'node:http';
 import type { Server } from 'node:net';
-import { checkTimeoutsEvery, limitHead } from '../node-private.js';
+import { checkTimeoutsEvery, limitHead } from '../node-private/http.js';
 import type { World } from '../world.js';
 
 /** The limits of one server; what is absent stays as Node has it. */

@@ -4,7 +4,7 @@ import { messageOf } from '../errors.js';
 import type { OlderProcess, ToPredecessor, ToSuccessor } from '../handoff/protocol.js';
 import { label } from '../listen/address.js';
 import type { Logger } from '../log.js';
-import type { RawHandle } from '../node-private.js';
+import type { RawHandle } from '../node-private/handle.js';
 import { Unpacking, unpack } from './payload.js';
 import type { NamedProtocol, Protocols } from './protocols.js';
 import { isFull } from './receiver.js';

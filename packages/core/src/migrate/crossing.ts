@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net';
 import type { TrackedServer } from '../connections/tracked-server.js';
 import { label } from '../listen/address.js';
-import type { RawHandle } from '../node-private.js';
+import type { RawHandle } from '../node-private/handle.js';
 import type { Afterwards } from './afterwards.js';
 import type { OffersContext } from './offers.js';
 import { sendPayload, unpack } from './payload.js';

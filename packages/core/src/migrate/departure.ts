@@ -3,7 +3,7 @@ import { drainConnections, protectIdle } from '../drain/drain.js';
 import { endIdle } from '../drain/idle.js';
 import { rejectLate } from '../drain/late.js';
 import type { Logger } from '../log.js';
-import { speaksHttp } from '../node-private.js';
+import { speaksHttp } from '../node-private/http.js';
 import type { World } from '../world.js';
 import { type Destination, Mover } from './mover.js';
 import { Offers, type SocketDestination } from './offers.js';

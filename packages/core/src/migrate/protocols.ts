@@ -3,7 +3,8 @@ import { attempt } from '../attempt.js';
 import type { TrackedServer } from '../connections/tracked-server.js';
 import { invalidOption, messageOf, show } from '../errors.js';
 import type { Logger } from '../log.js';
-import { adoptSocket, type RawHandle } from '../node-private.js';
+import { adoptSocket } from '../node-private/connection.js';
+import type { RawHandle } from '../node-private/handle.js';
 import type { Afterwards, Done } from './afterwards.js';
 
 /** What a socket takes along. */

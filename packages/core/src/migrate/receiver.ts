@@ -1,7 +1,7 @@
 import type { TrackedServer } from '../connections/tracked-server.js';
 import type { MovingConnection } from '../handoff/protocol.js';
 import { label } from '../listen/address.js';
-import type { RawHandle } from '../node-private.js';
+import type { RawHandle } from '../node-private/handle.js';
 import { serveOn } from './serve.js';
 
 /** The successor's side of a migration: serves what arrives, and says so in one word a turn. */

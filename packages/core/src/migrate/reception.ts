@@ -1,7 +1,7 @@
 import type { TrackedServer } from '../connections/tracked-server.js';
 import type { MovingConnection, OlderProcess, ToPredecessor } from '../handoff/protocol.js';
 import type { Logger } from '../log.js';
-import type { RawHandle } from '../node-private.js';
+import type { RawHandle } from '../node-private/handle.js';
 import { Arrivals, type SocketMessage } from './arrivals.js';
 import type { Protocols } from './protocols.js';
 import { Receiver } from './receiver.js';

@@ -1,7 +1,9 @@
 import type { Server as HttpServer } from 'node:http';
 import type { Socket } from 'node:net';
 import type { TrackedServer } from '../connections/tracked-server.js';
-import { acceptConnection, type RawHandle, restBetweenRequests, speaksHttp } from '../node-private.js';
+import { acceptConnection } from '../node-private/connection.js';
+import type { RawHandle } from '../node-private/handle.js';
+import { restBetweenRequests, speaksHttp } from '../node-private/http.js';
 
 /** What Node adds to `keepAliveTimeout`, in versions that do not say it. */
 const KEEP_ALIVE_BUFFER = 1_000;

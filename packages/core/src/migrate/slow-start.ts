@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
 import type { TrackedServer } from '../connections/tracked-server.js';
-import { speaksHttp } from '../node-private.js';
+import { speaksHttp } from '../node-private/http.js';
 import type { World } from '../world.js';
 
 /** Milliseconds in which nothing busy moves: the new process has just started, and whoever had to wait for that is answered. */

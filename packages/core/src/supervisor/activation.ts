@@ -2,7 +2,7 @@ import { fstatSync } from 'node:fs';
 import type { HandedSocket } from '../handoff/protocol.js';
 import type { Bound } from '../listen/address.js';
 import { unixSocketOf } from '../listen/unix-table.js';
-import { type RawHandle, rawHandle } from '../node-private.js';
+import { type RawHandle, rawHandle } from '../node-private/handle.js';
 import type { World } from '../world.js';
 
 /** A listening socket that systemd has opened. */

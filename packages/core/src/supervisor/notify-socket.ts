@@ -1,5 +1,5 @@
 import { writeSync } from 'node:fs';
-import { makeNonBlocking } from '../node-private-pipe.js';
+import { makeNonBlocking } from '../node-private/pipe.js';
 import type { World } from '../world.js';
 
 /** Time until a full socket is tried again. */

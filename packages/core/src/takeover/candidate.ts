@@ -11,7 +11,7 @@ import { keepFromRemoval } from '../listen/kept-from-removal.js';
 import { KeptPaths } from '../listen/kept-paths.js';
 import { isFilePath } from '../listen/unix-path.js';
 import type { Logger } from '../log.js';
-import type { RawHandle } from '../node-private.js';
+import type { RawHandle } from '../node-private/handle.js';
 import { askHealth } from '../readiness/health.js';
 import { SETTLE_TIME } from '../restart/attempt.js';
 import type { ResolvedSettings } from '../settings.js';

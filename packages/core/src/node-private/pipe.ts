@@ -1,10 +1,11 @@
-/**
- * What pipes need that Node does not show, so that an IPC channel can go from one process to another: private names of Node, apart from `node-private.ts` for its
- * length only, and pinned by the same tests.
- */
 import { Socket } from 'node:net';
-import type { IpcEnd, RawHandle, RawPipe } from './node-private.js';
-import { readChannel } from './node-private.js';
+import type { RawHandle, RawPipe } from './handle.js';
+import { type IpcEnd, readChannel } from './ipc.js';
+
+/** A pipe that nothing is open on yet. */
+interface OpenPipe extends RawPipe {
+  open(fd: number): number;
+}
 
 /** The type of a `Pipe` that carries handles. */
 const IPC = 2;
@@ -37,10 +38,6 @@ export function ipcEndAround(received: RawHandle): IpcEnd | undefined {
       return close;
     },
   };
-}
-
-interface OpenPipe extends RawPipe {
-  open(fd: number): number;
 }
 
 /** Stops reading a channel, so that another process can read it. */

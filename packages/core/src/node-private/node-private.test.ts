@@ -14,7 +14,7 @@ interface Probe {
   seen: Record<string, unknown>;
 }
 
-const fixture = (name: string) => fileURLToPath(new URL(`../test/fixtures/${name}`, import.meta.url));
+const fixture = (name: string) => fileURLToPath(new URL(`../../test/fixtures/${name}`, import.meta.url));
 
 /** Runs a built file on a Node.js version and tells what each export did there. */
 async function probe(node: string, file = 'private-names.mjs'): Promise<Probe> {

@@ -1,0 +1,57 @@
+import type { Server } from 'node:net';
+import type { RawHandle } from './handle.js';
+
+/**
+ * The listening handle of a server.
+ *
+ * `server.listen(handle)` is documented to take it and no public name gives it, so there is no other way to the file
+ * descriptor before Node 26.
+ */
+export function listeningHandle(server: Server): RawHandle | undefined {
+  return (server as unknown as { _handle?: RawHandle | null })._handle ?? undefined;
+}
+
+/** Gives a server the handle to listen on: one that is there already is used instead of binding a new one. */
+export function setListeningHandle(server: Server, handle: RawHandle | null): void {
+  (server as unknown as { _handle: RawHandle | null })._handle = handle;
+}
+
+/**
+ * Puts a copy of its listening handle in the place of a server's own one, which is closed: the server keeps its address,
+ * and accepts nothing until {@link acceptAgain}. A copy finds its server by a callback and a mark that Node sets.
+ */
+export function standBy(server: Server, copy: RawHandle): void {
+  const own = listeningHandle(server) as RawHandle;
+  for (const key of Reflect.ownKeys(own))
+    if (key === 'onconnection' || (typeof key === 'symbol' && key.description === 'owner_symbol'))
+      Reflect.set(copy, key, Reflect.get(own, key));
+  setListeningHandle(server, copy);
+  own.close();
+}
+
+/** Lets a server that stands by accept again; returns the error number, 0 if there is none. */
+export function acceptAgain(server: Server, backlog: number): number {
+  const handle = listeningHandle(server) as RawHandle;
+  const errno = handle.listen(backlog);
+  // A server that was `unref`ed before it listened bears this mark.
+  if ((server as unknown as { _unref: boolean })._unref) handle.unref();
+  return errno;
+}
+
+/** Calls `fn` with the handle that Node makes for a server, between `bind` and `listen`. */
+export function onListeningHandle(server: Server, fn: (handle: RawHandle) => void): void {
+  Object.defineProperty(server, '_handle', {
+    configurable: true,
+    enumerable: true,
+    get: () => null,
+    set(value: RawHandle | null) {
+      Object.defineProperty(server, '_handle', {
+        value,
+        writable: true,
+        configurable: true,
+        enumerable: true,
+      });
+      if (value) fn(value);
+    },
+  });
+}
