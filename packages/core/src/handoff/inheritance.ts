@@ -1,17 +1,15 @@
 import { errorMonitor } from 'node:events';
-import { fstatSync } from 'node:fs';
 import type { Server } from 'node:net';
 import { messageOf } from '../errors.js';
-import { type Asked, askedOf, type Bound, bestOf, label, matchOf } from '../listen/address.js';
-import type { KeptPaths } from '../listen/kept-paths.js';
+import { type Asked, askedOf, bestOf, label, matchOf } from '../listen/address.js';
 import { adoptPath, inheritedPath, isFilePath, type OwnPath, pathOf } from '../listen/unix-path.js';
-import { tellsUnixSockets, unixSocketOf } from '../listen/unix-table.js';
 import type { RawHandle } from '../node-private/handle.js';
-import { listeningHandle } from '../node-private/listening.js';
-import { markActivated, ownPathOf } from './activated.js';
+import { markActivated } from './activated.js';
 import { bindLike } from './bind-like.js';
 import { Gate } from './gate.js';
+import type { OpenedSocket } from './inherited-paths.js';
 import type { HandedSocket, Handoff } from './protocol.js';
+import { refusalOf } from './refusal.js';
 
 /** A socket of the handoff that this process does not get. */
 export interface Refused {
@@ -19,6 +17,16 @@ export interface Refused {
   reason: string;
   /** The server that has asked for its address already. */
   server: Server | undefined;
+}
+
+/** What the opening of the gate comes to. */
+export interface Opened {
+  /** Sockets on which `listen` failed. */
+  failed: { server: Server; errno: number }[];
+  /** Sockets that accept now. */
+  opened: OpenedSocket[];
+  /** Second names of unix sockets that this process does not serve. */
+  leftNames: string[];
 }
 
 /** Whether a server asks for the port or the path of a socket that a handoff promises, on whatever host. */
@@ -39,10 +47,6 @@ export class Inheritance {
   readonly #entries: Entry[];
   /** In the order of the handoff, which the messages count by. */
   readonly #handed: readonly Entry[];
-  /** Sockets that accept, until the paths of the unix ones among them are ours. */
-  readonly #opened: Pick<Entry, 'handle' | 'bound'>[] = [];
-  /** Second names of unix sockets that this process does not serve. */
-  readonly #leftNames: string[] = [];
   #awaited = true;
 
   constructor(sockets: readonly HandedSocket[]) {
@@ -63,7 +67,7 @@ export class Inheritance {
       return undefined;
     }
     const why = handle
-      ? refusalOfHandle(handle, entry.bound)
+      ? refusalOf(handle, entry.bound)
       : 'the old process has closed it, or this process has no free descriptor for it';
     if (why === undefined) {
       entry.handle = handle;
@@ -159,38 +163,23 @@ export class Inheritance {
     return undefined;
   }
 
-  /** Opens the gate: every claimed socket accepts from now on, every other one is closed. Returns what failed. */
-  open(): { server: Server; errno: number }[] {
-    const failed: { server: Server; errno: number }[] = [];
+  /** Opens the gate: every claimed socket accepts from now on, every other one is closed. */
+  open(): Opened {
+    const { failed, opened, leftNames }: Opened = { failed: [], opened: [], leftNames: [] };
     for (const entry of this.#entries.splice(0)) {
       const { handle, bound, gate, own, kept } = entry;
       const adopts = handle && own && !pathOf(handle);
       if (adopts) adoptPath(handle, own);
-      if (kept !== undefined && !(adopts && isClaimed(entry))) this.#leftNames.push(kept);
+      if (kept !== undefined && !(adopts && isClaimed(entry))) leftNames.push(kept);
       if (!handle || !gate || !isClaimed(entry)) {
         handle?.close();
         continue;
       }
-      this.#opened.push({ handle, bound });
+      opened.push({ handle, bound });
       const errno = gate.open(handle);
       if (errno !== 0) failed.push({ server: gate.server, errno });
     }
-    return failed;
-  }
-
-  /** Hands the paths of the unix sockets that have been opened to what keeps them, with the second names that came with them. */
-  keepPaths(paths: KeptPaths, servers: readonly Server[]): void {
-    for (const name of this.#leftNames) paths.add(undefined, name);
-    for (const server of servers) {
-      const handle = listeningHandle(server);
-      const own = handle && pathOf(handle);
-      if (own) paths.add(own, own.given);
-    }
-  }
-
-  /** From now on a server that closes removes its unix path: before, the old process might have taken it back. */
-  ownPaths(): void {
-    for (const { handle, bound } of this.#opened.splice(0)) ownPathOf(handle as RawHandle, bound);
+    return { failed, opened, leftNames };
   }
 }
 
@@ -205,34 +194,4 @@ interface Entry extends HandedSocket {
 
 function isClaimed({ gate }: Entry): boolean {
   return gate?.backlog !== undefined;
-}
-
-/** Why a descriptor is not the line to the service manager, or undefined if it may be that. */
-export function refusalOf(fd: number): string | undefined {
-  try {
-    return fd >= 3 && fstatSync(fd, { bigint: true }).isSocket()
-      ? undefined
-      : `descriptor ${fd} is not a socket`;
-  } catch (error) {
-    return `descriptor ${fd}: ${messageOf(error)}`;
-  }
-}
-
-/** Why a handle is not the listening socket of an address, or undefined if it may be that. */
-function refusalOfHandle(handle: RawHandle, bound: Bound): string | undefined {
-  try {
-    const actual: { address?: string; port?: number } = {};
-    handle.getsockname?.(actual);
-    if ('path' in bound) {
-      if (handle.getsockname) return 'what came for it is not a unix socket';
-      return tellsUnixSockets() && !unixSocketOf(handle.fd)?.listening
-        ? 'what came for it is not a listening unix socket'
-        : undefined;
-    }
-    return actual.port === bound.port && actual.address === bound.address
-      ? undefined
-      : `what came for it is bound to ${actual.address ?? 'nothing'}:${actual.port ?? ''}`;
-  } catch (error) {
-    return messageOf(error);
-  }
 }

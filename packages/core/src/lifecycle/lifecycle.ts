@@ -446,7 +446,7 @@ export class Lifecycle {
       },
       onCommitted: () => {
         this.#serviceManager?.becomeMain();
-        candidate.ownPaths();
+        candidate.paths.own();
         this.#prune(this.settings.maxDraining);
       },
     });

@@ -1,4 +1,5 @@
-import { writeSync } from 'node:fs';
+import { fstatSync, writeSync } from 'node:fs';
+import { messageOf } from '../errors.js';
 import { makeNonBlocking } from '../node-private/pipe.js';
 import type { World } from '../world.js';
 
@@ -54,5 +55,16 @@ export class NotifySocket {
       this.#onError(error);
     }
     this.#sent();
+  }
+}
+
+/** Why a descriptor is not the line to the service manager, or undefined if it may be that. */
+export function refusalOf(fd: number): string | undefined {
+  try {
+    return fd >= 3 && fstatSync(fd, { bigint: true }).isSocket()
+      ? undefined
+      : `descriptor ${fd} is not a socket`;
+  } catch (error) {
+    return `descriptor ${fd}: ${messageOf(error)}`;
   }
 }

@@ -1,6 +1,5 @@
 import type { Events } from '../events.js';
 import { ActivatedSockets } from '../handoff/activated.js';
-import { refusalOf } from '../handoff/inheritance.js';
 import type { Surroundings as Kept } from '../handoff/successor.js';
 import type { Logger } from '../log.js';
 import { inForeground, Terminal } from '../signals/terminal.js';
@@ -9,6 +8,7 @@ import { takeActivation } from './activation.js';
 import { ancestorsOf } from './ancestors.js';
 import { containerEndsWith } from './container.js';
 import { underNodemon } from './nodemon.js';
+import { refusalOf } from './notify-socket.js';
 import { answerPm2, underPm2 } from './pm2.js';
 import { type Watcher, watcherOf } from './watcher.js';
 

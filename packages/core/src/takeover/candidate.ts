@@ -2,14 +2,12 @@ import type { Server } from 'node:net';
 import { decideAfter } from '../decide.js';
 import { restoreEnvironment } from '../handoff/environment.js';
 import { Inheritance } from '../handoff/inheritance.js';
+import { InheritedPaths } from '../handoff/inherited-paths.js';
 import { Newcomers } from '../handoff/newcomers.js';
 import { Predecessor } from '../handoff/predecessor.js';
 import { PROTOCOL, type ToSuccessor } from '../handoff/protocol.js';
 import { useTicketKeys } from '../handoff/tickets.js';
 import type { Asked } from '../listen/address.js';
-import { keepFromRemoval } from '../listen/kept-from-removal.js';
-import { KeptPaths } from '../listen/kept-paths.js';
-import { isFilePath } from '../listen/unix-path.js';
 import type { Logger } from '../log.js';
 import type { RawHandle } from '../node-private/handle.js';
 import { askHealth } from '../readiness/health.js';
@@ -47,10 +45,7 @@ export class Candidate {
   readonly #inheritance: Inheritance;
   readonly #newcomers = new Newcomers();
   readonly #context: CandidateContext;
-  /** The paths of the unix sockets, which older processes may remove until they are gone. */
-  readonly #paths: KeptPaths;
-  /** Until `go` the paths are the old process's: this program removes none. */
-  readonly #letRemove: () => void;
+  readonly paths: InheritedPaths;
   #complete = false;
   /** Whether the start time is up: what is claimed by now is all that will be. */
   #settled = false;
@@ -69,7 +64,6 @@ export class Candidate {
 
   private constructor(context: CandidateContext) {
     this.#context = context;
-    this.#paths = new KeptPaths(context.world);
     this.#began = context.world.now();
     this.predecessor = Predecessor.find(
       (message, handle) => this.#hear(message, handle),
@@ -77,10 +71,7 @@ export class Candidate {
     ) as Predecessor;
     const sockets = this.predecessor?.handoff.sockets ?? [];
     this.#inheritance = new Inheritance(sockets);
-    const paths = sockets.flatMap(({ bound }) =>
-      'path' in bound && isFilePath(bound.path) ? [bound.path] : [],
-    );
-    this.#letRemove = keepFromRemoval(paths);
+    this.paths = new InheritedPaths(sockets, context.world);
   }
 
   /** This process as somebody's successor, or undefined in generation 0. */
@@ -134,14 +125,9 @@ export class Candidate {
     this.predecessor.send({ type: 'unready', message: reason });
   }
 
-  /** From now on the paths of unix sockets are this process's to remove. */
-  ownPaths(): void {
-    this.#inheritance.ownPaths();
-  }
-
   #hear(message: ToSuccessor, handle: RawHandle | undefined): void {
     if (this.#over) {
-      if (message.type === 'retire') this.#paths.release();
+      if (message.type === 'retire') this.paths.release();
       this.#context.onMessage(message, handle);
       return;
     }
@@ -234,14 +220,14 @@ export class Candidate {
 
   #go(tickets: Record<string, string>, window: number): void {
     this.#over = true;
-    this.#letRemove();
+    this.paths.letRemove();
     useTicketKeys(this.#context.servers(), tickets);
     this.#context.beforeOpening();
-    for (const { server, errno } of [...this.#inheritance.open(), ...this.#newcomers.open()])
+    const { failed, opened, leftNames } = this.#inheritance.open();
+    for (const { server, errno } of [...failed, ...this.#newcomers.open()])
       server.emit('error', new Error(`listen failed on an inherited socket (errno ${errno})`));
-    this.#inheritance.keepPaths(this.#paths, this.#context.servers());
-    this.#paths.watch();
-    void this.#context.olderOnesGone().then(() => this.#paths.end());
+    this.paths.keep(opened, leftNames, this.#context.servers());
+    void this.#context.olderOnesGone().then(() => this.paths.end());
     this.predecessor.accepting();
     this.predecessor.hold(false);
     this.#context.onGo(window);
