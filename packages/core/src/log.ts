@@ -10,7 +10,7 @@ export interface Logger {
 /** The default logger: a line on stderr with the time, the pid and the message, in the place of one that is to be erased. */
 export function textLogger(world: World, erase: () => string): Logger {
   const line = (message: string) =>
-    world.writeError(`${erase()}${new Date().toISOString()} endless ${world.pid} ${message}\n`);
+    world.writeError(`${erase()}${world.date().toISOString()} endless ${world.pid} ${message}\n`);
   return { info: line, warn: line, error: line };
 }
 

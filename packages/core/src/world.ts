@@ -1,5 +1,9 @@
 import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
-import { inForeground } from './signals/terminal.js';
+import { watchListening } from './listen/watch.js';
+import type { RawHandle } from './node-private/handle.js';
+import { type IpcEnd, ipcEndFrom, ipcEndOf, type TakenIpc } from './node-private/ipc.js';
+import { ipcEndAround } from './node-private/pipe.js';
+import { hasTerminal, inForeground } from './signals/terminal.js';
 
 /** Everything outside this process that endless touches, so that its parts can be tested without it. */
 export interface World {
@@ -9,15 +13,23 @@ export interface World {
   ppid(): number;
   /** Milliseconds on a clock that never goes back. */
   now(): number;
+  /** The time of day. */
+  date(): Date;
+  /** At least 0, less than 1. */
+  random(): number;
   /** Runs `fn` once after `ms`, without keeping the process alive; returns the undo. */
   after(ms: number, fn: () => void): () => void;
   /** Runs `fn` every `ms`, without keeping the process alive; returns the undo. */
   every(ms: number, fn: () => void): () => void;
+  /** Runs `fn` once the events of this turn of the event loop have been read; it keeps the process alive until then. */
+  turn(fn: () => void): void;
   /** Keeps the process alive until the returned undo is called. */
   stayAlive(): () => void;
   spawn(command: string, args: readonly string[], options: SpawnOptions): ChildProcess;
   exit(status: number): void;
   setExitCode(status: number): void;
+  /** With which status the process exits by itself. */
+  exitCode(): number;
   /** Where signals are listened to. */
   readonly signals: NodeJS.EventEmitter;
   /** Calls `fn` at each signal, before the application's listeners; returns the undo. */
@@ -30,8 +42,20 @@ export interface World {
   resources(): readonly string[];
   onExit(fn: () => void): () => void;
   writeError(text: string): void;
+  /** Whether this process has a controlling terminal that can still be opened. */
+  hasTerminal(): boolean;
   /** How wide the terminal is that shows what `writeError` writes; undefined where none does, or where it is another's. */
   columns(): number | undefined;
+  /** Calls back before and after each server of this process begins to listen; returns the undo. */
+  watchListening: typeof watchListening;
+  /** Where the preload leaves what it has taken for the first copy of endless. */
+  readonly globals: object;
+  /** The ends of channels between two processes: to a child, to the process that started this one, around one that was received. */
+  readonly ipc: {
+    of(child: ChildProcess): IpcEnd;
+    from(taken: TakenIpc): IpcEnd;
+    around(received: RawHandle): IpcEnd | undefined;
+  };
   /** The process that started this one and kept a channel to it, as a process manager or a cluster does. */
   readonly parent: {
     connected(): boolean;
@@ -67,6 +91,8 @@ export const realWorld: World = {
   env: process.env,
   ppid: () => process.ppid,
   now: () => performance.now(),
+  date: () => new Date(),
+  random: Math.random,
   after(ms, fn) {
     const timer = setTimeout(fn, Math.ceil(Math.min(ms, LONGEST_TIMER))).unref();
     return () => clearTimeout(timer);
@@ -75,6 +101,7 @@ export const realWorld: World = {
     const timer = setInterval(fn, Math.ceil(ms)).unref();
     return () => clearInterval(timer);
   },
+  turn: (fn) => void setImmediate(fn),
   stayAlive() {
     const timer = setInterval(() => {}, ONE_HOUR);
     return () => clearInterval(timer);
@@ -84,6 +111,7 @@ export const realWorld: World = {
   setExitCode(status) {
     process.exitCode = status;
   },
+  exitCode: () => Number(process.exitCode ?? 0),
   signals: process,
   onSignal(signal, fn) {
     process.prependListener(signal, fn);
@@ -112,7 +140,11 @@ export const realWorld: World = {
     unwritten += 1;
     stderr.write(text, () => setImmediate(written));
   },
+  hasTerminal,
   columns: () => (process.stderr.isTTY && inForeground() ? process.stderr.columns || 80 : undefined),
+  watchListening,
+  globals: globalThis,
+  ipc: { of: ipcEndOf, from: ipcEndFrom, around: ipcEndAround },
   parent: {
     connected: () => process.connected === true,
     // A parent that is gone has told us so already.

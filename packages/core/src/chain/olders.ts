@@ -4,7 +4,6 @@ import type { OlderProcess, ToPredecessor, ToSuccessor } from '../handoff/protoc
 import { isToSuccessor } from '../handoff/shapes.js';
 import type { Successor } from '../handoff/successor.js';
 import type { RawHandle } from '../node-private/handle.js';
-import { ipcEndAround } from '../node-private/pipe.js';
 import type { World } from '../world.js';
 import { HandOn } from './hand-on.js';
 import { Older, type OlderContext } from './older.js';
@@ -132,11 +131,11 @@ export class Olders {
   #adopt(from: Older, { generation, last, routes }: OlderProcess, handle: RawHandle | undefined): void {
     const { world, adopts } = this.#context;
     if (!adopts()) handle?.close();
-    const end = handle && adopts() ? ipcEndAround(handle) : undefined;
+    const end = handle && adopts() ? world.ipc.around(handle) : undefined;
     if (end) {
       // What comes at once is for an older process that is known by then.
       let older: Older;
-      const channel = new Channel<ToSuccessor, ToPredecessor>(end, isToSuccessor, (message, came) =>
+      const channel = new Channel<ToSuccessor, ToPredecessor>(world, end, isToSuccessor, (message, came) =>
         this.hear(older, message, came),
       );
       older = new Older(generation, channel, !last, this.#context);

@@ -106,7 +106,7 @@ export class Intake {
     if (this.#begun.has(server)) return;
     this.#begun.add(server);
     server.once('close', () => this.#begun.delete(server));
-    const { servers, logger, generation } = this.#context;
+    const { world, servers, logger, generation } = this.#context;
     const given = this.#given.get(server);
     const asked = this.#asked.get(server);
     const address = given?.address ?? (asked && label(asked));
@@ -116,7 +116,7 @@ export class Intake {
     }
     const bound = label(servers.get(server)?.bound ?? { port: 0 });
     // A server that only looks whether it could listen is closed again at once, and worth no line.
-    setImmediate(() => {
+    world.turn(() => {
       if (server.listening) logger().info(`serving on ${bound}, generation ${generation()}`);
     });
   }

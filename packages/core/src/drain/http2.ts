@@ -38,14 +38,14 @@ export function endSessions(tracked: TrackedServer, idleGrace: number, world: Wo
       // of the same turn overtake it.
       if (session.encrypted) {
         session.goaway(0, ALL_STREAMS);
-        setImmediate(ping);
+        world.turn(ping);
       } else {
         transportOf(session).write(NOTICE);
         ping();
       }
     });
     // By then Node has written what it had to write, in a new session its SETTINGS: nothing may come before those.
-    setImmediate(notice);
+    world.turn(notice);
   };
   // A client that hears GOAWAY before its first request sends none: a session that has carried nothing waits for one.
   const begin = (session: ServerHttp2Session) => {

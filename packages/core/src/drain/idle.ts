@@ -48,13 +48,13 @@ export function endIdle(tracked: TrackedServer, idleGrace: number, world: World)
   };
   // Right after the requests that have arrived were read, and not when a timer fires, which is right before that: a request
   // that waits in the kernel would be cut. To find the idle ones takes long enough for more of them to arrive.
-  const cutSoon = () => void setImmediate(cut);
+  const cutSoon = () => world.turn(cut);
   const sweep = () => {
     const now = world.now();
     const idle = idleConnections(tracked);
     for (const socket of due.keys()) if (!idle.has(socket)) due.delete(socket);
     for (const socket of idle) {
-      const moment = due.get(socket)?.moment ?? now + idleGrace * (0.5 + Math.random() / 2);
+      const moment = due.get(socket)?.moment ?? now + idleGrace * (0.5 + world.random() / 2);
       due.set(socket, { moment, bytesRead: socket.bytesRead });
     }
     cutSoon();

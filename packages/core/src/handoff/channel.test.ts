@@ -8,6 +8,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { detachHandle } from '../node-private/connection.js';
 import type { RawPipe } from '../node-private/handle.js';
 import { readChannel } from '../node-private/ipc.js';
+import { realWorld } from '../world.js';
 import { Channel } from './channel.js';
 import type { ToPredecessor } from './protocol.js';
 import { isToPredecessor } from './shapes.js';
@@ -30,6 +31,7 @@ async function line() {
   const pipe = detachHandle(accepted) as RawPipe;
   const heard: ToPredecessor[] = [];
   const channel = new Channel(
+    realWorld,
     { pipe, send() {}, read: (onRead, onEnd) => readChannel(pipe, onRead, onEnd) },
     isToPredecessor,
     (word) => heard.push(word),

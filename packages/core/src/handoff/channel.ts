@@ -2,11 +2,10 @@ import { StringDecoder } from 'node:string_decoder';
 import type { RawHandle } from '../node-private/handle.js';
 import type { IpcEnd } from '../node-private/ipc.js';
 import { isWritten, resumeReading, suspendReading } from '../node-private/pipe.js';
+import type { World } from '../world.js';
 
 /** Receives the words of the other side; a handle that was sent along comes as the second argument. */
 export type Listener<In> = (message: In, handle?: RawHandle) => void;
-
-const A_DAY = 86_400_000;
 
 /** Longest line that is kept while its end is awaited: a peer that never ends one must not fill our memory. */
 const LONGEST_LINE = 16 * 1024 * 1024;
@@ -18,12 +17,13 @@ const LONGEST_LINE = 16 * 1024 * 1024;
  * a line that is no JSON throws nowhere, and its end emits no `'disconnect'`.
  */
 export class Channel<In, Out> {
+  readonly #world: World;
   readonly #end: IpcEnd;
   readonly #listener: Listener<In>;
   readonly #isMessage: (message: unknown) => message is In;
   readonly #decoder = new StringDecoder('utf8');
   readonly #close: () => void;
-  #alive: NodeJS.Timeout | undefined;
+  #release = () => {};
   #open = true;
   #text = '';
   /** The handle of the line whose end is awaited. */
@@ -32,7 +32,13 @@ export class Channel<In, Out> {
   readonly closed: Promise<void>;
 
   /** What is no word by `isMessage` is ignored. */
-  constructor(end: IpcEnd, isMessage: (message: unknown) => message is In, listener: Listener<In>) {
+  constructor(
+    world: World,
+    end: IpcEnd,
+    isMessage: (message: unknown) => message is In,
+    listener: Listener<In>,
+  ) {
+    this.#world = world;
     this.#end = end;
     this.#isMessage = isMessage;
     this.#listener = listener;
@@ -44,7 +50,7 @@ export class Channel<In, Out> {
       (bytes, handle) => this.#read(bytes, handle),
       () => {
         this.#open = false;
-        clearInterval(this.#alive);
+        this.#release();
         // The rest of its line never comes.
         this.#handle?.close();
         this.#handle = undefined;
@@ -68,8 +74,8 @@ export class Channel<In, Out> {
    * own reference of the pipe with every write that does not finish at once.
    */
   hold(alive: boolean): void {
-    clearInterval(this.#alive);
-    if (alive && this.#open) this.#alive = setInterval(() => {}, A_DAY);
+    this.#release();
+    this.#release = alive && this.#open ? this.#world.stayAlive() : () => {};
   }
 
   /** Whether words can be said. */

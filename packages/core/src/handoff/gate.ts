@@ -2,6 +2,7 @@ import { isIPv6, type Server } from 'node:net';
 import type { Bound } from '../listen/address.js';
 import type { RawHandle } from '../node-private/handle.js';
 import { acceptAgain, listeningHandle, setListeningHandle, standBy } from '../node-private/listening.js';
+import type { World } from '../world.js';
 import { ownPathOf } from './activated.js';
 import { CHECK_TIME } from './newcomers.js';
 
@@ -15,17 +16,19 @@ export class Gate {
   /** Set once the server listens. */
   backlog: number | undefined;
   readonly #handle: RawHandle;
+  readonly #world: World;
   /** When a server that serves no connection yet began to listen. */
   #silentSince: number | undefined;
 
   /** `onClosed` is called when the server closes before the gate opens. */
-  constructor(server: Server, bound: Bound, ipv6Only: boolean, onClosed: () => void) {
+  constructor(world: World, server: Server, bound: Bound, ipv6Only: boolean, onClosed: () => void) {
+    this.#world = world;
     this.server = server;
     this.ipv6Only = ipv6Only;
     const handle = standIn(bound);
     handle.listen = (backlog) => {
       this.backlog = backlog;
-      if (server.listenerCount('connection') === 0) this.#silentSince = performance.now();
+      if (server.listenerCount('connection') === 0) this.#silentSince = world.now();
       return 0;
     };
     handle.close = (callback) => {
@@ -38,7 +41,7 @@ export class Gate {
 
   /** Whether the server may be a port check: it began a moment ago, and to serve no connection. */
   get mayBeCheck(): boolean {
-    return this.#silentSince !== undefined && performance.now() - this.#silentSince < CHECK_TIME;
+    return this.#silentSince !== undefined && this.#world.now() - this.#silentSince < CHECK_TIME;
   }
 
   /** Takes the server away from the gate, as if it had never asked. */

@@ -4,6 +4,7 @@ import { messageOf } from '../errors.js';
 import { type Asked, askedOf, bestOf, label, matchOf } from '../listen/address.js';
 import { adoptPath, inheritedPath, isFilePath, type OwnPath, pathOf } from '../listen/unix-path.js';
 import type { RawHandle } from '../node-private/handle.js';
+import type { World } from '../world.js';
 import { markActivated } from './activated.js';
 import { bindLike } from './bind-like.js';
 import { Gate } from './gate.js';
@@ -44,12 +45,14 @@ export function concerns(options: Record<string, unknown>, promised: Handoff | u
 
 /** The listening sockets that a candidate is to get: which have come, and which are claimed by a server. */
 export class Inheritance {
+  readonly #world: World;
   readonly #entries: Entry[];
   /** In the order of the handoff, which the messages count by. */
   readonly #handed: readonly Entry[];
   #awaited = true;
 
-  constructor(sockets: readonly HandedSocket[]) {
+  constructor(world: World, sockets: readonly HandedSocket[]) {
+    this.#world = world;
     this.#handed = sockets.map((socket) => ({
       ...socket,
       handle: undefined,
@@ -94,7 +97,7 @@ export class Inheritance {
     // The program may have removed it before it listens, and be about to change its mode.
     if ('path' in bound && isFilePath(bound.path)) entry.own = inheritedPath(bound.path, kept);
     // A server that closes before the gate opens (a port check) leaves the socket to the next one.
-    const gate = new Gate(server, bound, ipv6Only, () => {
+    const gate = new Gate(this.#world, server, bound, ipv6Only, () => {
       if (entry.gate === gate) entry.gate = undefined;
     });
     entry.gate = gate;

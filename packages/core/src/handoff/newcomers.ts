@@ -3,6 +3,7 @@ import { getSystemErrorName } from 'node:util';
 import { label } from '../listen/address.js';
 import type { RawHandle } from '../node-private/handle.js';
 import { onListeningHandle } from '../node-private/listening.js';
+import type { World } from '../world.js';
 
 /** How long a server may look like a port check: a check closes in the callback that says that it listens. */
 export const CHECK_TIME = 1_000;
@@ -15,6 +16,11 @@ export class Newcomers {
   readonly #held = new Map<Server, () => number>();
   /** Port checks that are open now. */
   readonly #checks = new Set<Server>();
+  readonly #world: World;
+
+  constructor(world: World) {
+    this.#world = world;
+  }
 
   /**
    * Lets a server bind its address, and listen on it only when the gates open. Where the old process is in the way
@@ -60,16 +66,16 @@ export class Newcomers {
       return 0;
     };
     this.#checks.add(server);
-    const timer = setTimeout(() => {
+    const cancel = this.#world.after(CHECK_TIME, () => {
       const message = `listen EADDRINUSE: address already in use ${label({ address, port })}`;
       server.close();
       server.emit(
         'error',
         Object.assign(new Error(message), { code: 'EADDRINUSE', errno, syscall: 'listen', address, port }),
       );
-    }, CHECK_TIME).unref();
+    });
     server.once('close', () => {
-      clearTimeout(timer);
+      cancel();
       this.#checks.delete(server);
     });
   }

@@ -1,6 +1,7 @@
 import { builtin } from '../builtin.js';
 import type { RawHandle } from '../node-private/handle.js';
-import { ipcEndFrom, type TakenIpc } from '../node-private/ipc.js';
+import type { TakenIpc } from '../node-private/ipc.js';
+import type { World } from '../world.js';
 import { Channel, type Listener } from './channel.js';
 import { HANDOFF_VARIABLE, type Handoff, type ToPredecessor, type ToSuccessor } from './protocol.js';
 import { handoffOf, isToSuccessor } from './shapes.js';
@@ -30,10 +31,10 @@ export class Predecessor {
   readonly #arrival: Arrival;
   readonly channel: Channel<ToSuccessor, ToPredecessor>;
 
-  private constructor(handoff: Handoff, arrival: Arrival, listener: Listener<ToSuccessor>) {
+  private constructor(world: World, handoff: Handoff, arrival: Arrival, listener: Listener<ToSuccessor>) {
     this.handoff = handoff;
     this.#arrival = arrival;
-    this.channel = new Channel(ipcEndFrom(arrival.ipc), isToSuccessor, listener);
+    this.channel = new Channel(world, world.ipc.from(arrival.ipc), isToSuccessor, listener);
     this.closed = this.channel.closed;
   }
 
@@ -41,19 +42,23 @@ export class Predecessor {
    * The process that started this one as its successor, or undefined in generation 0; `refuse` hears why something that
    * looks like a handoff is none.
    */
-  static find(listener: Listener<ToSuccessor>, refuse: (why: string) => void): Predecessor | undefined {
+  static find(
+    world: World,
+    listener: Listener<ToSuccessor>,
+    refuse: (why: string) => void,
+  ): Predecessor | undefined {
     // Started by a command that endless could not put its preload into: what that does is done now.
-    if (process.env[HANDOFF_VARIABLE] !== undefined)
+    if (world.env[HANDOFF_VARIABLE] !== undefined)
       builtin('node:module').createRequire(import.meta.url)('./preload.cjs');
-    const arrival = Reflect.get(globalThis, ARRIVAL) as Arrival | Refusal | undefined;
+    const arrival = Reflect.get(world.globals, ARRIVAL) as Arrival | Refusal | undefined;
     if (!arrival) return undefined;
-    Reflect.deleteProperty(globalThis, ARRIVAL);
+    Reflect.deleteProperty(world.globals, ARRIVAL);
     if ('refused' in arrival) {
       refuse(arrival.refused);
       return undefined;
     }
     const handoff = handoffOf(arrival.text);
-    if (typeof handoff !== 'string') return new Predecessor(handoff, arrival, listener);
+    if (typeof handoff !== 'string') return new Predecessor(world, handoff, arrival, listener);
     refuse(handoff);
     arrival.handlersAreIn();
     arrival.accepting();
@@ -61,8 +66,8 @@ export class Predecessor {
   }
 
   /** The handoff that this process was started with, without taking anything. */
-  static peek(): Handoff | undefined {
-    const arrival = Reflect.get(globalThis, ARRIVAL) as Arrival | Refusal | undefined;
+  static peek(world: World): Handoff | undefined {
+    const arrival = Reflect.get(world.globals, ARRIVAL) as Arrival | Refusal | undefined;
     const handoff = arrival && 'text' in arrival ? handoffOf(arrival.text) : '';
     return typeof handoff === 'string' ? undefined : handoff;
   }

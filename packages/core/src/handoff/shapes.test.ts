@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { realWorld } from '../world.js';
 import { Inheritance } from './inheritance.js';
 import { HANDOFF_VARIABLE, type Handoff } from './protocol.js';
 import { handoffOf, isToPredecessor, isToSuccessor } from './shapes.js';
@@ -75,7 +76,7 @@ describe('a handoff', () => {
       fc.property(nearly(handoff), (other) => {
         const read = handoffOf(JSON.stringify(other) ?? '');
         if (typeof read === 'string') return;
-        const inheritance = new Inheritance(read.sockets);
+        const inheritance = new Inheritance(realWorld, read.sockets);
         const refused = [...read.sockets, {}].map((_socket, index) => inheritance.arrive(index, undefined));
         expect(refused.filter(Boolean)).toHaveLength(read.sockets.length);
         expect(inheritance.open().failed).toEqual([]);

@@ -4,7 +4,6 @@ import { isatty } from 'node:tty';
 import { decideAfter } from '../decide.js';
 import { EndlessError, messageOf, type SuccessorEnd } from '../errors.js';
 import type { RawHandle } from '../node-private/handle.js';
-import { ipcEndOf } from '../node-private/ipc.js';
 import type { RestartCommand } from '../settings.js';
 import type { World } from '../world.js';
 import { Channel } from './channel.js';
@@ -67,7 +66,7 @@ export class Successor {
     this.pid = child.pid as number;
     this.#reader = this.pid;
     this.generation = generation;
-    this.#channel = new Channel(ipcEndOf(child), isToPredecessor, (message, handle) => {
+    this.#channel = new Channel(world, world.ipc.of(child), isToPredecessor, (message, handle) => {
       if (message.type === 'listener-copy' && handle) this.#listenerCopies.set(message.address, handle);
       else handle?.close();
       if (message.type === 'stderr') this.#stderr = (this.#stderr + message.text).slice(-STDERR_TAIL);

@@ -11,11 +11,10 @@ import { EndlessError, messageOf } from '../errors.js';
 import { Events } from '../events.js';
 import { concerns } from '../handoff/inheritance.js';
 import { Predecessor } from '../handoff/predecessor.js';
-import type { ToPredecessor, ToSuccessor } from '../handoff/protocol.js';
+import type { Handoff, ToPredecessor, ToSuccessor } from '../handoff/protocol.js';
 import { Hooks } from '../hooks.js';
 import { label } from '../listen/address.js';
 import type { ListenOptions } from '../listen/create-server.js';
-import { watchListening } from '../listen/watch.js';
 import { guarded, type Logger, silent, textLogger } from '../log.js';
 import { Departure } from '../migrate/departure.js';
 import { Protocols } from '../migrate/protocols.js';
@@ -89,8 +88,8 @@ export class Lifecycle {
 
   #state: State = 'init';
   /** What this process is a successor of, before it has taken anything. */
-  readonly #promised = Predecessor.peek();
-  #generation = this.#promised?.generation ?? 0;
+  readonly #promised: Handoff | undefined;
+  #generation: number;
   #migrated = 0;
   #installed = false;
   /** With `register` every server of the program is meant, also one that comes after the last was closed. */
@@ -140,6 +139,8 @@ export class Lifecycle {
   constructor(world: World, version: string) {
     this.world = world;
     this.version = version;
+    this.#promised = Predecessor.peek(world);
+    this.#generation = this.#promised?.generation ?? 0;
     this.#progress = new ProgressLine(world);
     this.#logger = guarded(textLogger(world, () => this.#progress.erase()));
     this.#signals = new SignalHandlers(world, (signal) => void this.#onSignal(signal));
@@ -312,7 +313,7 @@ export class Lifecycle {
   }
 
   #watch(): void {
-    this.#stopWatching ??= watchListening({
+    this.#stopWatching ??= this.world.watchListening({
       beforeListen: (server, options) =>
         this.#guard(() => {
           if (!this.#installed && concerns(options, this.#promised)) this.install();
@@ -442,7 +443,7 @@ export class Lifecycle {
       health: (onFailure) => {
         const { healthCheck } = this.settings;
         const servers = () => this.servers.all().map(({ server }) => server);
-        return healthCheck && askHealth(healthCheck, servers, onFailure);
+        return healthCheck && askHealth(this.world, healthCheck, servers, onFailure);
       },
       onCommitted: () => {
         this.#serviceManager?.becomeMain();
@@ -882,8 +883,7 @@ export class Lifecycle {
       return;
     }
     // The channel to the successor ends with this process: until then it is not gone.
-    const status = () =>
-      ending.reason === 'shutdown' && ending.cutRequests ? 1 : Number(process.exitCode ?? 0);
+    const status = () => (ending.reason === 'shutdown' && ending.cutRequests ? 1 : this.world.exitCode());
     this.world.setExitCode(status());
     if (this.#ownEnd.begin(ending, () => this.world.exit(status()))) return;
     this.#left = true;

@@ -5,6 +5,7 @@ import type { OlderProcess, ToPredecessor, ToSuccessor } from '../handoff/protoc
 import { label } from '../listen/address.js';
 import type { Logger } from '../log.js';
 import type { RawHandle } from '../node-private/handle.js';
+import type { World } from '../world.js';
 import { Unpacking, unpack } from './payload.js';
 import type { NamedProtocol, Protocols } from './protocols.js';
 import { isFull } from './receiver.js';
@@ -25,6 +26,7 @@ interface Offered {
 
 /** What the arrival of sockets needs of the process at which they arrive. */
 export interface ArrivalsContext {
+  world: World;
   protocols: Protocols;
   servers(): readonly TrackedServer[];
   answer(message: Extract<ToPredecessor, { type: 'answer' | 'told' }>): void;
@@ -99,7 +101,7 @@ export class Arrivals {
     { id, protocol: name, address }: Extract<SocketMessage, { type: 'offer' }>,
     handle: RawHandle | undefined,
   ): void {
-    if (this.#accepted.length + this.#refused.length === 0) setImmediate(() => this.#flush());
+    if (this.#accepted.length + this.#refused.length === 0) this.#context.world.turn(() => this.#flush());
     const packed = this.#payloads.take(id);
     const protocol = this.#context.protocols.get(name);
     const tracked = this.#context.servers().find(({ bound }) => bound && label(bound) === address);
@@ -193,7 +195,7 @@ export class Arrivals {
   /** Says in one message a turn what was done, and which sockets have ended. */
   #report(): void {
     if (this.#done.length + this.#ended.length > 0) return;
-    setImmediate(() => {
+    this.#context.world.turn(() => {
       this.#context.answer({ type: 'told', done: this.#done, ended: this.#ended });
       this.#done = [];
       this.#ended = [];

@@ -91,7 +91,7 @@ export class CloseNotices {
 
   #draw(socket: Socket, endWithin: number, limit: number): Due {
     const now = this.#world.now();
-    const share = this.#leavers?.mayMove(socket) ? 0.5 + Math.random() / 2 : Math.random();
+    const share = this.#leavers?.mayMove(socket) ? 0.5 + this.#world.random() / 2 : this.#world.random();
     return { at: now + Math.min(endWithin, limit) * share, last: now + limit * share };
   }
 }

@@ -175,7 +175,7 @@ export class Mover {
     this.#dirty ||= look;
     if (this.#scheduled || this.#stopped) return;
     this.#scheduled = true;
-    setImmediate(() => {
+    this.#world.turn(() => {
       this.#scheduled = false;
       if (this.#dirty && this.#world.now() >= this.#nextLook) this.#look();
       else this.#pump();

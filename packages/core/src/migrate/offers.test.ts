@@ -97,6 +97,7 @@ test('what was only offered is let go of when the old process takes its place ba
   const { tracked, protocols, socket, client } = await echo();
   const answers: Extract<ToPredecessor, { type: 'answer' | 'told' }>[] = [];
   const arrivals = new Arrivals({
+    world: realWorld,
     protocols,
     servers: () => [tracked],
     answer: (message) => void answers.push(message),

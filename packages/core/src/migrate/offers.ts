@@ -144,7 +144,7 @@ export class Offers {
   #schedule(): void {
     if (this.#scheduled || this.#stopped) return;
     this.#scheduled = true;
-    setImmediate(() => {
+    this.#context.world.turn(() => {
       this.#scheduled = false;
       this.#pump();
     });

@@ -2,12 +2,14 @@ import type { TrackedServer } from '../connections/tracked-server.js';
 import type { MovingConnection, OlderProcess, ToPredecessor } from '../handoff/protocol.js';
 import type { Logger } from '../log.js';
 import type { RawHandle } from '../node-private/handle.js';
+import type { World } from '../world.js';
 import { Arrivals, type SocketMessage } from './arrivals.js';
 import type { Protocols } from './protocols.js';
 import { Receiver } from './receiver.js';
 
 /** What the reception of connections needs of the process that takes them. */
 export interface ReceptionContext {
+  world: World;
   /** The channel to the process that sends them. */
   sender: { send(message: ToPredecessor): void; readonly closed: Promise<void> };
   protocols: Protocols;
@@ -25,9 +27,10 @@ export class Reception {
 
   constructor(context: ReceptionContext) {
     this.#context = context;
-    const { sender, protocols, servers, logger, onMoved } = context;
-    this.#receiver = new Receiver(servers, (ids, lost) => sender.send({ type: 'moved', ids, lost }));
+    const { world, sender, protocols, servers, logger, onMoved } = context;
+    this.#receiver = new Receiver(world, servers, (ids, lost) => sender.send({ type: 'moved', ids, lost }));
     this.#arrivals = new Arrivals({
+      world,
       protocols,
       servers,
       logger,

@@ -1,7 +1,7 @@
 import type { Server, Socket } from 'node:net';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { messageOf } from '../errors.js';
 import type { HealthCheck } from '../settings.js';
+import type { World } from '../world.js';
 import { connectThroughPrivateDoor } from './private-door.js';
 
 /**
@@ -19,6 +19,7 @@ const BETWEEN_TRIES = 250;
  * `onFailure` is called after the others.
  */
 export async function askHealth(
+  world: World,
   check: HealthCheck,
   servers: () => Server[],
   onFailure: (reason: string) => void = () => {},
@@ -27,7 +28,10 @@ export async function askHealth(
     const reason = await askOnce(check, servers);
     if (reason === undefined || tries === TRIES) return reason;
     onFailure(reason);
-    await sleep(BETWEEN_TRIES);
+    // As long as it lasts, nothing else may keep a candidate alive.
+    const release = world.stayAlive();
+    await new Promise<void>((resolve) => world.after(BETWEEN_TRIES, resolve));
+    release();
   }
 }
 

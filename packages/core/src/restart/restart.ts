@@ -229,9 +229,9 @@ export class Restart {
       await this.#runPreHooks(signal);
       // Not before: the connections at rest of that process have come by now.
       const slowStart = new SlowStart(world, servers.all(), this.#window);
-      await nextTurn();
+      await nextTurn(world);
       const command = successorCommand(settings().restart);
-      await nextTurn();
+      await nextTurn(world);
       const beforeSpawn = stopping();
       if (beforeSpawn) throw beforeSpawn;
       logger().info(`Received ${signal}. forking.`);
@@ -390,7 +390,7 @@ export class Restart {
     if (!this.#again) return;
     this.#again = false;
     this.#context.logger().info('A restart was asked for meanwhile: trying once more.');
-    setImmediate(() => this.#context.onAgain(signal));
+    this.#context.world.turn(() => this.#context.onAgain(signal));
   }
 
   #learnNewest(pid: number): void {
@@ -447,4 +447,4 @@ export class Restart {
 }
 
 /** In between whoever waits is answered: what leads to a spawn would hold up a loaded process as long as the spawn itself. */
-const nextTurn = () => new Promise((resolve) => setImmediate(resolve));
+const nextTurn = (world: World) => new Promise<void>((resolve) => world.turn(resolve));

@@ -10,6 +10,7 @@ test('own listeners that are due get a second, also where the deadline passed wh
   const world = {
     signals: new EventEmitter(),
     after: (ms: number) => waits.push(ms),
+    turn() {},
   } as unknown as World;
   const listeners = { count: () => 1, run() {}, watchRaises() {} } as unknown as OwnListeners;
   const context = { world, listeners, settings: () => ({ ownListeners: true, signals: {} }) };

@@ -86,7 +86,7 @@ export class OwnEnd {
     if (due.length > 0) listeners.watchRaises();
     if (this.#heard.size === 0) {
       // What the application does once `done` has resolved comes first.
-      if (ending.hammered) setImmediate(exit);
+      if (ending.hammered) world.turn(exit);
       else world.after(LEAVE_TIME, exit);
       return false;
     }
@@ -95,9 +95,9 @@ export class OwnEnd {
     // The deadline may have come near, or passed, while this process waited for older ones.
     else if (ending.left >= 0 && ending.left < atLeast) world.after(atLeast, () => this.#giveUp(exit));
     else ending.whenLate(() => this.#giveUp(exit));
-    if (due.length > 0) setImmediate(() => listeners.run(due));
+    if (due.length > 0) world.turn(() => listeners.run(due));
     // Without another turn, a process with nothing else to do would exit before it reads the signal that it has raised.
-    world.signals.once('beforeExit', () => setImmediate(() => {}));
+    world.signals.once('beforeExit', () => world.turn(() => {}));
     return true;
   }
 

@@ -10,12 +10,14 @@ const HANGUP_TIME = 500;
 /** The terminal from which a process was started: a SIGHUP means its end only in the moment at which it goes away. */
 export class Terminal {
   readonly #world: World;
-  readonly #had = hasTerminal();
-  readonly #outlives = startedByNohup();
+  readonly #had: boolean;
+  readonly #outlives: boolean;
   #goneAt: number | undefined;
 
   constructor(world: World) {
     this.#world = world;
+    this.#had = world.hasTerminal();
+    this.#outlives = startedByNohup(world.env);
   }
 
   /** Looks from time to time whether it is still there; calls `onGone` when it is not. */
@@ -32,7 +34,7 @@ export class Terminal {
   /** Whether this process has a terminal. */
   get there(): boolean {
     if (!this.#had) return false;
-    if (this.#goneAt === undefined && !hasTerminal()) this.#goneAt = this.#world.now();
+    if (this.#goneAt === undefined && !this.#world.hasTerminal()) this.#goneAt = this.#world.now();
     return this.#goneAt === undefined;
   }
 
@@ -74,9 +76,9 @@ export function inForeground(): boolean {
   }
 }
 
-function startedByNohup(): boolean {
+function startedByNohup(env: NodeJS.ProcessEnv): boolean {
   // bash and zsh name the command that they start; nohup takes the keys away by a descriptor that cannot be read.
-  if (path.basename(process.env._ ?? '') === 'nohup') return true;
+  if (path.basename(env._ ?? '') === 'nohup') return true;
   try {
     const flags = /^flags:\s*(\d+)/m.exec(readFileSync('/proc/self/fdinfo/0', 'utf8'))?.[1];
     return readlinkSync('/proc/self/fd/0') === '/dev/null' && (Number.parseInt(flags ?? '0', 8) & 3) === 1;

@@ -43,14 +43,14 @@ export interface CandidateContext {
 export class Candidate {
   readonly predecessor: Predecessor;
   readonly #inheritance: Inheritance;
-  readonly #newcomers = new Newcomers();
+  readonly #newcomers: Newcomers;
   readonly #context: CandidateContext;
   readonly paths: InheritedPaths;
   #complete = false;
   /** Whether the start time is up: what is claimed by now is all that will be. */
   #settled = false;
   #checking = false;
-  #lookAgain: NodeJS.Timeout | undefined;
+  #lookAgain: (() => void) | undefined;
   /** Whether it has said that it is ready. */
   #ready = false;
   /** Whether it does not take over any more. */
@@ -64,13 +64,15 @@ export class Candidate {
 
   private constructor(context: CandidateContext) {
     this.#context = context;
+    this.#newcomers = new Newcomers(context.world);
     this.#began = context.world.now();
     this.predecessor = Predecessor.find(
+      context.world,
       (message, handle) => this.#hear(message, handle),
       (why) => context.logger().warn(`Refused a handoff: ${why}.`),
     ) as Predecessor;
     const sockets = this.predecessor?.handoff.sockets ?? [];
-    this.#inheritance = new Inheritance(sockets);
+    this.#inheritance = new Inheritance(context.world, sockets);
     this.paths = new InheritedPaths(sockets, context.world);
   }
 
@@ -164,10 +166,10 @@ export class Candidate {
   #isComplete(): boolean {
     if (this.#inheritance.pending || this.#newcomers.checking) return false;
     if (this.#inheritance.checking) {
-      this.#lookAgain ??= setTimeout(() => {
+      this.#lookAgain ??= this.#context.world.after(CHECK_INTERVAL, () => {
         this.#lookAgain = undefined;
         void this.#maybeReady();
-      }, CHECK_INTERVAL);
+      });
       return false;
     }
     if (this.#complete) return true;
@@ -178,11 +180,12 @@ export class Candidate {
 
   async #maybeReady(): Promise<void> {
     // Servers that begin to listen in this turn shall all be counted, and settings given in it shall be heard.
-    await new Promise((resolve) => setImmediate(resolve));
+    await new Promise<void>((resolve) => this.#context.world.turn(resolve));
     if (this.#over || this.#refuses || this.#checking || !this.#isComplete()) return;
     this.#checking = true;
     const { healthCheck } = this.#context.settings();
-    const unhealthy = healthCheck && (await askHealth(healthCheck, this.#context.servers));
+    const unhealthy =
+      healthCheck && (await askHealth(this.#context.world, healthCheck, this.#context.servers));
     if (this.#over || this.#refuses) return;
     if (unhealthy !== undefined) {
       this.#unhealthy(unhealthy);
