@@ -10,4 +10,4 @@ export {
   temporaryFolder,
   until,
 } from './program.js';
-export { conformance, conformanceOnEveryNode } from './suite.js';
+export { conformance, conformanceOnEndsOfRange, conformanceOnEveryNode } from './suite.js';

@@ -6,7 +6,7 @@ import { freePort, get, type Program, type ProgramOptions, startProgram } from '
 import { expect, onTestFinished } from 'vitest';
 
 /** Milliseconds that a restart can be taken back, where a test is not about that: each would wait for it. */
-const SHORT_WINDOW = 300;
+const SHORT_WINDOW = 100;
 
 /** A program that listens on a port of its own and is ended with the test. */
 export interface Served {

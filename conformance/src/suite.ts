@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { get, nodeBinaries, startLoad } from '@endless/testkit';
+import { get, type NodeBinary, nodeBinaries, startLoad } from '@endless/testkit';
 import { describe, expect, test } from 'vitest';
 import type { Abilities } from './abilities.js';
 import { RawClient } from './client.js';
@@ -12,6 +12,8 @@ export interface RunOptions {
   node?: string;
   /** How often the program is restarted under load. Default 5. */
   restarts?: number;
+  /** Runs what a framework can get wrong by itself, and leaves out what the server below it does. Default false. */
+  essential?: boolean;
 }
 
 /** How the application is made to listen: by the framework's own call, or by `endless.listen`. */
@@ -35,21 +37,21 @@ export function conformance(
   name: string,
   file: string,
   abilities: Abilities = {},
-  { node, restarts = 5 }: RunOptions = {},
+  { node, restarts = 5, essential = false }: RunOptions = {},
 ): void {
+  const listens = essential ? (['own'] as const) : LISTENS;
+  const modes = essential ? (['keep-alive'] as const) : (['keep-alive', 'new-connection'] as const);
   const start = (settings: object = {}, listen: string = 'own') =>
     serve(file, settings, { env: { LISTEN: listen }, ...(node && { node }) });
 
   describe(`${name}: a restart loses no request`, () => {
-    for (const listen of LISTENS)
-      for (const [mode, connections] of [
-        ['keep-alive', 50],
-        ['new-connection', 20],
-      ] as const)
+    for (const listen of listens)
+      for (const mode of modes)
         test(`under strict ${mode} load, ${restarts} times, with ${listen} listen`, {
           timeout: 90_000,
         }, async () => {
           const { program, port } = await start({ idleGrace: 500 }, listen);
+          const connections = mode === 'keep-alive' ? 50 : 20;
           const load = startLoad({ port, connections, mode });
           for (let restart = 0; restart < restarts; restart += 1) await hup(program);
           await until(() => load.answers.has(String(restarts)));
@@ -78,46 +80,40 @@ export function conformance(
   });
 
   describe(`${name}: while it drains`, () => {
-    /** A shutdown that a held request keeps from ending, with an old connection to say things on. */
-    async function draining(settings: object = {}): Promise<Served & { client: RawClient }> {
+    /** A shutdown that a held request keeps from ending, with old connections to say things on. */
+    async function draining(
+      count: number,
+      settings: object = {},
+    ): Promise<Served & { clients: RawClient[] }> {
       const served = await start({ idleGrace: 4_000, ...settings });
-      const client = new RawClient(served.port).get('/');
-      await client.receive(/generation 0/);
+      const clients = Array.from({ length: count }, () => new RawClient(served.port).get('/'));
+      for (const client of clients) await client.receive(/generation 0/);
       await keepBusy(served.port);
       served.program.signal('SIGTERM');
       await served.program.waitFor('Listener closed.');
-      return { ...served, client };
+      return { ...served, clients };
     }
 
-    for (const [what, target, status] of [
+    const ANSWERS = [
       ['an answer', '/', 200],
       ['a thrown error', '/throw', 500],
       ['an unknown route', '/no-such-route', 404],
       ['an answer that a proxy gave Connection: keep-alive', '/proxied', 200],
-    ] as const)
-      test(`${what} on an old connection says close, and the connection is closed`, async () => {
-        const { client } = await draining();
-        client.get(target);
-        const answer = await client.closed;
-        expect(answer).toMatch(new RegExp(`^HTTP/1.1 ${status} `));
-        expect(answer).toMatch(/\r\nconnection: close\r\n/i);
-      });
-
-    test('a URL that it refuses says close', async () => {
-      const { client } = await draining();
-      client.get('/%zz');
-      expect(await client.closed).toMatch(/^HTTP\/1.1 4\d\d [\s\S]*\r\nconnection: close\r\n/i);
-    });
-
-    test('new connections are refused', async () => {
-      const { port } = await draining();
+      ['the refusal of a URL', '/%zz', '4\\d\\d'],
+    ] as const;
+    test(`new connections are refused, and what is answered on an old one says close and closes it: ${ANSWERS.map(([what]) => what).join(', ')}`, async () => {
+      const { clients, port } = await draining(ANSWERS.length);
       await expect(get({ port })).rejects.toThrow('ECONNREFUSED');
+      for (const [at, [what, target, status]] of ANSWERS.entries()) {
+        const answer = await (clients[at] as RawClient).get(target).closed;
+        expect(answer, what).toMatch(new RegExp(`^HTTP/1.1 ${status} `));
+        expect(answer, what).toMatch(/\r\nconnection: close\r\n/i);
+      }
     });
 
     test(`lateRequests 'reject' answers 503 with Connection: close and Retry-After`, async () => {
-      const { client } = await draining({ lateRequests: 'reject' });
-      client.get('/');
-      const answer = await client.closed;
+      const { clients } = await draining(1, { lateRequests: 'reject' });
+      const answer = await clients[0]?.get('/').closed;
       expect(answer).toMatch(/^HTTP\/1.1 503 /);
       expect(answer).toMatch(/\r\nconnection: close\r\n/i);
       expect(answer).toMatch(/\r\nretry-after: \d+\r\n/i);
@@ -126,7 +122,7 @@ export function conformance(
   });
 
   describe(`${name}: a restart that is taken back`, () => {
-    for (const listen of LISTENS)
+    for (const listen of listens)
       test(`leaves the app as it was, with ${listen} listen: no connection is refused, the next restart works`, async () => {
         const { program, port } = await start({ rollbackWindow: 2_000 }, listen);
         const load = startLoad({ port, connections: 5, mode: 'new-connection' });
@@ -158,12 +154,14 @@ export function conformance(
   });
 
   describe(`${name}: active requests`, () => {
-    for (const target of ['/slow?ms=200', '/stream?ms=200', '/throw', '/no-such-route', '/%zz', '/upload'])
-      test(`are none again after ${target}`, async () => {
-        const { port } = await start();
+    const FINISHED = ['/slow?ms=200', '/stream?ms=200', '/throw', '/no-such-route', '/%zz', '/upload'];
+    test(`are none again after ${FINISHED.join(', ')}`, async () => {
+      const { port } = await start();
+      for (const target of FINISHED) {
         await get({ port, path: target, method: target === '/upload' ? 'POST' : 'GET' });
         await idle(port);
-      });
+      }
+    });
 
     if (!abilities.hijack)
       test('count a hijacked answer until it ends', async () => {
@@ -174,23 +172,18 @@ export function conformance(
         await idle(port);
       });
 
-    for (const target of ['/slow?ms=400', '/stream?ms=400', '/never'])
-      test(`forget a client that aborts ${target}`, async () => {
-        const { port } = await start();
-        const client = new RawClient(port).get(target);
+    const HALF_AN_UPLOAD = 'POST /upload HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n01';
+    const ABORTED = ['/slow?ms=400', '/stream?ms=400', '/never', HALF_AN_UPLOAD];
+    test('forget a client that aborts a slow answer, a stream, one that never ends and an upload', async () => {
+      const { port } = await start();
+      for (const target of ABORTED) {
+        const client = new RawClient(port);
+        if (target === HALF_AN_UPLOAD) client.send(target);
+        else client.get(target);
         await active(port, 1);
         client.socket.destroy();
         await idle(port);
-      });
-
-    test('forget a client that aborts an upload', async () => {
-      const { port } = await start();
-      const client = new RawClient(port).send(
-        'POST /upload HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n01',
-      );
-      await active(port, 1);
-      client.socket.destroy();
-      await idle(port);
+      }
     });
 
     test('count every pipelined request', async () => {
@@ -202,13 +195,14 @@ export function conformance(
     });
   });
 
-  ownCode(name, () =>
-    serve(
-      file,
-      { idleGrace: 200 },
-      { env: { LISTEN: 'own' }, execArgv: OWN_LISTENERS, ...(node && { node }) },
-    ),
-  );
+  if (!essential)
+    ownCode(name, () =>
+      serve(
+        file,
+        { idleGrace: 200 },
+        { env: { LISTEN: 'own' }, execArgv: OWN_LISTENERS, ...(node && { node }) },
+      ),
+    );
 
   describe(`${name}: the end`, () => {
     test('SIGTERM answers what is in flight, exits with 0 and leaves nothing behind', async () => {
@@ -257,8 +251,18 @@ async function ready(port: number): Promise<{ status: number; body: unknown }> {
   return { status, body: JSON.parse(body) };
 }
 
-/** Runs the suite with 20 restarts under load on every supported Node.js version that is installed. */
+/** Runs the suite on every supported Node.js version that is installed. */
 export function conformanceOnEveryNode(name: string, file: string, abilities: Abilities = {}): void {
-  for (const { version, path: node } of nodeBinaries())
-    conformance(`${name} on Node ${version}`, file, abilities, { node, restarts: 20 });
+  onNodes(nodeBinaries(), name, file, abilities);
+}
+
+/** Runs the suite on the oldest and on the newest supported Node.js version that are installed. */
+export function conformanceOnEndsOfRange(name: string, file: string, abilities: Abilities = {}): void {
+  const all = nodeBinaries();
+  onNodes([...new Set([...all.slice(0, 1), ...all.slice(-1)])], name, file, abilities);
+}
+
+function onNodes(nodes: NodeBinary[], name: string, file: string, abilities: Abilities): void {
+  for (const { version, path: node } of nodes)
+    conformance(`${name} on Node ${version}`, file, abilities, { node });
 }

@@ -13,18 +13,6 @@ interface Stats {
 
 describe('a restart closes no plaintext connection', () => {
   for (const { version, path: node } of testedNodes()) {
-    test(`50 busy kept-alive connections over 20 restarts, Node ${version}`, {
-      timeout: 90_000,
-    }, async () => {
-      const { program, port } = await serve('app.mjs', {}, { node });
-      const load = startLoad({ port, connections: 50, mode: 'keep-alive' });
-      for (let restart = 0; restart < 20; restart += 1) await hup(program);
-      await until(() => load.answers.has('20'));
-      const report = await load.stop();
-      expect(report.lost).toEqual([]);
-      expect(report.opened).toBe(50);
-    });
-
     test(`500 connections with random think time over 10 restarts, Node ${version}`, {
       timeout: 90_000,
     }, async () => {

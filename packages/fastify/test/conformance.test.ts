@@ -1,4 +1,11 @@
 import { fileURLToPath } from 'node:url';
 import { conformance } from '@endless/conformance';
 
-conformance('fastify', fileURLToPath(new URL('./fixtures/conformance.mjs', import.meta.url)));
+conformance(
+  'fastify',
+  fileURLToPath(new URL('./fixtures/conformance.mjs', import.meta.url)),
+  {},
+  {
+    essential: true,
+  },
+);
