@@ -44,7 +44,7 @@ export default defineConfig({
       exclude: ['**/*.long.test.ts'],
       clock: [
         'packages/core/test/{addresses,chain,drain,hammer,migrate,moved-connections,own-code,progress,protocols}.test.ts',
-        'packages/core/test/{restart,rollback,seed,shutdown,signals,slow-start,systemd,timeouts,watchers}.test.ts',
+        'packages/core/test/{rollback,seed,shutdown,signals,slow-start,systemd,timeouts,watchers}.test.ts',
         'packages/fastify/test/apps.test.ts',
         'packages/ws/test/{apps,half,move,moved}.test.ts',
         'demo/test/*.test.ts',

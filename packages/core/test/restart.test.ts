@@ -1,12 +1,19 @@
 import { get, type Program, startLoad } from '@endless/testkit';
 import { describe, expect, test } from 'vitest';
-import { getJson, hup, newestPid, serve, until } from './program.js';
+import { getJson, hup, newestPid, RawClient, serve, until } from './program.js';
 
 /** Waits until the newest process has so many requests, the one that asks for their number included. */
 function active(port: number, requests: number): Promise<void> {
   return until(
     async () => (await getJson<{ activeRequests: number }>(port, '/stats')).activeRequests === requests,
   );
+}
+
+/** A request in flight, which ends with the byte that is missing of its body. */
+async function halfARequest(port: number): Promise<RawClient> {
+  const client = new RawClient(port).send('POST /body HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n.');
+  await active(port, 2);
+  return client;
 }
 
 describe('a restart loses no request', () => {
@@ -24,13 +31,13 @@ describe('a restart loses no request', () => {
   for (const migrate of [true, false])
     test(`requests in flight finish on the old process, with migrate: ${migrate}`, async () => {
       const { program, port } = await serve('app.mjs', { migrate });
-      const slow = get({ port, path: '/slow?ms=700', headers: { connection: 'keep-alive' } });
-      await active(port, 2);
+      const client = await halfARequest(port);
       await hup(program);
+      await program.waitFor(`event committed ${program.pid}`);
       expect((await get({ port })).body).toBe('generation 1');
-      const answer = await slow;
-      expect(answer.body).toBe('slow 0');
-      expect(answer.headers.connection).toBe(migrate ? 'keep-alive' : 'close');
+      const answer = await client.send('.').receive(/body \d/);
+      expect(answer).toMatch(/body 0$/);
+      expect(/\r\nconnection: (.*)\r\n/i.exec(answer)?.[1]).toBe(migrate ? 'keep-alive' : 'close');
       await program.waitForPids(1);
     });
 });
@@ -60,12 +67,11 @@ describe('several restarts', () => {
   test('a process that is not the newest ignores SIGHUP and names the newest', async () => {
     // Within the window it would pass the signal on.
     const { program, port } = await serve('app.mjs', { rollbackWindow: 0 });
-    const slow = get({ port, path: '/slow?ms=800' });
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    const client = await halfARequest(port);
     const successor = await hup(program);
     program.signal('SIGHUP', program.pid);
     await program.waitFor(`pid ${successor} has taken over`);
-    expect((await slow).body).toBe('slow 0');
+    expect(await client.send('.').receive(/body \d/)).toMatch(/body 0$/);
     expect((await get({ port })).body).toBe('generation 1');
   });
 
@@ -80,31 +86,30 @@ describe('several restarts', () => {
 
   test('of three processes the two that drain ignore SIGHUP, and both name the third', async () => {
     const { program, port } = await serve('app.mjs');
-    const oldest = get({ port, path: '/slow?ms=3000' });
-    await active(port, 2);
+    const oldest = await halfARequest(port);
     const second = await hup(program);
-    const older = get({ port, path: '/slow?ms=3000' });
-    await active(port, 2);
+    await until(async () => (await get({ port })).body === 'generation 1');
+    const older = await halfARequest(port);
     const third = await hup(program);
     await program.waitFor(`event committed ${second}`);
     await expectNamed(program, program.pid, third);
     await expectNamed(program, second, third);
-    expect([(await oldest).body, (await older).body]).toEqual(['slow 0', 'slow 1']);
+    expect(await oldest.send('.').receive(/body \d/)).toMatch(/body 0$/);
+    expect(await older.send('.').receive(/body \d/)).toMatch(/body 1$/);
     expect((await get({ port })).body).toBe('generation 2');
     expect(await program.waitForPids(1)).toEqual([third]);
   });
 
   test('of three processes the oldest names the third, and again the second that has taken its place back', async () => {
     const { program, port } = await serve('app.mjs', { rollbackWindow: 2_000 });
-    const oldest = get({ port, path: '/slow?ms=7000', timeout: 15_000 });
-    await active(port, 2);
+    const oldest = await halfARequest(port);
     const second = await hup(program);
     const third = await hup(program);
     await expectNamed(program, program.pid, third);
     program.signal('SIGKILL', third);
     await program.waitFor(`Rolled back: this process, pid ${second}`);
     await expectNamed(program, program.pid, second);
-    expect((await oldest).body).toBe('slow 0');
+    expect(await oldest.send('.').receive(/body \d/)).toMatch(/body 0$/);
     expect((await get({ port })).body).toBe('generation 1');
   });
 });
