@@ -1,4 +1,6 @@
 import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
+import { debuglog } from 'node:util';
+import { Debug } from './debug.js';
 import { watchListening } from './listen/watch.js';
 import type { RawHandle } from './node-private/handle.js';
 import { type IpcEnd, ipcEndFrom, ipcEndOf, type TakenIpc } from './node-private/ipc.js';
@@ -44,6 +46,8 @@ export interface World {
   writeError(text: string): void;
   /** Whether this process has a controlling terminal that can still be opened. */
   hasTerminal(): boolean;
+  /** What `NODE_DEBUG=endless` shows of this process. */
+  readonly debug: Debug;
   /** How wide the terminal is that shows what `writeError` writes; undefined where none does, or where it is another's. */
   columns(): number | undefined;
   /** Calls back before and after each server of this process begins to listen; returns the undo. */
@@ -140,6 +144,7 @@ export const realWorld: World = {
     unwritten += 1;
     stderr.write(text, () => setImmediate(written));
   },
+  debug: new Debug(debuglog('endless')),
   hasTerminal,
   columns: () => (process.stderr.isTTY && inForeground() ? process.stderr.columns || 80 : undefined),
   watchListening,

@@ -50,3 +50,24 @@ test('each event is published on its channel, in order and with the same object,
   }
   expect(new Set(channels.map(([name]) => name))).toEqual(new Set(CHANNEL_NAMES));
 });
+
+test('NODE_DEBUG=endless shows the messages and phases of both processes, and no secret', async () => {
+  const settings = { restart: { env: { TOKEN: 'secret-value' } }, rollbackWindow: 100 };
+  const { program } = await serve('app.mjs', settings, { env: { NODE_DEBUG: 'endless' } });
+  const pid = await hup(program);
+  await until(() =>
+    program.stderr.includes(`ENDLESS ${program.pid}: generation 0: shutting-down -> terminated`),
+  );
+  const lines = program.stderr.split('\n').flatMap((line) => /^ENDLESS (.*)/.exec(line)?.[1] ?? []);
+  const story = [
+    `${program.pid}: generation 0: init -> running`,
+    `${program.pid}: generation 0, to generation 1, pid ${pid}: environment replaced={1}`,
+    `${pid}: generation 1, from generation 0, pid ${program.pid}: socket index=0 +handle`,
+    `${program.pid}: generation 0, from generation 1, pid ${pid}: ready dropped=[]`,
+    `${pid}: generation 1: init -> running`,
+    `${program.pid}: generation 0, to generation 1, pid ${pid}: committed`,
+    `${program.pid}: generation 0: running -> shutting-down`,
+  ];
+  for (const line of story) expect(lines).toContain(line);
+  expect(program.stderr).not.toContain('secret-value');
+});

@@ -135,8 +135,12 @@ export class Olders {
     if (end) {
       // What comes at once is for an older process that is known by then.
       let older: Older;
-      const channel = new Channel<ToSuccessor, ToPredecessor>(world, end, isToSuccessor, (message, came) =>
-        this.hear(older, message, came),
+      const channel = new Channel<ToSuccessor, ToPredecessor>(
+        world,
+        `generation ${generation}`,
+        end,
+        isToSuccessor,
+        (message, came) => this.hear(older, message, came),
       );
       older = new Older(generation, channel, !last, this.#context);
       older.reception.follow(routes, from.reception);

@@ -32,6 +32,7 @@ async function line() {
   const heard: ToPredecessor[] = [];
   const channel = new Channel(
     realWorld,
+    'the peer',
     { pipe, send() {}, read: (onRead, onEnd) => readChannel(pipe, onRead, onEnd) },
     isToPredecessor,
     (word) => heard.push(word),

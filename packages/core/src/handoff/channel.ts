@@ -16,8 +16,9 @@ const LONGEST_LINE = 16 * 1024 * 1024;
  * Both ends read it here and not through `process` or `ChildProcess`, so that the application sees no message of ours,
  * a line that is no JSON throws nowhere, and its end emits no `'disconnect'`.
  */
-export class Channel<In, Out> {
+export class Channel<In extends object, Out extends object> {
   readonly #world: World;
+  readonly #peer: string;
   readonly #end: IpcEnd;
   readonly #listener: Listener<In>;
   readonly #isMessage: (message: unknown) => message is In;
@@ -31,14 +32,16 @@ export class Channel<In, Out> {
   /** Resolves when the other side is gone or the channel was closed here. */
   readonly closed: Promise<void>;
 
-  /** What is no word by `isMessage` is ignored. */
+  /** What is no word by `isMessage` is ignored. `peer` names the other side in the debug log. */
   constructor(
     world: World,
+    peer: string,
     end: IpcEnd,
     isMessage: (message: unknown) => message is In,
     listener: Listener<In>,
   ) {
     this.#world = world;
+    this.#peer = peer;
     this.#end = end;
     this.#isMessage = isMessage;
     this.#listener = listener;
@@ -62,6 +65,7 @@ export class Channel<In, Out> {
   /** Says one word, with a handle if there is one; a word to a peer that is gone is dropped. */
   send(message: Out, handle?: RawHandle): void {
     if (!this.#open) return;
+    this.#world.debug.message('to', this.#peer, message, handle !== undefined);
     try {
       this.#end.send(message, handle);
     } catch {
@@ -134,10 +138,15 @@ export class Channel<In, Out> {
       return;
     }
     const { cmd, msg } = (message ?? {}) as { cmd?: unknown; msg?: unknown };
-    if (cmd === 'NODE_HANDLE' && this.#isMessage(msg)) this.#listener(msg, handle);
+    if (cmd === 'NODE_HANDLE' && this.#isMessage(msg)) this.#hear(msg, handle);
     else {
       handle?.close();
-      if (this.#isMessage(message)) this.#listener(message);
+      if (this.#isMessage(message)) this.#hear(message);
     }
+  }
+
+  #hear(message: In, handle?: RawHandle): void {
+    this.#world.debug.message('from', this.#peer, message, handle !== undefined);
+    this.#listener(message, handle);
   }
 }

@@ -34,7 +34,13 @@ export class Predecessor {
   private constructor(world: World, handoff: Handoff, arrival: Arrival, listener: Listener<ToSuccessor>) {
     this.handoff = handoff;
     this.#arrival = arrival;
-    this.channel = new Channel(world, world.ipc.from(arrival.ipc), isToSuccessor, listener);
+    this.channel = new Channel(
+      world,
+      `generation ${handoff.generation - 1}, pid ${handoff.pid}`,
+      world.ipc.from(arrival.ipc),
+      isToSuccessor,
+      listener,
+    );
     this.closed = this.channel.closed;
   }
 

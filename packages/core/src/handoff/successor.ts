@@ -66,16 +66,22 @@ export class Successor {
     this.pid = child.pid as number;
     this.#reader = this.pid;
     this.generation = generation;
-    this.#channel = new Channel(world, world.ipc.of(child), isToPredecessor, (message, handle) => {
-      if (message.type === 'listener-copy' && handle) this.#listenerCopies.set(message.address, handle);
-      else handle?.close();
-      if (message.type === 'stderr') this.#stderr = (this.#stderr + message.text).slice(-STDERR_TAIL);
-      else if (message.type === 'protocols') this.#protocols = message.names;
-      else if (message.type === 'adopts') this.#adopts = true;
-      else if (message.type === 'keeps') this.#keeps = message.addresses;
-      else listener(message);
-      if (message.type === 'hello' && message.protocol === PROTOCOL) this.#giveSockets(listeningSockets);
-    });
+    this.#channel = new Channel(
+      world,
+      `generation ${generation}, pid ${this.pid}`,
+      world.ipc.of(child),
+      isToPredecessor,
+      (message, handle) => {
+        if (message.type === 'listener-copy' && handle) this.#listenerCopies.set(message.address, handle);
+        else handle?.close();
+        if (message.type === 'stderr') this.#stderr = (this.#stderr + message.text).slice(-STDERR_TAIL);
+        else if (message.type === 'protocols') this.#protocols = message.names;
+        else if (message.type === 'adopts') this.#adopts = true;
+        else if (message.type === 'keeps') this.#keeps = message.addresses;
+        else listener(message);
+        if (message.type === 'hello' && message.protocol === PROTOCOL) this.#giveSockets(listeningSockets);
+      },
+    );
     this.ended = new Promise((resolve) => {
       child.once('exit', (exitCode, signal) => {
         this.#gone = true;

@@ -141,6 +141,7 @@ export class Lifecycle {
     this.version = version;
     this.#promised = Predecessor.peek(world);
     this.#generation = this.#promised?.generation ?? 0;
+    world.debug.generation = this.#generation;
     this.#progress = new ProgressLine(world);
     this.#logger = guarded(textLogger(world, () => this.#progress.erase()));
     this.#signals = new SignalHandlers(world, (signal) => void this.#onSignal(signal));
@@ -229,6 +230,11 @@ export class Lifecycle {
     return this.#state;
   }
 
+  #enter(state: State): void {
+    this.world.debug.phase(this.#state, state);
+    this.#state = state;
+  }
+
   get generation(): number {
     return this.#generation;
   }
@@ -295,6 +301,7 @@ export class Lifecycle {
         this.#predecessor = this.#candidate.predecessor;
         this.#parent = this.#olders.add(this.#predecessor);
         this.#generation = this.#predecessor.handoff.generation;
+        this.world.debug.generation = this.#generation;
         this.#listenToSignals();
         this.#predecessor.handlersAreIn();
         this.#surroundings.keep(this.#predecessor.handoff);
@@ -408,7 +415,7 @@ export class Lifecycle {
       return;
     }
     if (this.servers.size > 0 || this.#state !== 'running') return;
-    this.#state = 'init';
+    this.#enter('init');
     this.#stopListening();
     // A server that never had a connection may have been a port check, and the real one is still to come.
     if (this.#watchForGood || this.adapted || !(used || this.#intake.expected(server))) return;
@@ -426,7 +433,7 @@ export class Lifecycle {
   }
 
   #becomeReady(): void {
-    this.#state = 'running';
+    this.#enter('running');
     this.#listenToSignals();
     this.events.emit('ready', { pid: this.world.pid, generation: this.#generation }, this.#logger);
   }
@@ -787,7 +794,7 @@ export class Lifecycle {
     handed: ReadonlySet<string> = new Set(),
     began = this.world.now(),
   ): Shutdown {
-    this.#state = 'shutting-down';
+    this.#enter('shutting-down');
     const ending = new Shutdown(
       reason,
       signal,
@@ -824,7 +831,7 @@ export class Lifecycle {
   /** `candidateGone` resolves when nobody else holds the listening sockets. */
   #runEnding(ending: Shutdown, candidateGone?: Promise<unknown>): Promise<ShutdownResult> {
     this.#shutdown = ending.run(candidateGone).then((result) => {
-      this.#state = 'terminated';
+      this.#enter('terminated');
       this.#pidFile.remove();
       this.#stopWatching?.();
       this.#stopWatching = undefined;
