@@ -54,7 +54,7 @@ export function readiness(): Readiness {
 
 /** Seconds until a client may try again, where a request must be rejected because this process drains; else undefined. */
 export function rejectsLate({ socket }: { socket: Socket }): number | undefined {
-  if (lifecycle.settings.lateRequests !== 'reject') return undefined;
+  if (lifecycle.settings.current.lateRequests !== 'reject') return undefined;
   return lifecycle.isLate((socket as Socket & { server?: Server }).server) ? RETRY_AFTER : undefined;
 }
 
@@ -63,7 +63,7 @@ export function rejectsLate({ socket }: { socket: Socket }): number | undefined 
  * requests be rejected after all some day, endless does it in the adapter's place.
  */
 export function mayStepAside(): boolean {
-  if (lifecycle.settings.lateRequests === 'reject') return false;
+  if (lifecycle.settings.current.lateRequests === 'reject') return false;
   lifecycle.answersLate = false;
   return true;
 }

@@ -3,7 +3,7 @@ import { attempt } from './attempt.js';
 import type { Hammered } from './drain/hammer.js';
 import type { EndlessError } from './errors.js';
 import { messageOf } from './errors.js';
-import type { Logger } from './log.js';
+import type { Log } from './log.js';
 
 /** What happens in the life of a process, by the name under which `endless.on` tells of it. */
 export interface EndlessEvents {
@@ -54,7 +54,12 @@ export const CHANNEL_NAMES = Object.values(CHANNELS).map(({ name }) => String(na
 
 /** A typed emitter whose listeners can stop nothing: one that throws or rejects is reported. */
 export class Events {
+  readonly #log: Log;
   readonly #listeners = new Map<keyof EndlessEvents, Set<(event: never) => void>>();
+
+  constructor(log: Log) {
+    this.#log = log;
+  }
 
   /** Adds a listener and returns its undo. */
   on<Name extends keyof EndlessEvents>(name: Name, fn: (event: EndlessEvents[Name]) => void): () => void {
@@ -65,10 +70,11 @@ export class Events {
   }
 
   /** Tells every listener, and whoever has subscribed to the channel of this event. */
-  emit<Name extends keyof EndlessEvents>(name: Name, event: EndlessEvents[Name], logger: Logger): void {
+  emit<Name extends keyof EndlessEvents>(name: Name, event: EndlessEvents[Name]): void {
     if (CHANNELS[name].hasSubscribers) CHANNELS[name].publish(event);
     for (const fn of [...(this.#listeners.get(name) ?? [])]) {
-      const report = (error: unknown) => logger.error(`A listener of '${name}' threw: ${messageOf(error)}`);
+      const report = (error: unknown) =>
+        this.#log.error(`A listener of '${name}' threw: ${messageOf(error)}`);
       attempt(() => (fn as (event: EndlessEvents[Name]) => unknown)(event), report);
     }
   }

@@ -1,5 +1,5 @@
 import { EndlessError, invalidOption, messageOf, show } from './errors.js';
-import type { Logger } from './log.js';
+import type { Log } from './log.js';
 import { HOOKABLE_SIGNALS, type HookableSignal, isHookable } from './signals/signals.js';
 
 /** Before or after what endless does for a signal. */
@@ -10,7 +10,12 @@ export type Hook = () => unknown;
 
 /** The application's hooks, in order of registration. */
 export class Hooks {
+  readonly #log: Log;
   readonly #hooks: { phase: HookPhase; signal: HookableSignal; fn: Hook }[] = [];
+
+  constructor(log: Log) {
+    this.#log = log;
+  }
 
   /** Adds a hook and returns its undo; refuses a phase, signal or function that is none, by name. */
   add(phase: HookPhase, signal: HookableSignal, fn: Hook): () => void {
@@ -35,13 +40,13 @@ export class Hooks {
   }
 
   /** Runs the hooks of a phase one after the other; one that throws is reported and stops nothing. */
-  async run(phase: HookPhase, signal: HookableSignal, logger: Logger): Promise<void> {
+  async run(phase: HookPhase, signal: HookableSignal): Promise<void> {
     for (const hook of [...this.#hooks]) {
       if (hook.phase !== phase || hook.signal !== signal) continue;
       try {
         await hook.fn();
       } catch (error) {
-        logger.error(`A ${phase} hook of ${signal} threw: ${messageOf(error)}`);
+        this.#log.error(`A ${phase} hook of ${signal} threw: ${messageOf(error)}`);
       }
     }
   }

@@ -17,14 +17,37 @@ export function textLogger(world: World, erase: () => string): Logger {
 /** A logger that says nothing. */
 export const silent: Logger = { info() {}, warn() {}, error() {} };
 
-/** A logger of the application that must not be able to stop a restart by throwing. */
-export function guarded(logger: Logger): Logger {
-  const guard = (level: keyof Logger) => (message: string) => {
+/** Where every part of this process logs: one object, whose target changes with `configure({ logger })`. */
+export class Log implements Logger {
+  #target: Logger;
+
+  constructor(target: Logger) {
+    this.#target = target;
+  }
+
+  /** Logs to this target from now on. */
+  configure(target: Logger): void {
+    this.#target = target;
+  }
+
+  info(message: string): void {
+    this.#write('info', message);
+  }
+
+  warn(message: string): void {
+    this.#write('warn', message);
+  }
+
+  error(message: string): void {
+    this.#write('error', message);
+  }
+
+  /** A logger of the application that throws must not stop a restart. */
+  #write(level: keyof Logger, message: string): void {
     try {
-      logger[level](message);
+      this.#target[level](message);
     } catch {
       // A log line is worth less than the restart that it tells of.
     }
-  };
-  return { info: guard('info'), warn: guard('warn'), error: guard('error') };
+  }
 }

@@ -6,9 +6,9 @@ import { type Asked, askedOf, label } from '../listen/address.js';
 import type { ListenOptions } from '../listen/create-server.js';
 import { limit } from '../listen/timeouts.js';
 import { bindBesidePath, isFilePath, losesPath } from '../listen/unix-path.js';
-import type { Logger } from '../log.js';
+import type { Log } from '../log.js';
 import { privateServers } from '../readiness/private-door.js';
-import type { ResolvedSettings } from '../settings.js';
+import type { SettingsStore } from '../settings-store.js';
 import type { World } from '../world.js';
 import type { Servers } from './servers.js';
 
@@ -16,8 +16,8 @@ import type { Servers } from './servers.js';
 export interface IntakeContext {
   world: World;
   servers: Servers;
-  settings(): ResolvedSettings;
-  logger(): Logger;
+  settings: SettingsStore;
+  log: Log;
   generation(): number;
   /** Gives a server that is about to listen a socket that is there already; returns whether there is one. */
   claim(server: Server, asked: Asked, ipv6Only: boolean): boolean;
@@ -59,7 +59,7 @@ export class Intake {
     this.#seen.add(server);
     const { world, settings, claim } = this.#context;
     const own = this.#given.get(server)?.options;
-    const { readTimeout, writeTimeout, maxHeaderBytes } = settings();
+    const { readTimeout, writeTimeout, maxHeaderBytes } = settings.current;
     limit(
       server,
       {
@@ -81,9 +81,9 @@ export class Intake {
   /** A server listens. */
   listening(server: Server): void {
     if (privateServers.has(server)) return;
-    const { servers, expectsAll, logger, onListening } = this.#context;
+    const { servers, expectsAll, log, onListening } = this.#context;
     if (!this.#seen.has(server) && expectsAll())
-      logger().warn(
+      log.warn(
         'endless came after the server: connections opened before its first request are not looked after. Call endless() before listen().',
       );
     const asked = this.#asked.get(server);
@@ -94,11 +94,9 @@ export class Intake {
 
   #warnOfPath(server: Server, socketPath: string): void {
     if (!losesPath(server, socketPath)) return;
-    this.#context
-      .logger()
-      .warn(
-        `unix:${socketPath} will be lost with this process: its folder takes no second name of a socket. A restart will be refused.`,
-      );
+    this.#context.log.warn(
+      `unix:${socketPath} will be lost with this process: its folder takes no second name of a socket. A restart will be refused.`,
+    );
   }
 
   /** The last moment before a server accepts: the seed's `BeforeBegin`. */
@@ -106,18 +104,18 @@ export class Intake {
     if (this.#begun.has(server)) return;
     this.#begun.add(server);
     server.once('close', () => this.#begun.delete(server));
-    const { world, servers, logger, generation } = this.#context;
+    const { world, servers, log, generation } = this.#context;
     const given = this.#given.get(server);
     const asked = this.#asked.get(server);
     const address = given?.address ?? (asked && label(asked));
     for (const fn of given?.options.beforeBegin ? [given.options.beforeBegin] : this.beforeBegin) {
-      const report = (error: unknown) => logger().error(`A beforeBegin hook threw: ${messageOf(error)}`);
+      const report = (error: unknown) => log.error(`A beforeBegin hook threw: ${messageOf(error)}`);
       attempt(() => fn(address), report);
     }
     const bound = label(servers.get(server)?.bound ?? { port: 0 });
     // A server that only looks whether it could listen is closed again at once, and worth no line.
     world.turn(() => {
-      if (server.listening) logger().info(`serving on ${bound}, generation ${generation()}`);
+      if (server.listening) log.info(`serving on ${bound}, generation ${generation()}`);
     });
   }
 }

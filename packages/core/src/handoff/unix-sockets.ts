@@ -3,7 +3,7 @@ import { label } from '../listen/address.js';
 import { mayLeadTo } from '../listen/inode.js';
 import { KeptPaths } from '../listen/kept-paths.js';
 import { adoptPath, inheritedPath, isFilePath, pathOf } from '../listen/unix-path.js';
-import type { Logger } from '../log.js';
+import type { Log } from '../log.js';
 import type { World } from '../world.js';
 import type { ListeningSocket } from './successor.js';
 
@@ -14,7 +14,7 @@ import type { ListeningSocket } from './successor.js';
 export function keepPathsOf(
   listeningSockets: readonly ListeningSocket[],
   world: World,
-  logger: Logger,
+  log: Log,
 ): { paths: KeptPaths; listeningSockets: ListeningSocket[] } {
   const paths = new KeptPaths(world);
   const along = listeningSockets.flatMap((listeningSocket): ListeningSocket[] => {
@@ -23,7 +23,7 @@ export function keepPathsOf(
     const known = pathOf(handle);
     const own = known ?? adoptPath(handle, inheritedPath(bound.path));
     if (known?.inode !== undefined && !activated && !mayLeadTo(own.path, known.inode)) {
-      logger.warn(`${label(bound)} does not lead to this process any more: the new process binds it again.`);
+      log.warn(`${label(bound)} does not lead to this process any more: the new process binds it again.`);
       return [];
     }
     const kept = paths.add(own);

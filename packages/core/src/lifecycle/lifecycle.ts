@@ -15,14 +15,15 @@ import type { Handoff, ToPredecessor, ToSuccessor } from '../handoff/protocol.js
 import { Hooks } from '../hooks.js';
 import { label } from '../listen/address.js';
 import type { ListenOptions } from '../listen/create-server.js';
-import { guarded, type Logger, silent, textLogger } from '../log.js';
+import { Log, silent, textLogger } from '../log.js';
 import { Departure } from '../migrate/departure.js';
 import { Protocols } from '../migrate/protocols.js';
 import type { RawHandle } from '../node-private/handle.js';
 import { askHealth } from '../readiness/health.js';
 import type { RestartResult } from '../restart/attempt.js';
 import { type Handover, Restart } from '../restart/restart.js';
-import { DEFAULTS, mergeSettings, type ResolvedSettings, type Settings } from '../settings.js';
+import type { Settings } from '../settings.js';
+import { SettingsStore } from '../settings-store.js';
 import type { Closer } from '../shutdown/closing.js';
 import { Holds, type Release } from '../shutdown/holds.js';
 import { OwnEnd } from '../shutdown/own-end.js';
@@ -65,22 +66,20 @@ const PASSING: readonly string[] = [
 export class Lifecycle {
   readonly world: World;
   readonly version: string;
-  readonly hooks = new Hooks();
-  readonly events = new Events();
+  readonly log: Log;
+  readonly settings = new SettingsStore();
+  readonly hooks: Hooks;
+  readonly events: Events;
   readonly servers = new Servers(
     () => this.#ending?.check(),
     () => this.#restart.needsSockets,
   );
   readonly holds = new Holds(() => this.#ending?.check());
-  readonly protocols = new Protocols(
-    () => this.#logger,
-    () => this.#olders.tellProtocols(),
-  );
+  readonly protocols: Protocols;
   readonly abort = new AbortController();
   readonly closers: Closer[] = [];
   /** Resolves when this process has drained. */
   readonly done: Promise<void>;
-  settings: ResolvedSettings = DEFAULTS;
   /** Whether an adapter answers late requests in its framework's own way. */
   answersLate = false;
   /** Whether an adapter is in use: any server may be meant, also one that comes after the last was closed. */
@@ -122,7 +121,6 @@ export class Lifecycle {
   #left = false;
   #surroundings: Surroundings | undefined;
   #serviceManager: ServiceManager | undefined;
-  #logger: Logger;
   readonly #progress: ProgressLine;
   readonly #signals: SignalHandlers;
   readonly #ownListeners: OwnListeners;
@@ -143,7 +141,10 @@ export class Lifecycle {
     this.#generation = this.#promised?.generation ?? 0;
     world.debug.generation = this.#generation;
     this.#progress = new ProgressLine(world);
-    this.#logger = guarded(textLogger(world, () => this.#progress.erase()));
+    this.log = new Log(textLogger(world, () => this.#progress.erase()));
+    this.hooks = new Hooks(this.log);
+    this.events = new Events(this.log);
+    this.protocols = new Protocols(this.log, () => this.#olders.tellProtocols());
     this.#signals = new SignalHandlers(world, (signal) => void this.#onSignal(signal));
     this.#ownListeners = new OwnListeners({
       world,
@@ -153,16 +154,16 @@ export class Lifecycle {
     this.#ownEnd = new OwnEnd({
       world,
       listeners: this.#ownListeners,
-      settings: () => this.settings,
-      logger: () => this.#logger,
+      settings: this.settings,
+      log: this.log,
       stopListening: () => this.#stopListening(),
     });
     this.#pidFile = new PidFile(world);
     this.#intake = new Intake({
       world,
       servers: this.servers,
-      settings: () => this.settings,
-      logger: () => this.#logger,
+      settings: this.settings,
+      log: this.log,
       generation: () => this.#generation,
       claim: (server, asked, ipv6Only) =>
         Boolean(
@@ -177,8 +178,8 @@ export class Lifecycle {
       servers: this.servers,
       hooks: this.hooks,
       events: this.events,
-      settings: () => this.settings,
-      logger: () => this.#logger,
+      settings: this.settings,
+      log: this.log,
       generation: () => this.#generation,
       surroundings: () => ({
         ...this.#surroundings?.kept,
@@ -196,7 +197,7 @@ export class Lifecycle {
       onKept: () => {
         this.#departure = undefined;
         this.#closeNow();
-        this.#pidFile.write(this.settings.pidFile, this.#logger);
+        this.#pidFile.write(this.settings.current.pidFile, this.log);
       },
       onHookWaits: () => this.#closeNow(),
       onAgain: (signal) => void this.#restartBySignal(signal),
@@ -213,10 +214,10 @@ export class Lifecycle {
       adopter: () => (this.#ending?.onlyWaits ? this.#restart.adopter : undefined),
       adopts: () => !this.#left && !this.#sentAway,
       introduction: (stopping) => this.#introduction(stopping),
-      logger: () => this.#logger,
+      log: this.log,
       onMoved: (address) => this.#moved(address),
       onHandedOn: (older, pid) =>
-        this.#logger.info(`Handed generation ${older}, which drains, on to pid ${pid}.`),
+        this.log.info(`Handed generation ${older}, which drains, on to pid ${pid}.`),
       onChanged: () => this.#ending?.check(),
     });
     this.done = new Promise((resolve) => {
@@ -248,10 +249,6 @@ export class Lifecycle {
     return this.#migrated;
   }
 
-  get logger(): Logger {
-    return this.#logger;
-  }
-
   /** Whether this process is stopping for good; never true because of a restart. */
   get stopping(): boolean {
     return this.#ending?.reason === 'shutdown';
@@ -264,9 +261,9 @@ export class Lifecycle {
   }
 
   configure(given: Settings): void {
-    this.settings = mergeSettings(this.settings, given);
+    this.settings.configure(given);
     const { logger } = given;
-    if (logger !== undefined) this.#logger = logger === false ? silent : guarded(logger);
+    if (logger !== undefined) this.log.configure(logger || silent);
     if (given.signals) this.listenToWanted();
   }
 
@@ -281,15 +278,15 @@ export class Lifecycle {
       this.#surroundings = new Surroundings({
         world: this.world,
         events: this.events,
-        logger: () => this.#logger,
+        log: this.log,
         onStop: () => void this.#shutdownBySignal('SIGTERM'),
         onTerminalGone: () => void this.world.signals.emit('SIGHUP', 'SIGHUP', constants.signals.SIGHUP),
       });
       this.#candidate = Candidate.find({
         world: this.world,
         version: this.version,
-        settings: () => this.settings,
-        logger: () => this.#logger,
+        settings: this.settings,
+        log: this.log,
         servers: () => this.servers.all().map(({ server }) => server),
         beforeOpening: () => this.#aboutToAccept(),
         onGo: (window) => this.#becomeNewest(window),
@@ -312,7 +309,7 @@ export class Lifecycle {
         events: this.events,
         signal: this.abort.signal,
         stopping: () => this.stopping && !this.#sentAway,
-        logger: () => this.#logger,
+        log: this.log,
         fd: this.#surroundings.kept.notify,
       });
     }
@@ -373,7 +370,7 @@ export class Lifecycle {
     this.install();
     if (this.#candidate?.waiting) this.#candidate.complete();
     else if (this.#state === 'init' && isMainThread) {
-      this.#pidFile.write(this.settings.pidFile, this.#logger);
+      this.#pidFile.write(this.settings.current.pidFile, this.log);
       this.#becomeReady();
     }
   }
@@ -388,7 +385,7 @@ export class Lifecycle {
     try {
       fn();
     } catch (error) {
-      this.#logger.error(`endless could not look after a server: ${messageOf(error)}`);
+      this.log.error(`endless could not look after a server: ${messageOf(error)}`);
     }
   }
 
@@ -401,7 +398,7 @@ export class Lifecycle {
     }
     this.#intake.begin(server);
     if (this.#state !== 'init') return;
-    this.#pidFile.write(this.settings.pidFile, this.#logger);
+    this.#pidFile.write(this.settings.current.pidFile, this.log);
     this.#becomeReady();
   }
 
@@ -428,14 +425,14 @@ export class Lifecycle {
 
   /** Before the old process hears that this one accepts: it would remove a pid file that still names it. */
   #aboutToAccept(): void {
-    this.#pidFile.write(this.settings.pidFile, this.#logger);
+    this.#pidFile.write(this.settings.current.pidFile, this.log);
     for (const { server } of this.servers.all()) this.#intake.begin(server);
   }
 
   #becomeReady(): void {
     this.#enter('running');
     this.#listenToSignals();
-    this.events.emit('ready', { pid: this.world.pid, generation: this.#generation }, this.#logger);
+    this.events.emit('ready', { pid: this.world.pid, generation: this.#generation });
   }
 
   #becomeNewest(window: number): void {
@@ -444,18 +441,18 @@ export class Lifecycle {
     this.#olders.expect(this.#parent as Older);
     this.#probation = new Probation({
       world: this.world,
-      logger: () => this.#logger,
+      log: this.log,
       predecessor: candidate.predecessor,
       window,
       health: (onFailure) => {
-        const { healthCheck } = this.settings;
+        const { healthCheck } = this.settings.current;
         const servers = () => this.servers.all().map(({ server }) => server);
         return healthCheck && askHealth(this.world, healthCheck, servers, onFailure);
       },
       onCommitted: () => {
         this.#serviceManager?.becomeMain();
         candidate.paths.own();
-        this.#prune(this.settings.maxDraining);
+        this.#prune(this.settings.current.maxDraining);
       },
     });
     // Last, since who hears of it may stop the process again at once.
@@ -470,7 +467,7 @@ export class Lifecycle {
   }
 
   #listenToSignals(): void {
-    const { signals } = this.settings;
+    const { signals } = this.settings.current;
     const restarts = HOOKABLE_SIGNALS.filter((signal) => signals[signal] === 'restart');
     this.#signals.listen(
       (signal) => signals[signal] !== false || this.hooks.wants(signal),
@@ -486,7 +483,7 @@ export class Lifecycle {
 
   /** Whether this signal asks for a restart now. */
   #meansRestart(signal: HookableSignal): boolean {
-    if (this.settings.signals[signal] !== 'restart') return false;
+    if (this.settings.current.signals[signal] !== 'restart') return false;
     const terminal = this.#surroundings?.terminal;
     return signal !== 'SIGHUP' || !terminal?.hangsUp || terminal.outlives;
   }
@@ -498,24 +495,22 @@ export class Lifecycle {
   }
 
   async #onSignal(signal: HookableSignal): Promise<void> {
-    let action = this.settings.signals[signal];
+    let action = this.settings.current.signals[signal];
     const came = signal;
     const terminal = this.#surroundings?.terminal;
     if (signal === 'SIGHUP' && action === 'restart' && terminal?.hangsUp) {
       outliveTerminal();
       if (terminal.outlives) {
-        this.#logger.info(
-          'The terminal went away: SIGHUP is ignored, since `nohup` has started this program.',
-        );
+        this.log.info('The terminal went away: SIGHUP is ignored, since `nohup` has started this program.');
         return;
       }
-      this.#logger.warn('The terminal went away: SIGHUP is taken as SIGTERM.');
+      this.log.warn('The terminal went away: SIGHUP is taken as SIGTERM.');
       action = 'shutdown';
       signal = 'SIGTERM';
     }
     if (signal === 'SIGUSR2' && action === 'hammer' && this.#surroundings?.nodemon) {
       // It signals each process of the tree, and then its child once more.
-      if (!this.#ending) this.#logger.info('Received SIGUSR2 from nodemon: it is taken as SIGINT.');
+      if (!this.#ending) this.log.info('Received SIGUSR2 from nodemon: it is taken as SIGINT.');
       action = 'shutdown';
       signal = 'SIGINT';
     }
@@ -527,38 +522,38 @@ export class Lifecycle {
       case 'shutdown':
         return this.#shutdownBySignal(signal, this.#ownEnd.heard(came));
       default: {
-        const pre = this.hooks.run('pre', signal, this.#logger);
+        const pre = this.hooks.run('pre', signal);
         // The hammer is there for what never ends: a hook of its own must not hold it up for ever.
         const enough = new Promise<void>((resolve) => this.world.after(HAMMER_HOOK_TIME, resolve));
         await (action === 'hammer' ? Promise.race([pre, enough]) : pre);
-        this.#logger.info(`Received ${signal}.`);
+        this.log.info(`Received ${signal}.`);
         if (action === 'hammer') this.hammer();
-        await this.hooks.run('post', signal, this.#logger);
+        await this.hooks.run('post', signal);
       }
     }
   }
 
   #onSignalAsCandidate(signal: HookableSignal, action: string | false): void {
     if (action === 'shutdown') {
-      this.#logger.info(`Received ${signal}. while starting: leaving.`);
+      this.log.info(`Received ${signal}. while starting: leaving.`);
       // As a shell would report it.
       this.world.exit(128 + constants.signals[signal]);
-    } else this.#logger.info(`Received ${signal}. while starting: ignored.`);
+    } else this.log.info(`Received ${signal}. while starting: ignored.`);
   }
 
   async #restartBySignal(signal: HookableSignal): Promise<void> {
     const { waits, underWay, undecided, newest } = this.#restart;
     if (waits) {
-      this.#logger.info(`Received ${signal}. A restart waits for the end of the rollback window already.`);
+      this.log.info(`Received ${signal}. A restart waits for the end of the rollback window already.`);
       return;
     }
     if (underWay) {
-      this.#logger.info(`Received ${signal}. A restart is under way: one more will follow it.`);
+      this.log.info(`Received ${signal}. A restart is under way: one more will follow it.`);
       this.#restart.remember();
       return;
     }
     if (undecided) {
-      this.#logger.info(
+      this.log.info(
         `Received ${signal}. It is passed on to pid ${newest}; if that fails now, this process restarts.`,
       );
       this.#restart.remember();
@@ -570,7 +565,7 @@ export class Lifecycle {
     try {
       await this.restart(signal);
     } catch (error) {
-      this.#logger.error(messageOf(error));
+      this.log.error(messageOf(error));
     }
   }
 
@@ -580,7 +575,7 @@ export class Lifecycle {
     if (raised && (this.#state === 'terminated' || this.#ownEnd.hasRaised(signal))) return;
     if (this.#stoppedAt !== undefined) {
       if (now - this.#stoppedAt < ONE_KEYPRESS) return;
-      this.#logger.info(`Received ${signal}. again: hammering.`);
+      this.log.info(`Received ${signal}. again: hammering.`);
       this.hammer();
       return;
     }
@@ -589,13 +584,13 @@ export class Lifecycle {
     if (crossing) await crossing;
     this.#restart.commit();
     if (this.#ending) {
-      this.#logger.info(`Received ${signal}. Draining already; once more hammers.`);
+      this.log.info(`Received ${signal}. Draining already; once more hammers.`);
       // The caller of `shutdown()` wanted to go on; whoever sent the signal wants an end.
       await this.#shutdown;
       await this.#leave();
       return;
     }
-    await this.#beginShutdown(signal, () => this.#logger.info(`Received ${signal}.`));
+    await this.#beginShutdown(signal, () => this.log.info(`Received ${signal}.`));
     await this.#leave();
   }
 
@@ -610,11 +605,11 @@ export class Lifecycle {
   }
 
   #whyNotRestart(): EndlessError | undefined {
-    const unsupported = whyUnsupported(this.world, this.#surroundings, this.settings);
+    const unsupported = whyUnsupported(this.world, this.#surroundings, this.settings.current);
     if (unsupported) return unsupported;
     if (this.#restart.undecided || this.#ending || this.#state === 'terminated') return this.#shuttingDown();
     const ends = this.#surroundings?.endsContainer;
-    if (ends && !this.settings.allowOrphaning)
+    if (ends && !this.settings.current.allowOrphaning)
       return new EndlessError(
         'ERR_ENDLESS_PID_1',
         `A restart would end this process, and ${ends}. Restart the container instead, run this process below a supervisor that stays, or set \`allowOrphaning\` if that is meant.`,
@@ -637,10 +632,12 @@ export class Lifecycle {
     if (this.#saidWithheld) return;
     for (const signal of HOOKABLE_SIGNALS) {
       const count = this.#ownListeners.count(signal);
-      if (this.settings.signals[signal] !== 'restart' || count === 0) continue;
+      if (this.settings.current.signals[signal] !== 'restart' || count === 0) continue;
       this.#saidWithheld = true;
-      const when = this.settings.ownListeners ? 'run once this process has been replaced' : 'do not run';
-      this.#logger.info(
+      const when = this.settings.current.ownListeners
+        ? 'run once this process has been replaced'
+        : 'do not run';
+      this.log.info(
         `${signal} restarts: the listeners that the application has for it ${when}: ${count} (${this.#ownListeners.names(signal)}).`,
       );
     }
@@ -659,8 +656,8 @@ export class Lifecycle {
   /** A chain has at most one open window: a restart waits until the predecessor has committed its own. */
   async #predecessorCommitted(): Promise<void> {
     if (!this.#probation?.open) return;
-    this.#logger.info('The rollback window of this process is open: it restarts once that is over.');
-    const { startTimeout } = this.settings;
+    this.log.info('The rollback window of this process is open: it restarts once that is over.');
+    const { startTimeout } = this.settings.current;
     if (await this.#probation.overWithin(startTimeout)) return;
     throw new EndlessError(
       'ERR_ENDLESS_START_TIMEOUT',
@@ -669,13 +666,13 @@ export class Lifecycle {
   }
 
   #createDeparture(reason: 'restart' | 'shutdown', signal: HookableSignal, to?: Handover): Departure {
-    const { migrate, idleGrace } = this.settings;
+    const { migrate, idleGrace } = this.settings.current;
     const migrates = (tracked: TrackedServer) => this.servers.migrates(tracked, migrate);
     this.#departure = new Departure({
       world: this.world,
       protocols: this.protocols,
       servers: () => this.servers.all(),
-      logger: () => this.#logger,
+      log: this.log,
       destination: this.servers.all().some(migrates) ? to?.successor : undefined,
       slowStart: to?.slowStart,
       leaves: (tracked) => {
@@ -714,7 +711,7 @@ export class Lifecycle {
   /** The predecessor has taken its place back: what this process holds is brought to its end, and nothing else. */
   #retire(deadline: number): void {
     if (!this.#sentAway) {
-      this.#logger.error('The old process has taken its place back: this one leaves.');
+      this.log.error('The old process has taken its place back: this one leaves.');
       this.#sentAway = true;
       this.#parent?.reception.release();
       this.#probation?.end();
@@ -727,14 +724,14 @@ export class Lifecycle {
 
   #moved(address: string): void {
     this.#migrated += 1;
-    this.events.emit('migrated', { address }, this.#logger);
+    this.events.emit('migrated', { address });
   }
 
   /** Newer generations drain too: whoever is beyond the last that may ends now. */
   #prune(left: number): void {
     this.#mayDrain = left;
     if (this.#isBusy && left <= 0) {
-      this.#logger.warn(
+      this.log.warn(
         `More than \`maxDraining\` generations are draining requests: hammering generation ${this.#generation}.`,
       );
       this.hammer();
@@ -798,7 +795,7 @@ export class Lifecycle {
     const ending = new Shutdown(
       reason,
       signal,
-      this.settings.hammerTime,
+      this.settings.current.hammerTime,
       {
         world: this.world,
         servers: this.servers,
@@ -809,14 +806,15 @@ export class Lifecycle {
         stopOlder: (ms, idleGrace) => {
           if (!this.#sentAway) this.#olders.stop(ms, idleGrace);
         },
+        settings: this.settings,
         // Its place is taken already: nobody has to learn first that it goes.
-        settings: () => (this.#sentAway ? { ...this.settings, shutdownDelay: 0 } : this.settings),
-        logger: () => this.#logger,
+        delays: !this.#sentAway,
+        log: this.log,
         closers: this.closers,
         departure,
         answersLate: () => this.answersLate,
         expectsConnections: () => this.#olders.expectConnections || this.#restart.takesBack,
-        ...(this.settings.logger === undefined && { progress: this.#progress }),
+        ...(this.settings.current.logger === undefined && { progress: this.#progress }),
         leaves: ({ bound }) => bound !== undefined && handed.has(label(bound)),
         onBegun: () => this.abort.abort(),
       },
@@ -867,7 +865,7 @@ export class Lifecycle {
     this.#restart.commit();
     if (this.#ending && !this.#left) this.#ending.hammer();
     else if (this.#stopWaits && !this.#left) this.#hammersThen = true;
-    else this.#logger.info('Nothing is shutting down: the hammer is ignored.');
+    else this.log.info('Nothing is shutting down: the hammer is ignored.');
   }
 
   /** This process has drained: it waits for older generations, so that the newest ends last, and goes. */
@@ -880,10 +878,10 @@ export class Lifecycle {
     await this.#restart.said();
     const { successor, newest } = this.#restart;
     if (newest !== undefined && this.#surroundings?.terminal.there)
-      this.#logger.info(
+      this.log.info(
         `pid ${newest} serves on. The terminal is the shell's again: Ctrl-C does not reach that process, \`kill ${newest}\` does.`,
       );
-    if (!this.settings.exit) {
+    if (!this.settings.current.exit) {
       this.#left = true;
       this.#stopListening();
       successor?.close();

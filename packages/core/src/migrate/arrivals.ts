@@ -3,7 +3,7 @@ import type { TrackedServer } from '../connections/tracked-server.js';
 import { messageOf } from '../errors.js';
 import type { OlderProcess, ToPredecessor, ToSuccessor } from '../handoff/protocol.js';
 import { label } from '../listen/address.js';
-import type { Logger } from '../log.js';
+import type { Log } from '../log.js';
 import type { RawHandle } from '../node-private/handle.js';
 import type { World } from '../world.js';
 import { Unpacking, unpack } from './payload.js';
@@ -30,7 +30,7 @@ export interface ArrivalsContext {
   protocols: Protocols;
   servers(): readonly TrackedServer[];
   answer(message: Extract<ToPredecessor, { type: 'answer' | 'told' }>): void;
-  logger(): Logger;
+  log: Log;
   /** A socket has come. */
   onMoved(address: string): void;
 }
@@ -156,8 +156,8 @@ export class Arrivals {
       word = unpack(packed);
     } catch (error) {
       // Written by a Node.js whose format this one cannot read.
-      const { logger } = this.#context;
-      logger().error(
+      const { log } = this.#context;
+      log.error(
         `A message for a socket of ${protocol.name} failed, and the socket is closed: ${messageOf(error)}`,
       );
       socket.destroy();

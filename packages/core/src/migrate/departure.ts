@@ -2,7 +2,7 @@ import type { TrackedServer } from '../connections/tracked-server.js';
 import { drainConnections, protectIdle } from '../drain/drain.js';
 import { endIdle } from '../drain/idle.js';
 import { rejectLate } from '../drain/late.js';
-import type { Logger } from '../log.js';
+import type { Log } from '../log.js';
 import { speaksHttp } from '../node-private/http.js';
 import type { World } from '../world.js';
 import { type Destination, Mover } from './mover.js';
@@ -15,7 +15,7 @@ export interface DepartureContext {
   world: World;
   protocols: Protocols;
   servers(): readonly TrackedServer[];
-  logger(): Logger;
+  log: Log;
   /** Where live connections go on a restart; undefined where none can. */
   destination: (Destination & SocketDestination) | undefined;
   /** How fast they may go there. */
@@ -240,9 +240,7 @@ export class Departure {
       this.#stranded = [...stayed];
       return;
     }
-    this.#context
-      .logger()
-      .warn('The successor takes no more connections: those that are left are told to close.');
+    this.#context.log.warn('The successor takes no more connections: those that are left are told to close.');
     for (const tracked of stayed) this.#drain(tracked);
   }
 

@@ -4,7 +4,7 @@ import { expect, onTestFinished, test } from 'vitest';
 import { TrackedServer } from '../connections/tracked-server.js';
 import type { ToPredecessor, ToSuccessor } from '../handoff/protocol.js';
 import { label } from '../listen/address.js';
-import { silent } from '../log.js';
+import { Log, silent } from '../log.js';
 import { detachHandle, stopReading } from '../node-private/connection.js';
 import type { RawHandle } from '../node-private/handle.js';
 import { realWorld } from '../world.js';
@@ -18,10 +18,7 @@ async function echo() {
   const server = net.createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');
   const tracked = new TrackedServer(server, undefined, 511, () => {});
-  const protocols = new Protocols(
-    () => silent,
-    () => {},
-  );
+  const protocols = new Protocols(new Log(silent), () => {});
   const sockets = protocols.define('echo', {
     save: () => ({ state: null }),
     restore: (socket) => void socket.on('data', (chunk) => socket.write(chunk)),
@@ -53,7 +50,7 @@ async function offer({ tracked, protocols, sockets, socket }: Awaited<ReturnType
     protocols,
     servers: () => [tracked],
     movable: () => true,
-    logger: () => silent,
+    log: new Log(silent),
     onMoved: () => {},
     onBack: () => back.push(offers.busy),
   });
@@ -101,7 +98,7 @@ test('what was only offered is let go of when the old process takes its place ba
     protocols,
     servers: () => [tracked],
     answer: (message) => void answers.push(message),
-    logger: () => silent,
+    log: new Log(silent),
     onMoved: () => {},
   });
   stopReading(socket);

@@ -3,7 +3,7 @@ import { attempt, isThenable } from '../attempt.js';
 import type { TrackedServer } from '../connections/tracked-server.js';
 import { messageOf } from '../errors.js';
 import type { ToSuccessor } from '../handoff/protocol.js';
-import type { Logger } from '../log.js';
+import type { Log } from '../log.js';
 import { detachHandle, startReading, stopReading } from '../node-private/connection.js';
 import type { RawHandle } from '../node-private/handle.js';
 import type { World } from '../world.js';
@@ -40,7 +40,7 @@ export interface OffersContext {
   servers(): readonly TrackedServer[];
   /** Whether the sockets of this server may go to the successor. */
   movable(tracked: TrackedServer): boolean;
-  logger(): Logger;
+  log: Log;
   /** A socket has arrived there. */
   onMoved(address: string): void;
   /** Nothing is on its way any more, since what was has come back. */
@@ -136,7 +136,7 @@ export class Offers {
   /** Says once why the sockets of a protocol do not move, where they otherwise could. */
   #leaveAlone(socket: Socket, protocol: NamedProtocol): void {
     if (this.#trackedOf(socket) && !this.#explained.has(protocol))
-      this.#context.logger().warn(`Sockets of ${protocol.name} do not move: ${protocol.stays}`);
+      this.#context.log.warn(`Sockets of ${protocol.name} do not move: ${protocol.stays}`);
     this.#explained.add(protocol);
     this.#staying.add(socket);
   }
@@ -183,7 +183,7 @@ export class Offers {
   #ask(socket: Socket, protocol: NamedProtocol, tracked: TrackedServer, large: boolean): void {
     if (socket.destroyed || !socket.readable || !socket.writable || socket.writableLength > 0) return;
     if (!stopReading(socket)) return;
-    const { logger } = this.#context;
+    const { log } = this.#context;
     let leaving: Leaving | 'later' | 'never';
     let packed: Buffer | undefined;
     try {
@@ -195,7 +195,7 @@ export class Offers {
       // What comes before `left` can still be taken back; a state that cannot be cloned is found out here.
       if (typeof leaving === 'object') packed = pack([leaving.state, leaving.unread]);
     } catch (error) {
-      logger().error(`Saving a socket of ${protocol.name} failed, it stays: ${messageOf(error)}`);
+      log.error(`Saving a socket of ${protocol.name} failed, it stays: ${messageOf(error)}`);
       leaving = 'never';
     }
     if (packed && packed.length > SMALL && !large) {
@@ -217,11 +217,9 @@ export class Offers {
     leaving: Leaving,
     plain: Buffer,
   ): void {
-    const { protocols, logger } = this.#context;
+    const { protocols, log } = this.#context;
     const report = (error: unknown) =>
-      logger().error(
-        `A socket of ${protocol.name} has left, and a callback of it threw: ${messageOf(error)}`,
-      );
+      log.error(`A socket of ${protocol.name} has left, and a callback of it threw: ${messageOf(error)}`);
     const afterwards = new Afterwards(report);
     protocols.left(socket, afterwards);
     attempt(() => leaving.left?.((word, done) => afterwards.tell(word, done)), report);

@@ -2,7 +2,7 @@ import type { Socket } from 'node:net';
 import { attempt } from '../attempt.js';
 import type { TrackedServer } from '../connections/tracked-server.js';
 import { invalidOption, messageOf, show } from '../errors.js';
-import type { Logger } from '../log.js';
+import type { Log } from '../log.js';
 import { adoptSocket } from '../node-private/connection.js';
 import type { RawHandle } from '../node-private/handle.js';
 import type { Afterwards, Done } from './afterwards.js';
@@ -78,11 +78,11 @@ export class Protocols {
   readonly #sockets = new Map<Socket, NamedProtocol>();
   /** For sockets that have left, how to reach them. */
   readonly #left = new WeakMap<Socket, Afterwards>();
-  readonly #logger: () => Logger;
+  readonly #log: Log;
   readonly #onChanged: () => void;
 
-  constructor(logger: () => Logger, onChanged: () => void) {
-    this.#logger = logger;
+  constructor(log: Log, onChanged: () => void) {
+    this.#log = log;
     this.#onChanged = onChanged;
   }
 
@@ -133,7 +133,7 @@ export class Protocols {
     this.#attempt(
       socket,
       () => protocol.restore(socket, state),
-      (why) => this.#logger().error(`Restoring a socket of ${protocol.name} failed: ${why}`),
+      (why) => this.#log.error(`Restoring a socket of ${protocol.name} failed: ${why}`),
     );
     return socket;
   }
@@ -157,7 +157,7 @@ export class Protocols {
       socket,
       () => protocol.told?.(socket, word),
       (why) =>
-        this.#logger().error(
+        this.#log.error(
           `A message for a socket of ${protocol.name} failed, and the socket is closed: ${why}`,
         ),
       done,
@@ -171,7 +171,7 @@ export class Protocols {
       socket,
       () => protocol.end?.(socket, reason),
       (why) =>
-        this.#logger().error(`Ending a socket of ${protocol.name} failed, and the socket is closed: ${why}`),
+        this.#log.error(`Ending a socket of ${protocol.name} failed, and the socket is closed: ${why}`),
     );
   }
 

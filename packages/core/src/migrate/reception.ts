@@ -1,6 +1,6 @@
 import type { TrackedServer } from '../connections/tracked-server.js';
 import type { MovingConnection, OlderProcess, ToPredecessor } from '../handoff/protocol.js';
-import type { Logger } from '../log.js';
+import type { Log } from '../log.js';
 import type { RawHandle } from '../node-private/handle.js';
 import type { World } from '../world.js';
 import { Arrivals, type SocketMessage } from './arrivals.js';
@@ -14,7 +14,7 @@ export interface ReceptionContext {
   sender: { send(message: ToPredecessor): void; readonly closed: Promise<void> };
   protocols: Protocols;
   servers(): TrackedServer[];
-  logger(): Logger;
+  log: Log;
   /** A live connection has come. */
   onMoved(address: string): void;
 }
@@ -27,13 +27,13 @@ export class Reception {
 
   constructor(context: ReceptionContext) {
     this.#context = context;
-    const { world, sender, protocols, servers, logger, onMoved } = context;
+    const { world, sender, protocols, servers, log, onMoved } = context;
     this.#receiver = new Receiver(world, servers, (ids, lost) => sender.send({ type: 'moved', ids, lost }));
     this.#arrivals = new Arrivals({
       world,
       protocols,
       servers,
-      logger,
+      log,
       answer: (message) => sender.send(message),
       onMoved,
     });

@@ -3,7 +3,7 @@ import { EndlessError, type SuccessorEnd } from '../errors.js';
 import type { Command } from '../handoff/command.js';
 import { PROTOCOL, type ToPredecessor } from '../handoff/protocol.js';
 import { type ListeningSocket, Successor, type Surroundings } from '../handoff/successor.js';
-import type { Logger } from '../log.js';
+import type { Log } from '../log.js';
 import type { ResolvedSettings } from '../settings.js';
 import type { World } from '../world.js';
 
@@ -21,7 +21,7 @@ export interface RestartResult {
 export interface AttemptContext {
   world: World;
   settings: ResolvedSettings;
-  logger: Logger;
+  log: Log;
   generation: number;
   /** Called with the successor once it was started. */
   onSpawned(successor: Successor): void;
@@ -128,7 +128,7 @@ export class Attempt {
   }
 
   #hear(message: ToPredecessor): void {
-    const { logger } = this.#context;
+    const { log } = this.#context;
     const successor = this.#successor as Successor;
     if (this.#accepting) {
       this.#context.onMessage(message);
@@ -154,7 +154,7 @@ export class Attempt {
       case 'ready':
         this.dropped = message.dropped;
         for (const address of message.dropped)
-          logger.warn(`${address} is not served by the new process any more: it closes.`);
+          log.warn(`${address} is not served by the new process any more: it closes.`);
         this.#go(successor);
         break;
       case 'unready':

@@ -10,10 +10,10 @@ import { keepPathsOf, pathsLost } from '../handoff/unix-sockets.js';
 import type { Hooks } from '../hooks.js';
 import { label } from '../listen/address.js';
 import type { KeptPaths } from '../listen/kept-paths.js';
-import type { Logger } from '../log.js';
+import type { Log } from '../log.js';
 import type { Departure } from '../migrate/departure.js';
 import { SlowStart } from '../migrate/slow-start.js';
-import type { ResolvedSettings } from '../settings.js';
+import type { SettingsStore } from '../settings-store.js';
 import type { Shutdown } from '../shutdown/shutdown.js';
 import type { HookableSignal } from '../signals/signals.js';
 import type { World } from '../world.js';
@@ -33,8 +33,8 @@ export interface RestartContext {
   servers: Servers;
   hooks: Hooks;
   events: Events;
-  settings(): ResolvedSettings;
-  logger(): Logger;
+  settings: SettingsStore;
+  log: Log;
   generation(): number;
   /** What the successor keeps of the surroundings in which the first process was started. */
   surroundings(): Surroundings;
@@ -198,7 +198,7 @@ export class Restart {
   }
 
   async #run(signal: HookableSignal): Promise<RestartResult> {
-    const { world, events, servers, settings, logger, stopping } = this.#context;
+    const { world, events, servers, settings, log, stopping } = this.#context;
     const began = world.now();
     let handover: Handover | undefined;
     let departure: Departure | undefined;
@@ -207,14 +207,14 @@ export class Restart {
     const early: ToPredecessor[] = [];
     const attempt = new Attempt({
       world,
-      settings: settings(),
-      logger: logger(),
+      settings: settings.current,
+      log,
       generation: this.#context.generation(),
       surroundings: this.#context.surroundings(),
-      tickets: () => (settings().tlsTickets ? ticketKeysOf(servers.all()) : {}),
+      tickets: () => (settings.current.tlsTickets ? ticketKeysOf(servers.all()) : {}),
       window: () => this.#window,
-      onSpawned: ({ pid, generation }) => events.emit('spawned', { pid, generation }, logger()),
-      onReady: ({ pid, generation }) => events.emit('ready', { pid, generation }, logger()),
+      onSpawned: ({ pid, generation }) => events.emit('spawned', { pid, generation }),
+      onReady: ({ pid, generation }) => events.emit('ready', { pid, generation }),
       whyNotGo: () => pathsLost(paths?.check() ?? []),
       onMessage: (message) =>
         departure && handover ? this.#hear(message, handover, departure) : early.push(message),
@@ -230,18 +230,18 @@ export class Restart {
       // Not before: the connections at rest of that process have come by now.
       const slowStart = new SlowStart(world, servers.all(), this.#window);
       await nextTurn(world);
-      const command = successorCommand(settings().restart);
+      const command = successorCommand(settings.current.restart);
       await nextTurn(world);
       const beforeSpawn = stopping();
       if (beforeSpawn) throw beforeSpawn;
-      logger().info(`Received ${signal}. forking.`);
+      log.info(`Received ${signal}. forking.`);
       // Looked at only now: a hook may have opened or closed a server.
       const { listeningSockets, ambiguous } = servers.listeningSockets();
       if (ambiguous.length > 0)
-        logger().warn(
+        log.warn(
           `${ambiguous.join(', ')} cannot be handed over: several servers asked for port 0. Give them ports of their own.`,
         );
-      const kept = keepPathsOf(listeningSockets, world, logger());
+      const kept = keepPathsOf(listeningSockets, world, log);
       paths = kept.paths;
       paths.keepFromRemoval();
       paths.watch();
@@ -265,8 +265,8 @@ export class Restart {
 
   /** A hook that does not end must not keep the old release for ever. */
   async #runPreHooks(signal: HookableSignal): Promise<void> {
-    const { world, hooks, settings, logger, onHookWaits } = this.#context;
-    const { startTimeout } = settings();
+    const { world, hooks, settings, log, onHookWaits } = this.#context;
+    const { startTimeout } = settings.current;
     const cancelWait = world.after(HOOK_TIME, () => {
       this.#hookMayWait = true;
       onHookWaits();
@@ -274,13 +274,13 @@ export class Restart {
     let cancel = () => {};
     const late = new Promise<void>((resolve) => {
       cancel = world.after(startTimeout, () => {
-        logger().warn(
+        log.warn(
           `A pre hook of ${signal} has not ended within \`startTimeout\` (${startTimeout} ms): the restart goes on without it.`,
         );
         resolve();
       });
     });
-    await Promise.race([hooks.run('pre', signal, logger()), late]);
+    await Promise.race([hooks.run('pre', signal), late]);
     cancel();
     cancelWait();
     this.#hookMayWait = false;
@@ -292,7 +292,7 @@ export class Restart {
     signal: HookableSignal,
     began: number,
   ): RestartResult {
-    const { world, events, servers, logger, onCommit } = this.#context;
+    const { world, events, servers, log, onCommit } = this.#context;
     const { pid, generation } = successor;
     const durationMs = world.now() - began;
     this.#attempt = undefined;
@@ -300,17 +300,17 @@ export class Restart {
     this.#learnNewest(pid);
     successor.release();
     if (this.#again) successor.send({ type: 'restart-again' });
-    logger().info(`pid ${pid}, generation ${generation}, has taken over.`);
-    events.emit('handover', { pid, generation, durationMs }, logger());
+    log.info(`pid ${pid}, generation ${generation}, has taken over.`);
+    events.emit('handover', { pid, generation, durationMs });
     const standby = new Standby({
       world,
-      logger: logger(),
+      log,
       successor,
       departure,
       servers: servers.all().filter(({ bound }) => bound && handed.has(label(bound))),
       signal,
       window: this.#window,
-      verdictTime: verdictTime(this.#window, this.#context.settings().hammerTime),
+      verdictTime: verdictTime(this.#window, this.#context.settings.current.hammerTime),
       onCommit: () => {
         this.#standby = undefined;
         paths.check();
@@ -318,7 +318,7 @@ export class Restart {
         // From here on that is the successor's affair.
         this.#again = false;
         successor.send({ type: 'committed' });
-        events.emit('committed', { pid, generation }, logger());
+        events.emit('committed', { pid, generation });
         onCommit(standby, handed);
       },
       onRollback: (error, alive) => {
@@ -334,7 +334,7 @@ export class Restart {
 
   /** Milliseconds in which a handover can be taken back. */
   get #window(): number {
-    const { rollbackWindow, hammerTime } = this.#context.settings();
+    const { rollbackWindow, hammerTime } = this.#context.settings.current;
     return hammerTime < 0 ? rollbackWindow : Math.min(rollbackWindow, hammerTime / 2);
   }
 
@@ -342,7 +342,7 @@ export class Restart {
   #rollBack(standby: Standby, error: EndlessError, alive: boolean): void {
     const { successor, departure } = standby;
     const { world, events, settings, onKept, onNewest } = this.#context;
-    const logger = this.#context.logger();
+    const log = this.#context.log;
     this.#standby = undefined;
     this.#successor = undefined;
     this.#newest = undefined;
@@ -351,13 +351,13 @@ export class Restart {
     this.#failed += 1;
     onKept();
     const { pid, generation } = successor;
-    if (alive) this.#sendAway(successor, settings().hammerTime);
-    logger.error(messageOf(error));
-    logger.warn(
+    if (alive) this.#sendAway(successor, settings.current.hammerTime);
+    log.error(messageOf(error));
+    log.warn(
       `Rolled back: this process, pid ${world.pid}, serves again. ${departure.moved} connections had moved to pid ${pid}.`,
     );
     const connections = departure.moved;
-    events.emit('rollback', { pid, generation, reason: error.message, error, connections }, logger);
+    events.emit('rollback', { pid, generation, reason: error.message, error, connections });
     this.#maybeAgain(standby.signal);
   }
 
@@ -377,19 +377,18 @@ export class Restart {
 
   #restartFailed(error: EndlessError, signal: HookableSignal): void {
     const { events, ending, onKept } = this.#context;
-    const logger = this.#context.logger();
     if (ending()) return;
     this.#failed += 1;
     // A candidate may have died after it had taken a place that is ours.
     onKept();
-    events.emit('failed', { error }, logger);
+    events.emit('failed', { error });
     this.#maybeAgain(signal);
   }
 
   #maybeAgain(signal: HookableSignal): void {
     if (!this.#again) return;
     this.#again = false;
-    this.#context.logger().info('A restart was asked for meanwhile: trying once more.');
+    this.#context.log.info('A restart was asked for meanwhile: trying once more.');
     this.#context.world.turn(() => this.#context.onAgain(signal));
   }
 

@@ -5,7 +5,7 @@ import { markCopy, ownPathOf } from '../handoff/activated.js';
 import type { Successor } from '../handoff/successor.js';
 import { type Bound, label } from '../listen/address.js';
 import { leavePath } from '../listen/unix-path.js';
-import type { Logger } from '../log.js';
+import type { Log } from '../log.js';
 import type { Departure } from '../migrate/departure.js';
 import type { RawHandle } from '../node-private/handle.js';
 import { acceptAgain, listeningHandle, standBy } from '../node-private/listening.js';
@@ -16,7 +16,7 @@ import { CHANNEL_TIME } from './attempt.js';
 /** What a handover needs of the process that hands over. */
 export interface StandbyContext {
   world: World;
-  logger: Logger;
+  log: Log;
   successor: Successor;
   departure: Departure;
   /** The servers whose addresses the successor serves. */
@@ -74,12 +74,12 @@ export class Standby {
 
   /** Stops accepting, lets the connections depart and opens the window. */
   begin(): void {
-    const { world, logger, servers, window, successor } = this.#context;
+    const { world, log, servers, window, successor } = this.#context;
     const complete = this.#standBy();
     this.departure.beginSockets();
     this.departure.begin(servers);
     if (!complete && window > 0)
-      logger.warn('This restart cannot be taken back: the successor sent no copy of a listening socket.');
+      log.warn('This restart cannot be taken back: the successor sent no copy of a listening socket.');
     if (!complete || window === 0) {
       this.commit();
       return;
@@ -151,7 +151,7 @@ export class Standby {
       ownPathOf(listeningHandle(server) as RawHandle, bound as Bound);
       const errno = acceptAgain(server, backlog);
       if (errno !== 0)
-        this.#context.logger.error(`${label(bound as Bound)} cannot be listened on again (errno ${errno}).`);
+        this.#context.log.error(`${label(bound as Bound)} cannot be listened on again (errno ${errno}).`);
     }
     this.departure.takeBack();
     this.#finish();

@@ -1,4 +1,4 @@
-import type { Logger } from '../log.js';
+import type { Log } from '../log.js';
 import type { Departure } from '../migrate/departure.js';
 import type { World } from '../world.js';
 import type { Deadline } from './deadline.js';
@@ -17,7 +17,7 @@ export interface ClosingContext {
   deadline: Deadline;
   closers: readonly Closer[];
   departure: Departure;
-  logger(): Logger;
+  log: Log;
   /** Whether no connection is left but upgraded ones that stay, which are the application's to close, and none can come. */
   quiet(): boolean;
 }
@@ -63,7 +63,7 @@ export class Closing {
     try {
       await fn();
     } catch (error) {
-      this.#context.logger().error(`Closing the application failed: ${String(error)}`);
+      this.#context.log.error(`Closing the application failed: ${String(error)}`);
     }
   }
 }

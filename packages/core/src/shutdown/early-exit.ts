@@ -1,14 +1,12 @@
 import type { Servers } from '../connections/servers.js';
-import type { Logger } from '../log.js';
+import type { Log } from '../log.js';
 import type { World } from '../world.js';
 
 /** Reports the requests that are cut off when something else ends the process, such as a listener of the application; returns the undo. */
-export function reportEarlyExit(world: World, servers: Servers, logger: () => Logger): () => void {
+export function reportEarlyExit(world: World, servers: Servers, log: Log): () => void {
   return world.onExit(() => {
     const requests = servers.activeRequests;
     if (requests > 0)
-      logger().warn(
-        `The process exits before it has drained. Requests in flight that are cut off: ${requests}.`,
-      );
+      log.warn(`The process exits before it has drained. Requests in flight that are cut off: ${requests}.`);
   });
 }

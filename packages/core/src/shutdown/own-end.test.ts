@@ -13,7 +13,7 @@ test('own listeners that are due get a second, also where the deadline passed wh
     turn() {},
   } as unknown as World;
   const listeners = { count: () => 1, run() {}, watchRaises() {} } as unknown as OwnListeners;
-  const context = { world, listeners, settings: () => ({ ownListeners: true, signals: {} }) };
+  const context = { world, listeners, settings: { current: { ownListeners: true, signals: {} } } };
   const ownEnd = new OwnEnd(context as unknown as OwnEndContext);
   let exits = 0;
   const ending = { reason: 'restart', hammered: false, left: 0, whenLate: (fn: () => void) => fn() };

@@ -1,5 +1,5 @@
-import type { Logger } from '../log.js';
-import type { ResolvedSettings } from '../settings.js';
+import type { Log } from '../log.js';
+import type { SettingsStore } from '../settings-store.js';
 import type { OwnListeners } from '../signals/own-listeners.js';
 import type { HookableSignal } from '../signals/signals.js';
 import type { World } from '../world.js';
@@ -9,8 +9,8 @@ import type { Shutdown } from './shutdown.js';
 export interface OwnEndContext {
   world: World;
   listeners: OwnListeners;
-  settings(): ResolvedSettings;
-  logger(): Logger;
+  settings: SettingsStore;
+  log: Log;
   /** From now on signals find the listeners of the application alone. */
   stopListening(): void;
 }
@@ -103,7 +103,7 @@ export class OwnEnd {
 
   /** The signals whose listeners have not run and have to. */
   #due({ reason }: Shutdown): HookableSignal[] {
-    const { ownListeners, signals } = this.#context.settings();
+    const { ownListeners, signals } = this.#context.settings.current;
     if (!ownListeners || (reason === 'shutdown' && this.#stopped)) return [];
     const restarts = (Object.keys(signals) as HookableSignal[]).filter(
       (signal) => reason === 'restart' && signals[signal] === 'restart',
@@ -113,9 +113,9 @@ export class OwnEnd {
   }
 
   #giveUp(exit: () => void): void {
-    const { world, logger } = this.#context;
+    const { world, log } = this.#context;
     const signals = [...this.#heard].join(', ');
-    logger().warn(
+    log.warn(
       `Exiting: the application's own listeners of ${signals} have not ended this process in time. It was kept alive by ${summaryOf(world.resources())}.`,
     );
     exit();

@@ -6,11 +6,12 @@ import type { Events } from '../events.js';
 import type { Hooks } from '../hooks.js';
 import { label } from '../listen/address.js';
 import { leavePath } from '../listen/unix-path.js';
-import type { Logger } from '../log.js';
+import type { Log } from '../log.js';
 import { CloseNotices } from '../migrate/close-notices.js';
 import type { Departure } from '../migrate/departure.js';
 import type { Protocols } from '../migrate/protocols.js';
-import { DEFAULTS, type ResolvedSettings } from '../settings.js';
+import { DEFAULTS } from '../settings.js';
+import type { SettingsStore } from '../settings-store.js';
 import type { HookableSignal } from '../signals/signals.js';
 import type { World } from '../world.js';
 import { type Closer, Closing } from './closing.js';
@@ -37,8 +38,10 @@ export interface ShutdownContext {
   events: Events;
   /** Tells every older process that the newest stops within so many milliseconds. */
   stopOlder(ms: number, idleGrace: number): void;
-  settings(): ResolvedSettings;
-  logger(): Logger;
+  settings: SettingsStore;
+  /** Whether `shutdownDelay` applies. */
+  delays: boolean;
+  log: Log;
   closers: readonly Closer[];
   /** The connections on their way out, of which some may have gone before. */
   departure: Departure;
@@ -158,9 +161,9 @@ export class Shutdown {
   /** Runs the whole ending and resolves when this process has drained; it accepts until `candidateGone` resolves. */
   async run(candidateGone?: Promise<unknown>): Promise<ShutdownResult> {
     // A hold, a hook or a half-closed connection keeps no event loop alive, and is waited for all the same.
-    const { world, servers, logger } = this.#context;
+    const { world, servers, log } = this.#context;
     const release = world.stayAlive();
-    const stopWatching = reportEarlyExit(world, servers, logger);
+    const stopWatching = reportEarlyExit(world, servers, log);
     try {
       return await this.#run(candidateGone);
     } finally {
@@ -170,27 +173,27 @@ export class Shutdown {
   }
 
   async #run(candidateGone?: Promise<unknown>): Promise<ShutdownResult> {
-    const { world, hooks, events, servers, departure, progress, onBegun } = this.#context;
+    const { world, hooks, events, servers, departure, progress, delays, onBegun } = this.#context;
     const quiet = () => servers.quiet && this.#closeNotices.done && this.#settled;
     const closing = new Closing({ ...this.#context, deadline: this.#deadline, quiet });
-    const settings = this.#context.settings();
-    const logger = this.#context.logger();
+    const settings = this.#context.settings.current;
+    const log = this.#context.log;
     departure.protectIdle(servers.all());
     onBegun();
     if (this.reason === 'shutdown') {
-      await this.#deadline.bound(hooks.run('pre', this.#trigger, logger));
-      const { shutdownDelay } = settings;
+      await this.#deadline.bound(hooks.run('pre', this.#trigger));
+      const shutdownDelay = delays ? settings.shutdownDelay : 0;
       if (this.#trigger === 'SIGTERM' && shutdownDelay > 0)
         await this.#deadline.bound(this.#pause(shutdownDelay));
       // Who connects while it holds the sockets too would wait in their queue, and be reset when it is gone.
       if (candidateGone) await this.#deadline.bound(candidateGone);
     }
-    logger.info('Waiting for connections to finish...');
-    events.emit('draining', { reason: this.reason, deadlineMs: this.#deadline.left }, logger);
+    log.info('Waiting for connections to finish...');
+    events.emit('draining', { reason: this.reason, deadlineMs: this.#deadline.left });
     progress?.begin(() => this.#left());
     for (const tracked of servers.all()) {
       this.#stopAccepting(tracked);
-      logger.info(`${tracked.bound ? label(tracked.bound) : 'unknown'} Listener closed.`);
+      log.info(`${tracked.bound ? label(tracked.bound) : 'unknown'} Listener closed.`);
     }
     departure.begin(servers.all());
     this.check();
@@ -203,13 +206,13 @@ export class Shutdown {
     departure.stop();
     this.#closeNotices.stop();
     progress?.end();
-    events.emit('drained', { durationMs: world.now() - this.#began }, logger);
+    events.emit('drained', { durationMs: world.now() - this.#began });
     // Once the hammer has fallen nothing is awaited for long, but nothing is left out either.
-    const post = hooks.run('post', this.#trigger, logger);
+    const post = hooks.run('post', this.#trigger);
     await Promise.race([post, this.#deadline.passed.then(() => this.#pause(AFTER_HAMMER))]);
     this.#deadline.cancel();
     const { requests } = this.#forced;
-    logger.info('Serve() returning...');
+    log.info('Serve() returning...');
     return {
       forced: { requests: requests.length, connections: connectionsIn(this.#forced) },
       durationMs: world.now() - this.#began,
@@ -261,16 +264,16 @@ export class Shutdown {
       return;
     }
     const { servers, events, holds } = this.#context;
-    const logger = this.#context.logger();
+    const log = this.#context.log;
     for (const tracked of servers.all()) this.#stopAccepting(tracked);
     this.#forced = hammerServers(servers.all(), this.#context.world.now(), this.#began);
     const nothing = this.#forced.requests.length + connectionsIn(this.#forced) + holds.count === 0;
     // It has only waited for what an older process might send.
     if (nothing && this.#context.expectsConnections()) return;
-    logger.warn(`[STOP - Hammer Time] Forcefully shutting down parent`);
+    log.warn(`[STOP - Hammer Time] Forcefully shutting down parent`);
     const held = holds.count > 0 ? `; holds: ${holds.count}` : '';
-    logger.warn(`The hammer ended ${summaryOf(this.#forced)}${held}`);
-    events.emit('hammered', this.#forced, logger);
+    log.warn(`The hammer ended ${summaryOf(this.#forced)}${held}`);
+    events.emit('hammered', this.#forced);
   }
 
   #pause(ms: number): Promise<void> {

@@ -13,7 +13,7 @@ import {
 import path from 'node:path';
 import { messageOf } from '../errors.js';
 import { nameBeside } from '../listen/second-names.js';
-import type { Logger } from '../log.js';
+import type { Log } from '../log.js';
 import type { World } from '../world.js';
 
 /** The file that names the newest process: written whole when that is ready, removed on exit only by its owner. */
@@ -42,7 +42,7 @@ export class PidFile {
   }
 
   /** Writes our pid, beside the file and then renamed onto it, so that no reader ever sees half of one. */
-  write(file: string | undefined, logger: Logger): void {
+  write(file: string | undefined, log: Log): void {
     if (file === undefined) return;
     try {
       if (this.#path === undefined) {
@@ -53,7 +53,7 @@ export class PidFile {
       this.#replace(this.#path);
     } catch (error) {
       // After `setuid` the folder may be another user's, and the file is open still.
-      if (!this.#overwrite(this.#line)) logger.error(`Could not write the pid file: ${messageOf(error)}`);
+      if (!this.#overwrite(this.#line)) log.error(`Could not write the pid file: ${messageOf(error)}`);
     }
   }
 

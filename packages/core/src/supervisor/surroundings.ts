@@ -1,7 +1,7 @@
 import type { Events } from '../events.js';
 import { ActivatedSockets } from '../handoff/activated.js';
 import type { Surroundings as Kept } from '../handoff/successor.js';
-import type { Logger } from '../log.js';
+import type { Log } from '../log.js';
 import { inForeground, Terminal } from '../signals/terminal.js';
 import type { World } from '../world.js';
 import { takeActivation } from './activation.js';
@@ -16,7 +16,7 @@ import { type Watcher, watcherOf } from './watcher.js';
 export interface SurroundingsContext {
   world: World;
   events: Events;
-  logger(): Logger;
+  log: Log;
   /** Somebody who has started this process wants it to stop. */
   onStop(): void;
   /** The terminal of this process has gone away, and no signal has said so. */
@@ -44,7 +44,7 @@ export class Surroundings {
 
   /** The first process looks around: whoever waits, waits for the process that it has started. */
   look(): void {
-    const { world, events, logger, onStop } = this.#context;
+    const { world, events, log, onStop } = this.#context;
     this.#endsContainer = containerEndsWith(world);
     this.#nodemon = underNodemon(world);
     this.#pm2 = underPm2(world);
@@ -61,14 +61,14 @@ export class Surroundings {
     };
     if (!activation) return;
     this.#activated = new ActivatedSockets(activation.sockets);
-    for (const reason of activation.refused) logger().warn(`Refused an inherited socket: ${reason}`);
+    for (const reason of activation.refused) log.warn(`Refused an inherited socket: ${reason}`);
   }
 
   /** A successor is told what the first process has seen. */
   keep({ notify, foreground = false }: Kept): void {
-    const { logger, onTerminalGone } = this.#context;
+    const { log, onTerminalGone } = this.#context;
     const refusal = notify === undefined ? undefined : refusalOf(notify);
-    if (refusal !== undefined) logger().warn(`Refused an inherited socket: ${refusal}`);
+    if (refusal !== undefined) log.warn(`Refused an inherited socket: ${refusal}`);
     this.#kept = { foreground, ...(refusal === undefined && notify !== undefined && { notify }) };
     // Its terminal belongs to the shell once the first process has exited, which signals its end to that process alone.
     this.terminal.watch(foreground ? onTerminalGone : undefined);

@@ -1,7 +1,7 @@
 import type { ChildProcess } from 'node:child_process';
 import { messageOf } from '../errors.js';
 import type { Events } from '../events.js';
-import type { Logger } from '../log.js';
+import type { Log } from '../log.js';
 import type { Shutdown } from '../shutdown/shutdown.js';
 import type { World } from '../world.js';
 import { NotifySocket } from './notify-socket.js';
@@ -14,7 +14,7 @@ export interface NotifyContext {
   signal: AbortSignal;
   /** Whether this process stops for good, as the newest. */
   stopping(): boolean;
-  logger(): Logger;
+  log: Log;
   /** A connected datagram socket to the service manager, where there is one. */
   fd: number | undefined;
 }
@@ -145,9 +145,9 @@ export class ServiceManager {
       this.#helper = helper;
       const cancel = world.after(HELPER_TIME, () => {
         helper.kill('SIGKILL');
-        this.#context
-          .logger()
-          .warn('systemd-notify did not end within 10 s: one message to the service manager is lost.');
+        this.#context.log.warn(
+          'systemd-notify did not end within 10 s: one message to the service manager is lost.',
+        );
       });
       helper.once('error', (error) => {
         cancel();
@@ -168,7 +168,7 @@ export class ServiceManager {
     if (this.#broken) return;
     this.#broken = true;
     this.#stopWatchdog();
-    this.#context.logger().warn(`The service manager is told nothing any more: ${why}.`);
+    this.#context.log.warn(`The service manager is told nothing any more: ${why}.`);
   }
 }
 

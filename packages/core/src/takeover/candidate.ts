@@ -8,11 +8,11 @@ import { Predecessor } from '../handoff/predecessor.js';
 import { PROTOCOL, type ToSuccessor } from '../handoff/protocol.js';
 import { useTicketKeys } from '../handoff/tickets.js';
 import type { Asked } from '../listen/address.js';
-import type { Logger } from '../log.js';
+import type { Log } from '../log.js';
 import type { RawHandle } from '../node-private/handle.js';
 import { askHealth } from '../readiness/health.js';
 import { SETTLE_TIME } from '../restart/attempt.js';
-import type { ResolvedSettings } from '../settings.js';
+import type { SettingsStore } from '../settings-store.js';
 import type { World } from '../world.js';
 import { BETWEEN_CHECKS } from './probation.js';
 
@@ -23,8 +23,8 @@ const CHECK_INTERVAL = 50;
 export interface CandidateContext {
   world: World;
   version: string;
-  settings(): ResolvedSettings;
-  logger(): Logger;
+  settings: SettingsStore;
+  log: Log;
   /** The servers that listen, in the order in which they came. */
   servers(): Server[];
   /** Just before the gates open. */
@@ -69,7 +69,7 @@ export class Candidate {
     this.predecessor = Predecessor.find(
       context.world,
       (message, handle) => this.#hear(message, handle),
-      (why) => context.logger().warn(`Refused a handoff: ${why}.`),
+      (why) => context.log.warn(`Refused a handoff: ${why}.`),
     ) as Predecessor;
     const sockets = this.predecessor?.handoff.sockets ?? [];
     this.#inheritance = new Inheritance(context.world, sockets);
@@ -149,7 +149,7 @@ export class Candidate {
     const refused = this.#inheritance.arrive(index, handle);
     if (refused) {
       const { reason, server } = refused;
-      this.#context.logger().warn(`Refused an inherited socket: ${reason}`);
+      this.#context.log.warn(`Refused an inherited socket: ${reason}`);
       if (server && !server.listening) this.#deferListen(server, { port: 0 });
       else if (server) {
         server.close();
@@ -173,7 +173,7 @@ export class Candidate {
       return false;
     }
     if (this.#complete) return true;
-    if (this.#context.settings().ready === 'manual') return false;
+    if (this.#context.settings.current.ready === 'manual') return false;
     if (this.#settled) return true;
     return this.#context.servers().length > 0 && this.#inheritance.unclaimed().length === 0;
   }
@@ -183,7 +183,7 @@ export class Candidate {
     await new Promise<void>((resolve) => this.#context.world.turn(resolve));
     if (this.#over || this.#refuses || this.#checking || !this.#isComplete()) return;
     this.#checking = true;
-    const { healthCheck } = this.#context.settings();
+    const { healthCheck } = this.#context.settings.current;
     const unhealthy =
       healthCheck && (await askHealth(this.#context.world, healthCheck, this.#context.servers));
     if (this.#over || this.#refuses) return;
@@ -238,7 +238,7 @@ export class Candidate {
 
   #predecessorGone(): void {
     if (this.#over || this.#refuses) return;
-    const { world, logger, settings } = this.#context;
+    const { world, log, settings } = this.#context;
     this.#inheritance.orphaned();
     // A name may still be looked up.
     if (this.#inheritance.claimed().length === 0 && !this.#inheritance.pending) {
@@ -250,10 +250,10 @@ export class Candidate {
       return;
     }
     this.#orphaned = true;
-    logger().warn('The old process ended before it handed over: this one takes over once it is ready.');
+    log.warn('The old process ended before it handed over: this one takes over once it is ready.');
     // Behind the gate nothing else keeps it alive.
     this.#release = world.stayAlive();
-    const left = Math.max(0, settings().startTimeout - (world.now() - this.#began));
+    const left = Math.max(0, settings.current.startTimeout - (world.now() - this.#began));
     decideAfter(world, left, () => this.#startTimeIsUp());
     this.#whenOrphaned();
   }
@@ -269,7 +269,7 @@ export class Candidate {
   }
 
   #leave(why: string): void {
-    this.#context.logger().error(why);
+    this.#context.log.error(why);
     this.#over = true;
     this.#context.onOrphaned();
   }
@@ -281,7 +281,7 @@ export class Candidate {
       this.#leave(`The old process ended before its sockets had come: ${reason}. This process exits.`);
       return;
     }
-    this.#context.logger().warn('The old process ended before it handed over: this one takes its place.');
+    this.#context.log.warn('The old process ended before it handed over: this one takes its place.');
     this.#go({}, 0);
     this.#release();
   }

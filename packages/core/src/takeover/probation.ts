@@ -1,6 +1,6 @@
 import { decideAfter } from '../decide.js';
 import type { Predecessor } from '../handoff/predecessor.js';
-import type { Logger } from '../log.js';
+import type { Log } from '../log.js';
 import { verdictTime } from '../restart/standby.js';
 import type { World } from '../world.js';
 
@@ -10,7 +10,7 @@ export const BETWEEN_CHECKS = 250;
 /** What a probation needs of the process that is in it. */
 export interface ProbationContext {
   world: World;
-  logger(): Logger;
+  log: Log;
   predecessor: Predecessor;
   /** Milliseconds in which the predecessor can roll back. */
   window: number;
@@ -82,12 +82,12 @@ export class Probation {
 
   /** A check that took half of the window or more has had no say, which its author should know. */
   #warnOfSlowCheck(): void {
-    const { world, window, logger } = this.#context;
+    const { world, window, log } = this.#context;
     const now = world.now();
     if (this.#askedAt === undefined || window === 0 || now - this.#began < window) return;
     const taken = Math.round(now - this.#askedAt);
     if (taken >= window / 2)
-      logger().warn(`The restart is final, and a \`healthCheck\` that began ${taken} ms ago has not ended.`);
+      log.warn(`The restart is final, and a \`healthCheck\` that began ${taken} ms ago has not ended.`);
   }
 
   async #watch(): Promise<void> {
