@@ -23,7 +23,8 @@ const DOCS = readdirSync(path.join(ROOT, 'docs'))
 const EXAMPLES = ['', 'docker/', 'haproxy/', 'kubernetes/', 'systemd/'].map(
   (folder) => `examples/${folder}README.md`,
 );
-const BENCH = ['bench/README.md', 'docs/charts/results.md'];
+const RESULTS = 'docs/charts/results.md';
+const BENCH = ['bench/README.md', 'bench/notes/slow-start.md', RESULTS];
 const OTHERS = ['CONTRIBUTING.md', 'SECURITY.md', 'CHANGELOG.md', ...BENCH, ...EXAMPLES];
 const PAGES = [...READMES, ...OTHERS, ...DOCS, ...DECISIONS];
 
@@ -298,6 +299,14 @@ describe('docs/architecture.md', () => {
   }
 });
 
+describe('every decision', () => {
+  test.each(DECISIONS)('%s has the decision, why, and what undoing it breaks, in 80 lines', (page) => {
+    const headings = anchorsOf(read(page));
+    for (const heading of ['decided', 'why', 'what-undoing-it-breaks']) expect(headings).toContain(heading);
+    expect(read(page).trimEnd().split('\n').length).toBeLessThanOrEqual(80);
+  });
+});
+
 describe('every page', () => {
   test.each(PAGES)('%s links to what is there', (page) => {
     for (const [, target = ''] of read(page).matchAll(/\]\((?!https?:)([^)]+)\)/g)) {
@@ -306,6 +315,13 @@ describe('every page', () => {
       expect(existsSync(path.join(ROOT, linked)), target).toBe(true);
       if (anchor) expect(anchorsOf(read(linked)), target).toContain(anchor);
     }
+  });
+
+  // A program writes the page of results.
+  test.each(PAGES.filter((page) => page !== RESULTS))('%s has its prose within 100 columns', (page) => {
+    const prose = read(page).replaceAll(/^```[\s\S]*?^```$/gm, '');
+    const long = prose.split('\n').filter((line) => line.length > 100 && !/^(\||!\[| {4})/.test(line));
+    expect(long).toEqual([]);
   });
 
   test.each(PAGES)('%s names only commands that there are', (page) => {

@@ -30,7 +30,7 @@ describe('the workflows', async () => {
     const published = at(/ publish .*--provenance/);
     expect(checked).toBeGreaterThan(-1);
     expect(published).toBeGreaterThan(checked);
-    // What root has made is given back before somebody else goes on with it.
+    // The steps after it run as another user, and need the files that root has made.
     expect(commands[checked]).toMatch(/^sudo .* HOME=\/root /);
     expect(commands.slice(checked + 1, published)).toContain('sudo chown -R "$(id -u):$(id -g)" .');
     expect(read('.github/workflows/release.yml')).not.toMatch(/secrets\.|registry/);

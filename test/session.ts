@@ -17,7 +17,7 @@ const DEFAULT_COMMANDS = ['node server.js &', 'kill -HUP $!'];
 /** Commands for the repository itself. */
 const REPOSITORY_COMMAND = /^npx -y pnpm@12 [\w:]+$/;
 
-/** The programs of a page: each js block, with the sh block that follows it. Throws for a block that nobody would run. */
+/** The programs of a page: each js block, with the sh block that follows it. Throws for a block that no test would run. */
 export function sessionsOf(page: string): Session[] {
   const sessions: Session[] = [];
   let before: Block | undefined;
@@ -103,7 +103,7 @@ export async function play({ source, commands }: Session, stage: Stage = {}): Pr
     else if (command.startsWith('kill ')) {
       enter(command);
       await goneFrom(shell, pid);
-    } else throw new Error(`Nobody knows how to run \`${line}\`.`);
+    } else throw new Error(`No test knows how to run \`${line}\`.`);
   }
   expect(generation).toBeGreaterThan(0);
   if (shell.pids().includes(pid)) shell.signal('SIGTERM', pid);

@@ -7,7 +7,7 @@ export const chat = (pid) => `<!doctype html>
 <script>
   const $ = (selector) => document.querySelector(selector);
   const { searchParams } = new URL(location.href);
-  const [name, room] = [searchParams.get('name') ?? 'somebody', searchParams.get('room') ?? 'lobby'];
+  const [name, room] = [searchParams.get('name') ?? 'guest', searchParams.get('room') ?? 'lobby'];
   $('#name').textContent = name;
   $('#room').textContent = room;
   const socket = new WebSocket('ws://' + location.host + '/?' + new URLSearchParams({ name, room }));

@@ -1,7 +1,7 @@
 // node examples/chat/server.js
 //
 // Open http://localhost:9090/?name=Ada&room=lobby in two windows, and http://localhost:9090/dashboard in a third. Type, and restart
-// the server meanwhile: kill -HUP <pid>. Nobody sees a thing. Stop it: Ctrl-C, or kill <pid>.
+// the server meanwhile: kill -HUP <pid>. No user notices. Stop it: Ctrl-C, or kill <pid>.
 import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import path from 'node:path';

@@ -4,7 +4,7 @@
 import { createServer } from 'node:http';
 import { endless } from '@endless/core';
 
-// Below the patience of whoever stops it: `docker stop --time 30`, terminationGracePeriodSeconds.
+// Below the time that `docker stop --time 30` and terminationGracePeriodSeconds allow.
 endless.configure({ shutdownDelay: Number(process.env.SHUTDOWN_DELAY ?? 0), hammerTime: 20_000 });
 
 const server = createServer((request, response) => {

@@ -7,7 +7,7 @@ import { Counter, collectDefaultMetrics, Gauge, register } from 'prom-client';
 
 collectDefaultMetrics();
 
-/** A gauge of each server, read when somebody asks.
+/** A gauge of each server, read when Prometheus asks.
  * @param {string} name
  * @param {'activeRequests' | 'connections' | 'idleConnections'} count
  * @param {string} help */
@@ -38,7 +38,7 @@ new Gauge({
   help: 'When this process began to accept.',
 }).setToCurrentTime();
 
-// They count what this process has seen, and begin anew with each generation, as the counters of a new process do.
+// They count what this process has seen, and begin at zero in each generation, as the counters of a new process do.
 const migrated = new Counter({
   name: 'endless_migrated_connections_total',
   help: 'Connections that came here alive, or left alive for the next process.',
@@ -52,7 +52,7 @@ const failed = new Counter({
 endless.on('failed', ({ error }) => failed.inc({ code: error.code }));
 const rollbacks = new Counter({
   name: 'endless_rollbacks_total',
-  help: 'Restarts that were taken back.',
+  help: 'Restarts that were rolled back.',
   labelNames: ['reason'],
 });
 endless.on('rollback', ({ error }) => rollbacks.inc({ reason: error.code }));

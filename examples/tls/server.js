@@ -2,7 +2,7 @@
 //
 // Try it: curl --cacert examples/tls/cert.pem https://localhost:9090
 // Restart it as often as you like, under any load: kill -HUP <pid> (endless logs the pid, and so does every answer).
-// Each generation reads the certificate anew: put the renewed one in its place, then kill -HUP.
+// Each generation reads the certificate again: put the renewed one in its place, then kill -HUP.
 import { endless } from '@endless/core';
 
 // A throwaway certificate for localhost, signed by itself.

@@ -12,7 +12,7 @@ export class Pool {
     if (this.#closed) throw new Error(`the pool was closed during ${text}`);
   }
 
-  /** Says goodbye to the database. */
+  /** Closes the connections to the database. */
   async close() {
     await sleep(50);
     this.#closed = true;

@@ -12,7 +12,7 @@ export class Queue {
       mkdirSync(path.join(folder, name), { recursive: true });
   }
 
-  /** How many jobs nobody has taken. */
+  /** How many jobs wait for a worker. */
   get waiting() {
     return readdirSync(path.join(this.#folder, 'waiting')).length;
   }

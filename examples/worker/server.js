@@ -47,7 +47,7 @@ endless.on('ready', ({ pid }) => {
   repeat();
 });
 
-// The last job is done by then, so nobody needs the database any more.
+// The last job is done by then, so the process no longer needs the database.
 endless.done.then(async () => {
   await pool.close();
   console.log(`pid ${process.pid} has closed its pool`);

@@ -1,0 +1,129 @@
+import { readdirSync } from 'node:fs';
+import path from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { ROOT, read } from './markdown.js';
+import { findingsIn, PHRASES } from './phrases.js';
+import { type Kind, textOf } from './source-text.js';
+
+/**
+ * Folders and files of which one kind of text is not checked yet. Take one off when its text passes: a test below names
+ * those that do. Never add one.
+ */
+const NOT_YET: Record<Kind, string[]> = {
+  comments: [
+    ...['bench', 'conformance', 'demo', 'existing-programs', 'testkit'],
+    ...['packages/core/src', 'packages/core/test'],
+    ...['packages/fastify/src', 'packages/fastify/test', 'packages/ws/src', 'packages/ws/test'],
+    ...['examples/haproxy.test.ts', 'test/packages.long.test.ts'],
+  ],
+  titles: [
+    ...['conformance', 'testkit', 'packages/core/src', 'packages/core/test'],
+    ...['packages/express/test', 'packages/fastify/test', 'packages/ws/test'],
+    ...['examples/haproxy.test.ts', 'examples/prometheus.test.ts'],
+  ],
+  strings: [
+    ...['conformance', 'testkit', 'packages/core/src', 'packages/core/test'],
+    ...['packages/express/test', 'packages/fastify/test'],
+  ],
+};
+
+/** They show the phrases, and what to write instead. */
+const EXEMPT = ['docs/glossary.md', 'test/phrases.ts', 'test/phrases.test.ts'];
+
+/** What is installed, built or made by a program. */
+const NOT_WRITTEN = ['node_modules', 'dist', 'bundle', 'tarballs', 'coverage', 'docs/api', 'docs/charts'];
+
+const FILES = filesIn('').filter((file) => !EXEMPT.includes(file));
+const PAGES = FILES.filter((file) => /\.(md|ya?ml|service|socket)$/.test(file));
+const SOURCES = FILES.filter((file) => /\.[cm]?[jt]s$/.test(file));
+const KINDS: readonly Kind[] = ['comments', 'titles', 'strings'];
+
+const isOff = (kind: Kind, file: string) => NOT_YET[kind].some((entry) => isIn(entry, file));
+const isIn = (entry: string, file: string) => file === entry || file.startsWith(`${entry}/`);
+
+describe('no old phrase stands in', () => {
+  test('a page', () => {
+    expect(PAGES.length).toBeGreaterThan(50);
+    expect(PAGES.flatMap((file) => messagesOf(file, withoutCode(read(file))))).toEqual([]);
+  });
+
+  test.each(KINDS)('the %s of a source file', (kind) => {
+    const files = SOURCES.filter((file) => !isOff(kind, file));
+    expect(files.flatMap((file) => messagesOf(file, textOf(read(file), kind)))).toEqual([]);
+  });
+});
+
+test.each(KINDS)('each folder whose %s are not checked yet has a phrase in them', (kind) => {
+  const passing = NOT_YET[kind].filter((entry) =>
+    SOURCES.filter((file) => isIn(entry, file)).every(
+      (file) => findingsIn(textOf(read(file), kind)).length === 0,
+    ),
+  );
+  expect(passing, 'these pass now: take them off NOT_YET').toEqual([]);
+});
+
+describe('the check', () => {
+  test('finds each phrase, also on two lines, and gives its reason', () => {
+    const old = 'It hears of it\nby and\nby, and whoever waits shall wait in its turn.';
+    expect(findingsIn(old).map(({ line, found }) => `${line} ${found}`)).toEqual([
+      '1 hears',
+      '2 by and by',
+      '3 whoever',
+      '3 in its turn',
+      '3 shall',
+    ]);
+    expect(messagesOf('page.md', 'It moves\nanew.')).toEqual(['page.md:2: "anew": say "again"']);
+  });
+
+  test('leaves plain sentences alone, and what is quoted from a program', () => {
+    const plain = 'The process is no longer ready. There is no port. The deadline force-closes both.';
+    expect(findingsIn(plain)).toEqual([]);
+    expect(findingsIn(withoutCode('`the hammer`\n\n```sh\nwhoever\n```\n\n    nobody\n'))).toEqual([]);
+  });
+
+  test('has a reason for each phrase', () => {
+    for (const { pattern, instead } of PHRASES) expect(instead, String(pattern)).toMatch(/^\w.{8,}/);
+  });
+
+  test('tells the comments, titles and strings of a source file from each other', () => {
+    const source = [
+      "import { a } from 'a b';",
+      '/** A comment\n * on two lines. */',
+      "test.each(['one row'])('a title of %s', () => log(`a string #{a ? `with #{b / 2} in` : {}} it`));",
+      "const pattern = /'not a string'/; // at the end",
+      "describe.skipIf(!a)('another title', () => {});",
+    ]
+      .join('\n')
+      .replaceAll('#{', '$\x7b');
+    const words = (kind: Kind) =>
+      textOf(source, kind).split(/\s+/).filter(Boolean).join(' ').replaceAll('$', '');
+    expect(words('comments')).toBe('A comment on two lines. */ at the end');
+    expect(words('titles')).toBe("'a title of %s' 'another title'");
+    expect(words('strings')).toBe("'a b' 'one row' `a string { `with { } in` } it`");
+    expect(textOf(source, 'titles').split('\n')[3]).toContain('a title');
+  });
+});
+
+/** What is wrong with a text, a line each. */
+function messagesOf(file: string, text: string): string[] {
+  return findingsIn(text).map(({ line, found, instead }) => `${file}:${line}: "${found}": ${instead}`);
+}
+
+/** A page with its blocks and spans of code blank, on the same lines. */
+function withoutCode(page: string): string {
+  const blank = (code: string) => code.replaceAll(/[^\n]/g, ' ');
+  return page
+    .replaceAll(/^ *```[\s\S]*?^ *```$/gm, blank)
+    .replaceAll(/(?<=\n\n) {4}[^\n]*(\n+ {4}[^\n]*)*/g, blank)
+    .replaceAll(/(?<!`)(`+)(?!`)[\s\S]*?[^`]\1(?!`)/g, blank);
+}
+
+/** Every file below a folder of the repository that a person has written. */
+function filesIn(folder: string): string[] {
+  return readdirSync(path.join(ROOT, folder), { withFileTypes: true }).flatMap((entry) => {
+    const file = path.posix.join(folder, entry.name);
+    if (NOT_WRITTEN.includes(entry.name) || NOT_WRITTEN.includes(file)) return [];
+    if (entry.name.startsWith('.') && entry.name !== '.github') return [];
+    return entry.isDirectory() ? filesIn(file) : [file];
+  });
+}
