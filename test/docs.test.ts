@@ -23,8 +23,7 @@ const DOCS = readdirSync(path.join(ROOT, 'docs'))
 const EXAMPLES = ['', 'docker/', 'haproxy/', 'kubernetes/', 'systemd/'].map(
   (folder) => `examples/${folder}README.md`,
 );
-const RESULTS = 'docs/charts/results.md';
-const BENCH = ['bench/README.md', 'bench/notes/slow-start.md', RESULTS];
+const BENCH = ['bench/README.md', 'bench/notes/slow-start.md', 'docs/charts/results.md'];
 const OTHERS = ['CONTRIBUTING.md', 'SECURITY.md', 'CHANGELOG.md', ...BENCH, ...EXAMPLES];
 const PAGES = [...READMES, ...OTHERS, ...DOCS, ...DECISIONS];
 
@@ -315,13 +314,6 @@ describe('every page', () => {
       expect(existsSync(path.join(ROOT, linked)), target).toBe(true);
       if (anchor) expect(anchorsOf(read(linked)), target).toContain(anchor);
     }
-  });
-
-  // A program writes the page of results.
-  test.each(PAGES.filter((page) => page !== RESULTS))('%s has its prose within 100 columns', (page) => {
-    const prose = read(page).replaceAll(/^```[\s\S]*?^```$/gm, '');
-    const long = prose.split('\n').filter((line) => line.length > 100 && !/^(\||!\[| {4})/.test(line));
-    expect(long).toEqual([]);
   });
 
   test.each(PAGES)('%s names only commands that there are', (page) => {
