@@ -1,6 +1,7 @@
 import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
 import { debuglog } from 'node:util';
 import { Debug } from './debug.js';
+import { bindLike } from './handoff/bind-like.js';
 import { watchListening } from './listen/watch.js';
 import type { RawHandle } from './node-private/handle.js';
 import { type IpcEnd, ipcEndFrom, ipcEndOf, type TakenIpc } from './node-private/ipc.js';
@@ -52,6 +53,8 @@ export interface World {
   columns(): number | undefined;
   /** Calls back before and after each server of this process begins to listen; returns the undo. */
   watchListening: typeof watchListening;
+  /** Binds the address of a listening socket that was lost, and does not listen yet. */
+  bindLike: typeof bindLike;
   /** Where the preload leaves what it has taken for the first copy of endless. */
   readonly globals: object;
   /** The ends of channels between two processes: to a child, to the process that started this one, around one that was received. */
@@ -148,6 +151,7 @@ export const realWorld: World = {
   hasTerminal,
   columns: () => (process.stderr.isTTY && inForeground() ? process.stderr.columns || 80 : undefined),
   watchListening,
+  bindLike,
   globals: globalThis,
   ipc: { of: ipcEndOf, from: ipcEndFrom, around: ipcEndAround },
   parent: {

@@ -6,7 +6,6 @@ import { adoptPath, inheritedPath, isFilePath, type OwnPath, pathOf } from '../l
 import type { RawHandle } from '../node-private/handle.js';
 import type { World } from '../world.js';
 import { markActivated } from './activated.js';
-import { bindLike } from './bind-like.js';
 import { Gate } from './gate.js';
 import type { OpenedSocket } from './inherited-paths.js';
 import type { HandedSocket, Handoff } from './protocol.js';
@@ -159,7 +158,7 @@ export class Inheritance {
   async bindMissing(): Promise<string | undefined> {
     try {
       for (const entry of this.#entries.filter(isClaimed))
-        entry.handle ??= await bindLike(entry.bound, (entry.gate as Gate).ipv6Only);
+        entry.handle ??= await this.#world.bindLike(entry.bound, (entry.gate as Gate).ipv6Only);
     } catch (error) {
       return messageOf(error);
     }
