@@ -19,11 +19,16 @@ export async function runTranscript(text: string): Promise<string> {
   return `${output.join('\n').trim()}\n`;
 }
 
-class Run {
-  readonly #simulation: Simulation;
+/** Processes that are told what happens to them, one command at a time. */
+export class Run {
+  readonly simulation: Simulation;
+  /** The processes whose rollback window is open. */
+  readonly windows = new Set<SimProcess>();
+  /** How many calls of `restart()` have not settled, by the process. */
+  readonly #open: SimProcess[] = [];
   readonly #states = new Map<SimProcess, State>();
   readonly #accepts = new Map<SimProcess, string>();
-  readonly #releases: (() => void)[] = [];
+  #unanswered: { process: SimProcess; respond: () => void }[] = [];
   #ports = [8080];
   #lines: string[] = [];
   #began = 0;
@@ -31,11 +36,15 @@ class Run {
   #healthy: boolean | undefined;
 
   constructor() {
-    this.#simulation = new Simulation({
+    this.simulation = new Simulation({
       spawned: (parent, child) => this.#note(`${parent.name} spawns ${child.name}`),
       sent: (from, to, message, handle) =>
         this.#note(`${from} -> ${to}: ${this.#shown(message)}${handle ? ' +handle' : ''}`),
-      event: (process, name, details) => this.#note(`${process.name} emits ${name}${this.#details(details)}`),
+      event: (process, name, details) => {
+        this.#note(`${process.name} emits ${name}${this.#details(details)}`);
+        if (name === 'handover') this.windows.add(process);
+        if (name === 'committed' || name === 'rollback') this.windows.delete(process);
+      },
       exited: (process, { exitCode, signal }) =>
         this.#note(`${process.name} ${signal ? `is ended by ${signal}` : `exits with ${exitCode}`}`),
       log: (process, line) => {
@@ -43,23 +52,36 @@ class Run {
       },
       stepped: () => this.#look(),
     });
-    this.#simulation.programs.push(this.#program());
+    this.simulation.programs.push(this.#program());
   }
 
+  /** Requests that have no response yet. */
+  get requests(): number {
+    return this.#unanswered.length;
+  }
+
+  /** Calls of `restart()` that have not settled, in processes that live. */
+  get openRestarts(): number {
+    return this.#open.filter(({ alive }) => alive).length;
+  }
+
+  /** Does what a command says; resolves with what followed at the same moment, or within the time of a `wait`. */
   async command(line: string): Promise<string[]> {
     this.#lines = [];
-    this.#began = this.#simulation.clock.now;
+    this.#began = this.simulation.clock.now;
     const [, who, what = ''] = /^(?:(\w+): )?(.*)$/.exec(line) as unknown as [string, string?, string?];
     const [verb = '', ...words] = what.split(' ');
-    const process = this.#simulation.processes.find(({ name }) => name === who);
+    const process = this.simulation.processes.find(({ name }) => name === who);
     if (who !== undefined && !process) throw new Error(`no process ${who}: ${line}`);
-    const simulation = this.#simulation;
+    const simulation = this.simulation;
     await simulation.step(async () => {
       if (process) return this.#order(process, verb, words);
       if (verb === 'settings') simulation.settings = { ...simulation.settings, ...valuesOf(words) };
       else if (verb === 'ports') this.#ports = words.map(Number);
       else if (verb === 'start') simulation.start();
       else if (verb === 'next') simulation.programs.unshift(this.#program(words));
+      else if (verb === 'latency') simulation.latency = () => Number(words[0]);
+      else if (verb === 'respond') this.#respond();
       else if (verb === 'health') this.#healthy = words[0] === 'good';
       else if (verb !== 'wait') throw new Error(`unknown command: ${line}`);
     });
@@ -69,6 +91,7 @@ class Run {
   }
 
   #order(process: SimProcess, verb: string, words: string[]): void {
+    if (!process.booted || !process.alive) return;
     const { endless } = process;
     const settles = (promise: Promise<object>) =>
       void promise.then(
@@ -84,7 +107,8 @@ class Run {
         process.exit(Number(first));
         break;
       case 'restart':
-        settles(endless.restart());
+        this.#open.push(process);
+        settles(endless.restart().finally(() => this.#open.splice(this.#open.indexOf(process), 1)));
         break;
       case 'shutdown':
         settles(endless.shutdown());
@@ -96,17 +120,24 @@ class Run {
         process.listen(Number(first));
         break;
       case 'request':
-        this.#releases.push(process.request(process.servers[0] as never));
+        if (process.servers[0])
+          this.#unanswered.push({ process, respond: process.request(process.servers[0]) });
         break;
       case 'respond':
-        this.#releases.shift()?.();
+        this.#respond(process);
         break;
       case 'cut':
-        this.#simulation.children.get(process)?.pipe.cut();
+        this.simulation.children.get(process)?.pipe.cut();
         break;
       default:
         throw new Error(`unknown command: ${process.name}: ${verb}`);
     }
+  }
+
+  #respond(process?: SimProcess): void {
+    const next = this.#unanswered.find((each) => !process || each.process === process);
+    this.#unanswered = this.#unanswered.filter((each) => each !== next);
+    if (next?.process.alive) next.respond();
   }
 
   /** What a process runs: it listens on every port, unless it is told otherwise. */
@@ -124,16 +155,16 @@ class Run {
       const release = process.keep();
       process.endless.configure({
         restart: { command: 'program', args: [] },
-        ...this.#simulation.settings,
+        ...this.simulation.settings,
         ...(this.#healthy === undefined ? {} : { healthCheck: () => this.#healthy }),
       });
       if (stuck) return;
-      this.#simulation.clock.in(Number(delay ?? 0), ready);
+      this.simulation.clock.in(Number(delay ?? 0), ready);
     };
   }
 
   #look(): void {
-    for (const process of this.#simulation.processes) {
+    for (const process of this.simulation.processes) {
       const state = process.booted ? process.lifecycle.state : 'init';
       const before = this.#states.get(process) ?? 'init';
       this.#states.set(process, state);
@@ -147,7 +178,7 @@ class Run {
   }
 
   #note(text: string): void {
-    this.#lines.push(`${String(this.#simulation.clock.now - this.#began).padStart(6)} ${text}`);
+    this.#lines.push(`${String(this.simulation.clock.now - this.#began).padStart(6)} ${text}`);
   }
 
   #shown(message: object): string {
@@ -170,7 +201,7 @@ class Run {
   }
 
   #nameOf(pid: unknown): string {
-    return this.#simulation.byPid(pid as number)?.name ?? String(pid);
+    return this.simulation.byPid(pid as number)?.name ?? String(pid);
   }
 }
 

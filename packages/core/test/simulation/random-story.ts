@@ -1,0 +1,165 @@
+import { Random } from '../random.js';
+import { Run } from './transcript.js';
+
+/** Time for which a process may outlive its deadline: others in its chain, and hooks, have bounds of their own. */
+const SLACK = 15_000;
+const HAMMER_TIME = 5_000;
+const START_TIMEOUT = 3_000;
+/** Longer than everything that may be under way. */
+const REST = 60_000;
+
+/** What broke, and the smallest inputs found that break it. */
+export interface Failure {
+  message: string;
+  inputs: string[];
+}
+
+/** Runs one random story of so many inputs; resolves with what broke, if anything did. */
+export async function randomStory(seed: number, length: number): Promise<Failure | undefined> {
+  const random = new Random(seed);
+  const inputs: string[] = [];
+  const message = await story(async (run) => {
+    for (const input of [settingsOf(random), 'health good', 'start']) await run.tell(input, inputs);
+    for (let left = length; left > 0; left -= 1) await run.tell(anInput(random, run), inputs);
+  });
+  return message === undefined ? undefined : { message, inputs: await smallest(inputs) };
+}
+
+/** Repeats a story from its inputs. */
+export function repeat(inputs: readonly string[]): Promise<string | undefined> {
+  return story(async (run) => {
+    for (const input of inputs) await run.tell(input, []);
+  });
+}
+
+function settingsOf(random: Random): string {
+  const window = random.pick([0, 300, 1_000]);
+  return `settings rollbackWindow=${window} hammerTime=${HAMMER_TIME} startTimeout=${START_TIMEOUT}`;
+}
+
+function anInput(random: Random, run: Watched): string {
+  const alive = run.alive.map(({ name }) => name);
+  const name = alive.length > 0 ? random.pick(alive) : undefined;
+  if (name === undefined) return 'start';
+  const choices: [weight: number, input: () => string][] = [
+    [30, () => `wait ${random.pick([0, 1, 2, 3, 5, 10, 13])}`],
+    [6, () => `wait ${random.between(20, 3_000)}`],
+    [1, () => `wait ${random.between(3_000, 20_000)}`],
+    [12, () => `${name}: signal SIGHUP`],
+    [4, () => `${name}: restart`],
+    [3, () => `${name}: signal SIGTERM`],
+    [1, () => `${name}: signal SIGINT`],
+    [1, () => `${name}: signal SIGUSR2`],
+    [3, () => `${name}: signal SIGKILL`],
+    [1, () => `${name}: exit 3`],
+    [1, () => `${name}: shutdown`],
+    [1, () => `${name}: cut`],
+    [5, () => `${name}: request`],
+    [5, () => 'respond'],
+    [2, () => `health ${random.pick(['good', 'good', 'bad'])}`],
+    [2, () => `latency ${random.pick([0, 1, 1, 5, 60])}`],
+    [1, () => `next ${random.pick(['exits=3', 'stuck', 'delay=200', 'delay=5000'])}`],
+  ];
+  let at = random.between(0, choices.reduce((sum, [weight]) => sum + weight, 0) - 1);
+  for (const [weight, input] of choices) {
+    if (at < weight) return input();
+    at -= weight;
+  }
+  return 'wait 1';
+}
+
+/** Runs a story and its end, and checks what must hold at each step and at the end. */
+async function story(tell: (run: Watched) => Promise<void>): Promise<string | undefined> {
+  const run = new Watched();
+  try {
+    await tell(run);
+    await run.end();
+    return undefined;
+  } catch (error) {
+    return error instanceof Broken ? error.message : String((error as Error).stack);
+  } finally {
+    for (const process of run.alive) process.exit(0);
+  }
+}
+
+class Broken extends Error {}
+
+/** A run that is checked after each input. */
+class Watched extends Run {
+  readonly #stopsBy = new Map<string, number>();
+  #wasCut = false;
+
+  get alive() {
+    return this.simulation.processes.filter(({ alive, booted }) => alive && booted);
+  }
+
+  async tell(input: string, inputs: string[]): Promise<void> {
+    inputs.push(input);
+    const [, name, verb = '', word = ''] = /^(?:(\w+): )?(\w+) ?(\S*)/.exec(input) ?? [];
+    if (verb === 'cut') this.#wasCut = true;
+    const process = this.alive.find((each) => each.name === name);
+    if (process && verb === 'signal' && /TERM|INT/.test(word)) this.#mustExit(process.name);
+    for (const line of await this.command(input)) {
+      const [, who = '', event] = /(\w+) emits (committed|draining)/.exec(line) ?? [];
+      if (event === 'committed') this.#mustExit(who);
+    }
+    this.#check(input);
+  }
+
+  /** Nothing more happens from outside; then everything stops. */
+  async end(): Promise<void> {
+    for (const input of ['health good', 'latency 1', ...this.simulation.processes.map(() => 'respond')])
+      await this.command(input);
+    while (this.requests > 0) await this.command('respond');
+    await this.#pass(REST);
+    const serving = this.alive.filter(({ lifecycle }) => lifecycle.state === 'running');
+    if (serving.length > 0 && serving.every(({ accepts }) => accepts.length === 0))
+      throw new Broken(`nobody accepts at rest: ${serving.map(({ name }) => name)}`);
+    if (this.openRestarts > 0) throw new Broken('a restart has not settled');
+    for (const process of serving)
+      if (process.timers > 0) throw new Broken(`${process.name} at rest has ${process.timers} timers`);
+    for (const process of this.alive) await this.command(`${process.name}: signal SIGTERM`);
+    await this.#pass(HAMMER_TIME + SLACK);
+    // A program that called `shutdown()` goes on, and its signals are its own.
+    const left = this.alive.filter(({ lifecycle }) => lifecycle.state !== 'terminated');
+    if (left.length > 0) throw new Broken(`alive after a stop: ${left.map(({ name }) => name)}`);
+  }
+
+  async #pass(ms: number): Promise<void> {
+    for (let left = ms; left > 0; left -= 1_000) {
+      await this.command('wait 1000');
+      this.#check('rest');
+    }
+  }
+
+  #mustExit(name: string): void {
+    if (!this.#stopsBy.has(name)) this.#stopsBy.set(name, this.simulation.clock.now + HAMMER_TIME + SLACK);
+  }
+
+  #check(after: string): void {
+    const { clock } = this.simulation;
+    const running = this.alive.filter(({ lifecycle }) => lifecycle.state === 'running');
+    if (running.length > 0 && !this.simulation.bound(8080))
+      throw new Broken(
+        `after ${after}: nobody holds the address, and ${running.map(({ name }) => name)} runs`,
+      );
+    const windows = [...this.windows].filter(({ alive }) => alive);
+    if (windows.length > 1 && !this.#wasCut)
+      throw new Broken(`after ${after}: open windows of ${windows.map(({ name }) => name)}`);
+    for (const { name } of this.alive)
+      if (clock.now > (this.#stopsBy.get(name) ?? Number.POSITIVE_INFINITY))
+        throw new Broken(`after ${after}: ${name} was told to stop and has not exited by its deadline`);
+  }
+}
+
+/** Leaves out what is not needed for a failure. */
+async function smallest(inputs: readonly string[]): Promise<string[]> {
+  let best = [...inputs];
+  for (let size = Math.ceil(best.length / 2); size >= 1; size = size === 1 ? 0 : Math.ceil(size / 2))
+    for (let at = 0; at < best.length; ) {
+      const shorter = [...best.slice(0, at), ...best.slice(at + size)];
+      if (shorter.includes('start') && (await repeat(shorter)) !== undefined) best = shorter;
+      else at += size;
+    }
+  return best;
+}
