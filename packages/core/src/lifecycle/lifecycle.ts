@@ -6,8 +6,7 @@ import { Olders } from '../chain/olders.js';
 import { Intake } from '../connections/intake.js';
 import { Servers } from '../connections/servers.js';
 import type { TrackedServer } from '../connections/tracked-server.js';
-import { drainConnections, stopAccepting } from '../drain/drain.js';
-import { EndlessError, messageOf } from '../errors.js';
+import { type EndlessError, messageOf } from '../errors.js';
 import { Events } from '../events.js';
 import { concerns } from '../handoff/inheritance.js';
 import { Predecessor } from '../handoff/predecessor.js';
@@ -32,15 +31,16 @@ import { Shutdown, type ShutdownResult } from '../shutdown/shutdown.js';
 import { SignalHandlers } from '../signals/handlers.js';
 import { OwnListeners } from '../signals/own-listeners.js';
 import { HOOKABLE_SIGNALS, type HookableSignal } from '../signals/signals.js';
-import { outliveTerminal } from '../signals/terminal.js';
 import { PidFile } from '../supervisor/pid-file.js';
-import { whyUnsupported } from '../supervisor/refusal.js';
 import { Surroundings } from '../supervisor/surroundings.js';
 import { ServiceManager } from '../supervisor/systemd.js';
 import { waitForWorkers } from '../supervisor/workers.js';
 import { Candidate } from '../takeover/candidate.js';
 import { Probation } from '../takeover/probation.js';
 import type { World } from '../world.js';
+import { AppDrains } from './app-drains.js';
+import { passes, predecessorTooSlow, shuttingDown, whyNotRestart } from './refusals.js';
+import { effectOf, meansRestart, StopSignals } from './signals.js';
 
 /**
  * Where a process is in its life, in the seed's four words: `'init'` until it accepts, `'running'` while it does,
@@ -48,19 +48,10 @@ import type { World } from '../world.js';
  */
 export type State = 'init' | 'running' | 'shutting-down' | 'terminated';
 
-/** Two stop signals within this are one: npm and a terminal both deliver the same Ctrl-C. */
-const ONE_KEYPRESS = 1_000;
 /** Time that older generations have to be gone once the hammer has fallen on all: the newest exits last where it can. */
 const CHAIN_TIME = 700;
 /** Time that a hook before the hammer has. */
 const HAMMER_HOOK_TIME = 1_000;
-
-/** The reasons not to restart that pass. */
-const PASSING: readonly string[] = [
-  'ERR_ENDLESS_NOT_READY',
-  'ERR_ENDLESS_RESTART_IN_PROGRESS',
-  'ERR_ENDLESS_SHUTTING_DOWN',
-];
 
 /** The one lifecycle of a process: the only place that changes its state. */
 export class Lifecycle {
@@ -111,17 +102,16 @@ export class Lifecycle {
   #departure: Departure | undefined;
   #ending: Shutdown | undefined;
   #shutdown: Promise<ShutdownResult> | undefined;
-  #stoppedAt: number | undefined;
+  readonly #stopSignals = new StopSignals();
   /** Whether a stop waits for a candidate that may accept already, and whether it has to force-close at once then. */
   #stopWaits = false;
   #hammersThen = false;
-  /** What the application has closed while a restart was under way: it is done if that fails. */
-  readonly #closesLater: ((tracked: TrackedServer) => boolean)[] = [];
   #leaving = false;
   #left = false;
   #surroundings: Surroundings | undefined;
   #serviceManager: ServiceManager | undefined;
   readonly #progress: ProgressLine;
+  readonly #appDrains: AppDrains;
   readonly #signals: SignalHandlers;
   readonly #ownListeners: OwnListeners;
   readonly #ownEnd: OwnEnd;
@@ -149,7 +139,8 @@ export class Lifecycle {
     this.#ownListeners = new OwnListeners({
       world,
       isOurs: (listener) => this.#signals.owns(listener),
-      withholds: (signal) => this.#meansRestart(signal) && this.#mayEverRestart(),
+      withholds: (signal) =>
+        meansRestart(signal, this.settings.current, this.#surroundings) && this.#mayEverRestart(),
     });
     this.#ownEnd = new OwnEnd({
       world,
@@ -159,6 +150,7 @@ export class Lifecycle {
       stopListening: () => this.#stopListening(),
     });
     this.#pidFile = new PidFile(world);
+    this.#appDrains = new AppDrains(world, this.servers);
     this.#intake = new Intake({
       world,
       servers: this.servers,
@@ -481,39 +473,17 @@ export class Lifecycle {
     this.#ownListeners.stop();
   }
 
-  /** Whether this signal asks for a restart now. */
-  #meansRestart(signal: HookableSignal): boolean {
-    if (this.settings.current.signals[signal] !== 'restart') return false;
-    const terminal = this.#surroundings?.terminal;
-    return signal !== 'SIGHUP' || !terminal?.hangsUp || terminal.outlives;
-  }
-
   /** Whether this process could be replaced at another moment, if it cannot be now. */
   #mayEverRestart(): boolean {
     const refusal = this.#whyNotRestart();
-    return refusal === undefined || PASSING.includes(refusal.code);
+    return refusal === undefined || passes(refusal);
   }
 
-  async #onSignal(signal: HookableSignal): Promise<void> {
-    let action = this.settings.current.signals[signal];
-    const came = signal;
-    const terminal = this.#surroundings?.terminal;
-    if (signal === 'SIGHUP' && action === 'restart' && terminal?.hangsUp) {
-      outliveTerminal();
-      if (terminal.outlives) {
-        this.log.info('The terminal went away: SIGHUP is ignored, since `nohup` has started this program.');
-        return;
-      }
-      this.log.warn('The terminal went away: SIGHUP is taken as SIGTERM.');
-      action = 'shutdown';
-      signal = 'SIGTERM';
-    }
-    if (signal === 'SIGUSR2' && action === 'hammer' && this.#surroundings?.nodemon) {
-      // It signals each process of the tree, and then its child once more.
-      if (!this.#ending) this.log.info('Received SIGUSR2 from nodemon: it is taken as SIGINT.');
-      action = 'shutdown';
-      signal = 'SIGINT';
-    }
+  async #onSignal(came: HookableSignal): Promise<void> {
+    const draining = this.#ending !== undefined;
+    const effect = effectOf(came, this.settings.current, this.#surroundings, draining, this.log);
+    if (!effect) return;
+    const { action, signal } = effect;
     if (this.#candidate?.waiting) return this.#onSignalAsCandidate(signal, action);
     switch (action) {
       case 'restart':
@@ -571,15 +541,14 @@ export class Lifecycle {
 
   /** `raised`: the application has raised the signal again, having done its part. */
   async #shutdownBySignal(signal: HookableSignal, raised = false): Promise<void> {
-    const now = this.world.now();
     if (raised && (this.#state === 'terminated' || this.#ownEnd.hasRaised(signal))) return;
-    if (this.#stoppedAt !== undefined) {
-      if (now - this.#stoppedAt < ONE_KEYPRESS) return;
+    const which = this.#stopSignals.next(this.world.now());
+    if (which === 'same') return;
+    if (which === 'second') {
       this.log.info(`Received ${signal}. again: hammering.`);
       this.hammer();
       return;
     }
-    this.#stoppedAt = now;
     const crossing = this.#crossing();
     if (crossing) await crossing;
     this.#restart.commit();
@@ -605,26 +574,16 @@ export class Lifecycle {
   }
 
   #whyNotRestart(): EndlessError | undefined {
-    const unsupported = whyUnsupported(this.world, this.#surroundings, this.settings.current);
-    if (unsupported) return unsupported;
-    if (this.#restart.undecided || this.#ending || this.#state === 'terminated') return this.#shuttingDown();
-    const ends = this.#surroundings?.endsContainer;
-    if (ends && !this.settings.current.allowOrphaning)
-      return new EndlessError(
-        'ERR_ENDLESS_PID_1',
-        `A restart would end this process, and ${ends}. Restart the container instead, run this process below a supervisor that stays, or set \`allowOrphaning\` if that is meant.`,
-      );
-    if (this.#candidate?.waiting || this.#state === 'init')
-      return new EndlessError(
-        'ERR_ENDLESS_NOT_READY',
-        'This process is not ready yet, and one that restarts while it starts would do so without end. Wait until a server listens.',
-      );
-    if (this.#restart.underWay)
-      return new EndlessError(
-        'ERR_ENDLESS_RESTART_IN_PROGRESS',
-        'A restart is under way already. Wait for it, or send SIGHUP, which is remembered.',
-      );
-    return undefined;
+    const { undecided, underWay, newest } = this.#restart;
+    return whyNotRestart({
+      world: this.world,
+      surroundings: this.#surroundings,
+      settings: this.settings.current,
+      newest,
+      ending: undecided || this.#ending !== undefined || this.#state === 'terminated',
+      starting: this.#candidate?.waiting || this.#state === 'init',
+      underWay,
+    });
   }
 
   /** Says once which listeners of the application do not run now. */
@@ -644,13 +603,7 @@ export class Lifecycle {
   }
 
   #shuttingDown(): EndlessError {
-    const { newest } = this.#restart;
-    return new EndlessError(
-      'ERR_ENDLESS_SHUTTING_DOWN',
-      newest !== undefined
-        ? `This process is not the newest: pid ${newest} has taken over. Restart that one.`
-        : 'This process is shutting down and does not restart.',
-    );
+    return shuttingDown(this.#restart.newest);
   }
 
   /** A chain has at most one open window: a restart waits until the predecessor has committed its own. */
@@ -659,10 +612,7 @@ export class Lifecycle {
     this.log.info('The rollback window of this process is open: it restarts once that is over.');
     const { startTimeout } = this.settings.current;
     if (await this.#probation.overWithin(startTimeout)) return;
-    throw new EndlessError(
-      'ERR_ENDLESS_START_TIMEOUT',
-      `The process before this one did not commit its own restart within its rollback window and \`startTimeout\` (${startTimeout} ms).`,
-    );
+    throw predecessorTooSlow(startTimeout);
   }
 
   #createDeparture(reason: 'restart' | 'shutdown', signal: HookableSignal, to?: Handover): Departure {
@@ -757,7 +707,7 @@ export class Lifecycle {
   async shutdown(): Promise<ShutdownResult> {
     const result = await this.#beginShutdown('SIGTERM', () => {});
     // The caller goes on, and shall be stopped by a signal like any program.
-    if (this.#stoppedAt === undefined) this.#stopListening();
+    if (!this.#stopSignals.came) this.#stopListening();
     return result;
   }
 
@@ -778,7 +728,7 @@ export class Lifecycle {
     if (!this.#sentAway) this.#probation?.committed();
     const departure = this.#createDeparture('shutdown', signal);
     const ending = this.#createEnding('shutdown', signal, departure);
-    const told = this.#stoppedAt !== undefined && this.#ownListeners.count(signal) > 0;
+    const told = this.#stopSignals.came && this.#ownListeners.count(signal) > 0;
     waitForWorkers(this.holds, told, this.#watchForGood);
     return this.#runEnding(ending, this.#restart.abort(this.#shuttingDown()));
   }
@@ -842,21 +792,12 @@ export class Lifecycle {
   /** The application closes some of its servers by itself: their connections end the way a shutdown ends them. */
   drainServers(closes: (tracked: TrackedServer) => boolean): void {
     if (this.#ending) return;
-    if (this.#restart.needsSockets) {
-      this.#closesLater.push(closes);
-      return;
-    }
-    for (const tracked of this.servers.all().filter(closes)) {
-      stopAccepting(tracked);
-      const undo = drainConnections(tracked, 0, this.world);
-      tracked.server.once('close', undo);
-    }
+    this.#appDrains.drain(closes, this.#restart.needsSockets);
   }
 
   /** Closes what the application has closed while a restart needed it. */
   #closeNow(): void {
-    for (const closes of this.#closesLater.splice(0)) this.drainServers(closes);
-    for (const { appClose } of this.servers.all()) appClose.resume();
+    this.#appDrains.resume((closes) => this.drainServers(closes));
   }
 
   /** Ends at once what is still running; only while draining. */
