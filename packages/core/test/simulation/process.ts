@@ -5,7 +5,7 @@ import { Debug } from '../../src/debug.js';
 import { createEndless, type Endless } from '../../src/endless.js';
 import { EVENT_NAMES } from '../../src/events.js';
 import { HANDOFF_VARIABLE } from '../../src/handoff/protocol.js';
-import { Lifecycle, type State } from '../../src/lifecycle/lifecycle.js';
+import { Lifecycle } from '../../src/lifecycle/lifecycle.js';
 import { watchListening } from '../../src/listen/watch.js';
 import type { RawHandle } from '../../src/node-private/handle.js';
 import { listeningHandle, setListeningHandle } from '../../src/node-private/listening.js';
@@ -31,9 +31,6 @@ export class SimProcess implements Holder {
   lifecycle!: Lifecycle;
   endless!: Endless;
   ended: Ended | undefined;
-  /** Whether it was told to stop, and by when it has to be gone. */
-  stopsBy = Number.POSITIVE_INFINITY;
-  lastState: State = 'init';
   readonly #simulation: Simulation;
   readonly #timers = new Set<() => void>();
   readonly #unwatch = new Set<() => void>();

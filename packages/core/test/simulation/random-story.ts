@@ -1,4 +1,5 @@
 import { Random } from '../random.js';
+import type { SimProcess } from './process.js';
 import { Run } from './transcript.js';
 
 /** Time for which a process may outlive its deadline: others in its chain, and hooks, have bounds of their own. */
@@ -22,7 +23,9 @@ export async function randomStory(seed: number, length: number): Promise<Failure
     for (const input of [settingsOf(random), 'health good', 'start']) await run.tell(input, inputs);
     for (let left = length; left > 0; left -= 1) await run.tell(anInput(random, run), inputs);
   });
-  return message === undefined ? undefined : { message, inputs: await smallest(inputs) };
+  if (message === undefined) return undefined;
+  const fewest = await smallest(inputs);
+  return { message: (await repeat(fewest)) ?? message, inputs: fewest };
 }
 
 /** Repeats a story from its inputs. */
@@ -34,7 +37,8 @@ export function repeat(inputs: readonly string[]): Promise<string | undefined> {
 
 function settingsOf(random: Random): string {
   const window = random.pick([0, 300, 1_000]);
-  return `settings rollbackWindow=${window} hammerTime=${HAMMER_TIME} startTimeout=${START_TIMEOUT}`;
+  const most = random.pick([1, 3]);
+  return `settings maxDraining=${most} rollbackWindow=${window} hammerTime=${HAMMER_TIME} startTimeout=${START_TIMEOUT}`;
 }
 
 function anInput(random: Random, run: Watched): string {
@@ -86,7 +90,16 @@ class Broken extends Error {}
 
 /** A run that is checked after each input. */
 class Watched extends Run {
+  /** The processes that were told to go. */
+  readonly #told = new Set<string>();
   readonly #stopsBy = new Map<string, number>();
+  /** When the drain of each process may force-close. */
+  readonly #deadlines = new Map<string, number>();
+  /** The stop signals that came to each process. */
+  readonly #stops = new Map<string, number>();
+  /** Whether a signal may have asked for a force-close. */
+  #forces = false;
+  #broken: string | undefined;
   #wasCut = false;
 
   get alive() {
@@ -94,16 +107,24 @@ class Watched extends Run {
   }
 
   async tell(input: string, inputs: string[]): Promise<void> {
-    inputs.push(input);
     const [, name, verb = '', word = ''] = /^(?:(\w+): )?(\w+) ?(\S*)/.exec(input) ?? [];
     if (verb === 'cut') this.#wasCut = true;
     const process = this.alive.find((each) => each.name === name);
-    if (process && verb === 'signal' && /TERM|INT/.test(word)) this.#mustExit(process.name);
+    // With inputs left out it may not be there.
+    if (name !== undefined && !process) return;
+    inputs.push(input);
+    if (process && verb === 'signal' && /TERM|INT/.test(word)) {
+      this.#mustExit(process.name);
+      const stops = (this.#stops.get(process.name) ?? 0) + 1;
+      this.#stops.set(process.name, stops);
+      if (stops > 1) this.#forces = true;
+    }
+    if (word === 'SIGUSR2') this.#forces = true;
     for (const line of await this.command(input)) {
       const [, who = '', event] = /(\w+) emits (committed|draining)/.exec(line) ?? [];
       if (event === 'committed') this.#mustExit(who);
     }
-    this.#check(input);
+    this.#throwIfBroken(input);
   }
 
   /** Nothing more happens from outside; then everything stops. */
@@ -125,10 +146,26 @@ class Watched extends Run {
     if (left.length > 0) throw new Broken(`alive after a stop: ${left.map(({ name }) => name)}`);
   }
 
+  protected override onEvent(process: SimProcess, name: string, details: object): void {
+    const wasOpen = this.windows.has(process);
+    super.onEvent(process, name, details);
+    const { now } = this.simulation.clock;
+    const { deadlineMs } = details as { deadlineMs?: number };
+    if (name === 'rollback' && !wasOpen) this.#broken ??= `${process.name} rolls back without a window`;
+    if (name === 'draining') this.#deadlines.set(process.name, now + (deadlineMs as number));
+    if (name !== 'hammered' || this.#forces || !this.isBusy(process)) return;
+    const most = this.simulation.settings.maxDraining as number;
+    const draining = this.alive.filter(
+      (each) => each.lifecycle.state === 'shutting-down' && this.isBusy(each),
+    );
+    if (now < (this.#deadlines.get(process.name) ?? 0) - 1 && draining.length <= most)
+      this.#broken ??= `${process.name} force-closed a request before its deadline`;
+  }
+
   async #pass(ms: number): Promise<void> {
     for (let left = ms; left > 0; left -= 1_000) {
       await this.command('wait 1000');
-      this.#check('rest');
+      this.#throwIfBroken('rest');
     }
   }
 
@@ -136,19 +173,32 @@ class Watched extends Run {
     if (!this.#stopsBy.has(name)) this.#stopsBy.set(name, this.simulation.clock.now + HAMMER_TIME + SLACK);
   }
 
-  #check(after: string): void {
-    const { clock } = this.simulation;
-    const running = this.alive.filter(({ lifecycle }) => lifecycle.state === 'running');
+  protected override onSent(to: string, { type }: { type: string }): void {
+    if (type === 'go') this.#told.add(to);
+  }
+
+  /** What must hold at every moment. */
+  protected override onStep(): void {
+    const { alive } = this;
+    const { now } = this.simulation.clock;
+    const running = alive.filter(({ lifecycle }) => lifecycle.state === 'running');
     if (running.length > 0 && !this.simulation.bound(8080))
-      throw new Broken(
-        `after ${after}: nobody holds the address, and ${running.map(({ name }) => name)} runs`,
-      );
+      this.#broken ??= `nobody holds the address, and ${running.map(({ name }) => name)} runs`;
     const windows = [...this.windows].filter(({ alive }) => alive);
     if (windows.length > 1 && !this.#wasCut)
-      throw new Broken(`after ${after}: open windows of ${windows.map(({ name }) => name)}`);
-    for (const { name } of this.alive)
-      if (clock.now > (this.#stopsBy.get(name) ?? Number.POSITIVE_INFINITY))
-        throw new Broken(`after ${after}: ${name} was told to stop and has not exited by its deadline`);
+      this.#broken ??= `open windows of ${windows.map(({ name }) => name)}`;
+    for (const process of alive) {
+      const { name } = process;
+      if (now > (this.#stopsBy.get(name) ?? Number.POSITIVE_INFINITY))
+        this.#broken ??= `${name} was told to stop and has not exited by its deadline`;
+      const parent = this.simulation.children.get(process)?.parent;
+      if (parent?.alive && !this.#wasCut && process.accepts.length > 0 && !this.#told.has(name))
+        this.#broken ??= `${name} accepts before it is told to go`;
+    }
+  }
+
+  #throwIfBroken(after: string): void {
+    if (this.#broken) throw new Broken(`after ${after}: ${this.#broken}`);
   }
 }
 

@@ -38,19 +38,23 @@ export class Run {
   constructor() {
     this.simulation = new Simulation({
       spawned: (parent, child) => this.#note(`${parent.name} spawns ${child.name}`),
-      sent: (from, to, message, handle) =>
-        this.#note(`${from} -> ${to}: ${this.#shown(message)}${handle ? ' +handle' : ''}`),
+      sent: (from, to, message, handle) => {
+        this.#note(`${from} -> ${to}: ${this.#shown(message)}${handle ? ' +handle' : ''}`);
+        this.onSent(to, message as { type: string });
+      },
       event: (process, name, details) => {
         this.#note(`${process.name} emits ${name}${this.#details(details)}`);
-        if (name === 'handover') this.windows.add(process);
-        if (name === 'committed' || name === 'rollback') this.windows.delete(process);
+        this.onEvent(process, name, details);
       },
       exited: (process, { exitCode, signal }) =>
         this.#note(`${process.name} ${signal ? `is ended by ${signal}` : `exits with ${exitCode}`}`),
       log: (process, line) => {
         if (globalThis.process.env.SIMULATION_LOG) console.log(process.name, line.trimEnd());
       },
-      stepped: () => this.#look(),
+      stepped: () => {
+        this.#look();
+        this.onStep();
+      },
     });
     this.simulation.programs.push(this.#program());
   }
@@ -59,6 +63,23 @@ export class Run {
   get requests(): number {
     return this.#unanswered.length;
   }
+
+  /** Whether a process has a request that has no response yet. */
+  isBusy(process: SimProcess): boolean {
+    return this.#unanswered.some((each) => each.process === process);
+  }
+
+  /** A process emits an event. */
+  protected onEvent(process: SimProcess, name: string, _details: object): void {
+    if (name === 'handover') this.windows.add(process);
+    if (name === 'committed' || name === 'rollback') this.windows.delete(process);
+  }
+
+  /** A message goes to a process. */
+  protected onSent(_to: string, _message: { type: string }): void {}
+
+  /** All that can happen at a moment has happened. */
+  protected onStep(): void {}
 
   /** Calls of `restart()` that have not settled, in processes that live. */
   get openRestarts(): number {
