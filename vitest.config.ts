@@ -1,54 +1,86 @@
-import { defineConfig, type TestProjectInlineConfiguration } from 'vitest/config';
+import { readdirSync, readFileSync } from 'node:fs';
+import { defineConfig, type ViteUserConfig } from 'vitest/config';
 
-/** CI counts the results from a file. */
-export const reporters = process.env.TEST_RESULTS
-  ? ['default', ['json', { outputFile: process.env.TEST_RESULTS }] as ['json', object]]
-  : ['default'];
+/** Tests that measure time or keep both cores busy: they run alone, after all others. */
+const CLOCK = [
+  'packages/core/test/{addresses,chain,drain,hammer,migrate,moved-connections,own-code,progress,protocols}.test.ts',
+  'packages/core/test/{rollback,seed,shutdown,signals,slow-start,systemd,timeouts,watchers}.test.ts',
+  'packages/core/test/{faults,late-decisions,load,migrate,pipelines-fuzz,restart,signals-fuzz,systemd}.long.test.ts',
+  'packages/fastify/test/apps.test.ts',
+  'packages/ws/test/{apps,move,moved}.test.ts',
+  'packages/ws/test/{half,move,moved}.long.test.ts',
+  'bench/test/*.test.ts',
+];
 
-/** Which files a suite has, and which of them look at the clock or keep both cores busy. */
-interface Files {
-  include: string[];
-  exclude?: string[];
-  clock: string[];
-}
+/** Tests of one file of source: they start no process, or next to none. */
+const UNIT = ['packages/*/src/**/*.test.ts', 'testkit/src/*.test.ts'];
+const UNIT_WITH_PROCESSES = ['packages/core/src/node-private/*.test.ts', 'testkit/src/processes.test.ts'];
 
-/** Most tests wait for processes, so two files run at once. Those of `clock` run alone, after all others. */
-export function projects({ include, exclude = [], clock }: Files): TestProjectInlineConfiguration[] {
-  const never = ['**/node_modules/**', '**/dist/**', 'demo/.work/**', ...exclude];
-  return [
-    {
-      extends: true,
-      test: {
-        name: 'process',
-        include,
-        exclude: [...never, ...clock],
-        maxWorkers: 2,
-        sequence: { groupOrder: 0 },
-      },
-    },
-    {
-      extends: true,
-      test: { name: 'clock', include: clock, exclude: never, maxWorkers: 1, sequence: { groupOrder: 1 } },
-    },
-  ];
-}
+const LONG = ['**/*.long.test.ts'];
+const NEVER = ['**/node_modules/**', '**/dist/**', 'demo/.work/**'];
 
-export default defineConfig({
-  test: {
-    pool: 'forks',
-    testTimeout: 30_000,
-    reporters,
-    hookTimeout: 30_000,
-    projects: projects({
-      include: ['{packages,testkit,examples,demo,bench}/**/*.test.ts', 'test/**/*.test.ts'],
-      exclude: ['**/*.long.test.ts'],
-      clock: [
-        'packages/core/test/{addresses,chain,drain,hammer,migrate,moved-connections,own-code,progress,protocols}.test.ts',
-        'packages/core/test/{rollback,seed,shutdown,signals,slow-start,systemd,timeouts,watchers}.test.ts',
-        'packages/fastify/test/apps.test.ts',
-        'packages/ws/test/{apps,half,move,moved}.test.ts',
-        'demo/test/*.test.ts',
+/** Whether a file has tests for both suites: it uses `longTest`, `rowsOf` or `testedNodes`. */
+const isInBoth = (file: string) => /\b(?:longTest|rowsOf|testedNodes)\b/.test(readFileSync(file, 'utf8'));
+
+/** The test files of the packages that the default suite runs. */
+const ofPackages = readdirSync('packages')
+  .flatMap((name) => readdirSync(`packages/${name}/test`).map((file) => `packages/${name}/test/${file}`))
+  .filter((file) => file.endsWith('.test.ts') && !file.endsWith('.long.test.ts'));
+
+/** The default suite, or the long one, which has what the default suite has no time for. */
+export function suite({ long }: { long: boolean }): ViteUserConfig {
+  const include = long ? [...LONG, ...ofPackages.filter(isInBoth)] : ['**/*.test.ts'];
+  const exclude = [...NEVER, ...(long ? ofPackages.filter((file) => !isInBoth(file)) : LONG)];
+  return defineConfig({
+    test: {
+      pool: 'forks',
+      env: long ? { LONG_SUITE: '1' } : {},
+      testTimeout: long ? 600_000 : 30_000,
+      hookTimeout: long ? 60_000 : 30_000,
+      // CI counts the results from a file.
+      reporters: process.env.TEST_RESULTS
+        ? ['default', ['json', { outputFile: process.env.TEST_RESULTS }]]
+        : ['default'],
+      projects: [
+        {
+          extends: true,
+          test: {
+            name: 'unit',
+            include: long ? [] : UNIT,
+            exclude: [...exclude, ...UNIT_WITH_PROCESSES],
+            maxWorkers: 2,
+            sequence: { groupOrder: 0 },
+          },
+        },
+        {
+          extends: true,
+          test: {
+            name: 'process',
+            include: long ? include : [...include, ...UNIT_WITH_PROCESSES],
+            exclude: [
+              ...exclude,
+              ...CLOCK,
+              ...(long
+                ? []
+                : ['packages/*/src/**/!(node-private).test.ts', 'testkit/src/!(processes).test.ts']),
+            ],
+            maxWorkers: 2,
+            sequence: { groupOrder: 1 },
+          },
+        },
+        {
+          extends: true,
+          test: {
+            name: 'clock',
+            include: CLOCK.filter((files) => long || !files.includes('.long.')),
+            exclude,
+            maxWorkers: 1,
+            sequence: { groupOrder: 2 },
+          },
+        },
       ],
-    }),
-  },
-});
+    },
+  });
+}
+
+export default suite({ long: false });

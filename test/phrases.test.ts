@@ -14,12 +14,12 @@ const NOT_YET: Record<Kind, string[]> = {
     ...['bench', 'conformance', 'demo', 'existing-programs', 'testkit'],
     ...['packages/core/src', 'packages/core/test'],
     ...['packages/fastify/src', 'packages/fastify/test', 'packages/ws/src', 'packages/ws/test'],
-    ...['examples/haproxy.test.ts', 'test/packages.long.test.ts'],
+    ...['examples/haproxy.long.test.ts', 'test/packages.long.test.ts'],
   ],
   titles: [
     ...['conformance', 'testkit', 'packages/core/src', 'packages/core/test'],
     ...['packages/express/test', 'packages/fastify/test', 'packages/ws/test'],
-    ...['examples/haproxy.test.ts', 'examples/prometheus.test.ts'],
+    ...['examples/haproxy.long.test.ts', 'examples/prometheus.long.test.ts'],
   ],
   strings: [
     ...['conformance', 'testkit', 'packages/core/src', 'packages/core/test'],

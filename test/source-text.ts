@@ -10,7 +10,7 @@ interface Token {
   start: number;
 }
 
-const CALLS = ['describe', 'it', 'test'];
+const CALLS = ['describe', 'it', 'longTest', 'rowTest', 'test'];
 const COMMENTS = [SyntaxKind.SingleLineCommentTrivia, SyntaxKind.MultiLineCommentTrivia];
 const SPACES = [SyntaxKind.WhitespaceTrivia, SyntaxKind.NewLineTrivia];
 const STRINGS = [

@@ -11,3 +11,4 @@ export {
   until,
 } from './program.js';
 export { conformance, conformanceOnEndsOfRange, conformanceOnEveryNode } from './suite.js';
+export { describe, inLongSuite, longTest, rowsOf, rowTest, test } from './suites.js';

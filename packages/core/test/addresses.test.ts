@@ -2,8 +2,9 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, readlinkSync, statSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
+import { describe, longTest, rowsOf, rowTest, test } from '@endless/conformance';
 import { freePort, type GetResponse, get, type Load, type Program, startLoad } from '@endless/testkit';
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { expect, onTestFinished } from 'vitest';
 import { fixture, getJson, hup, newestPid, type Served, serve, temporaryFolder, until } from './program.js';
 
 /** One step of `fixtures/plan.mjs`. */
@@ -87,7 +88,7 @@ describe('several servers in one program', () => {
     expect(program.stdout).not.toContain('early connection');
   });
 
-  test('lose nothing when the second comes up 1.5 s later in the successor', async () => {
+  longTest('lose nothing when the second comes up 1.5 s later in the successor', async () => {
     const [one, two] = [await freePort(), await freePort()];
     const listenOne = { listen: { name: 'one', port: one } };
     const listenTwo = { listen: { name: 'two', port: two } };
@@ -106,7 +107,7 @@ describe('several servers in one program', () => {
     expect(program.stdout).not.toContain('early connection');
   });
 
-  test('on one port, `::` with ipv6Only and 0.0.0.0, keep each its own family', async () => {
+  longTest('on one port, `::` with ipv6Only and 0.0.0.0, keep each its own family', async () => {
     const port = await freePort();
     const six = { listen: { name: 'six', port, host: '::', ipv6Only: true } };
     const four = { listen: { name: 'four', port, host: '0.0.0.0' } };
@@ -149,7 +150,7 @@ describe('new code that listens elsewhere', () => {
     expect(program.stdout).not.toContain('early connection');
   });
 
-  test('has a port that it drops refused, and the warning names it', async () => {
+  longTest('has a port that it drops refused, and the warning names it', async () => {
     const [kept, dropped] = [await freePort(), await freePort()];
     const listenKept = { listen: { name: 'kept', port: kept } };
     const { program, change } = await plan([listenKept, { listen: { name: 'dropped', port: dropped } }], {
@@ -222,7 +223,7 @@ describe('port 0', () => {
     expect(await getJson(Number(port), '/address')).toEqual({ address: HOST, family: 'IPv4', port });
   });
 
-  test('asked for by two servers on one host is not handed over, and a warning names both', async () => {
+  longTest('asked for by two servers on one host is not handed over, and a warning names both', async () => {
     const fixed = await freePort();
     const any = { listen: { name: 'any', port: 0, host: HOST } };
     const { program } = await plan([any, any, { listen: { name: 'fixed', port: fixed, host: HOST } }]);
@@ -273,7 +274,7 @@ describe('what the program asks for is what it gets', () => {
       expect(program.stdout).not.toContain('early connection');
     });
 
-  test('a host whose name is still being looked up when it calls `endless.ready()`', async () => {
+  longTest('a host whose name is still being looked up when it calls `endless.ready()`', async () => {
     const port = await freePort();
     const { program } = await plan([
       { listenSoon: { name: 'app', port, host: 'localhost' } },
@@ -286,7 +287,7 @@ describe('what the program asks for is what it gets', () => {
     expect(warnings(program)).toEqual([]);
   });
 
-  test('a host whose name could not be looked up at the first try', async () => {
+  longTest('a host whose name could not be looked up at the first try', async () => {
     const { program, port } = await serve('retrying.mjs');
     const load = await littleLoad('app', { port, host: 'localhost' });
     expect((await restart(port, 'localhost')).generation).toBe(1);
@@ -294,7 +295,7 @@ describe('what the program asks for is what it gets', () => {
     await expectNothingLost(load, 0, 1);
   });
 
-  test('frozen listen options', async () => {
+  longTest('frozen listen options', async () => {
     const port = await freePort();
     const { program } = await plan([{ listen: { name: 'app', port, host: HOST, frozen: true } }]);
     const load = await littleLoad('app', { port });
@@ -316,7 +317,7 @@ describe('what the program asks for is what it gets', () => {
     await expectNothingLost(load, 0, 1);
   });
 
-  test('its backlog', async () => {
+  longTest('its backlog', async () => {
     const port = await freePort();
     const { program } = await plan([{ listen: { name: 'app', port, host: HOST, backlog: 3 } }]);
     const pid = await hup(program);
@@ -355,8 +356,8 @@ describe('what the program asks for is what it gets', () => {
       bound: { address: '::', family: 'IPv6', port },
     }),
   };
-  for (const [form, make] of Object.entries(forms))
-    test(`the address ${form}`, async () => {
+  for (const [form, make] of rowsOf(Object.entries(forms), ([form]) => form === "'127.0.0.1:PORT'"))
+    rowTest(`the address ${form}`, async () => {
       const port = await freePort();
       const { address, host, bound } = make(port);
       const { program } = await plan([{ endlessListen: { name: 'app', address } }]);
@@ -370,8 +371,8 @@ describe('what the program asks for is what it gets', () => {
       if (form.includes('ipv6Only')) expect(await connecting(port)).toBe('ECONNREFUSED');
     });
 
-  for (const form of ["'unix:PATH'", '{ path }'])
-    test(`a unix socket, asked for as ${form}`, async () => {
+  for (const form of rowsOf(["'unix:PATH'", '{ path }'], (form) => form !== '{ path }'))
+    rowTest(`a unix socket, asked for as ${form}`, async () => {
       const file = path.join(temporaryFolder(), 'app.sock');
       const address = form.startsWith('{') ? { path: file } : `unix:${file}`;
       const { program } = await plan([{ endlessListen: { name: 'app', address } }]);
@@ -384,7 +385,7 @@ describe('what the program asks for is what it gets', () => {
       expect(JSON.parse(body)).toBe(file);
     });
 
-  test('the mode of a unix socket that all may write to', async () => {
+  longTest('the mode of a unix socket that all may write to', async () => {
     const file = path.join(temporaryFolder(), 'app.sock');
     const { program } = await plan([
       { listen: { name: 'app', path: file, readableAll: true, writableAll: true } },
@@ -455,22 +456,25 @@ describe('before `go`', () => {
     expect(program.stdout).not.toContain('early connection');
   });
 
-  test("with `ready: 'manual'` in the new program only, the end of `startTimeout` does not end the wait either", async () => {
-    const [kept, dropped] = [await freePort(), await freePort()];
-    const listenKept = { listen: { name: 'kept', port: kept } };
-    const manual = { configure: { ready: 'manual' } };
-    const { program, change } = await plan([listenKept, { listen: { name: 'dropped', port: dropped } }], {
-      startTimeout: 1_000,
-    });
-    const load = await littleLoad('kept', { port: kept });
-    change(manual, listenKept);
-    expect(await restart(kept)).toMatchObject({ code: 'ERR_ENDLESS_START_TIMEOUT' });
-    expect(program.pids()).toEqual([program.pid]);
-    expect((await get({ port: dropped })).body).toBe('dropped 0');
-    change(manual, listenKept, { ready: true });
-    expect((await restart(kept)).generation).toBe(1);
-    await expectNothingLost(load, 0, 1);
-  });
+  longTest(
+    "with `ready: 'manual'` in the new program only, the end of `startTimeout` does not end the wait either",
+    async () => {
+      const [kept, dropped] = [await freePort(), await freePort()];
+      const listenKept = { listen: { name: 'kept', port: kept } };
+      const manual = { configure: { ready: 'manual' } };
+      const { program, change } = await plan([listenKept, { listen: { name: 'dropped', port: dropped } }], {
+        startTimeout: 1_000,
+      });
+      const load = await littleLoad('kept', { port: kept });
+      change(manual, listenKept);
+      expect(await restart(kept)).toMatchObject({ code: 'ERR_ENDLESS_START_TIMEOUT' });
+      expect(program.pids()).toEqual([program.pid]);
+      expect((await get({ port: dropped })).body).toBe('dropped 0');
+      change(manual, listenKept, { ready: true });
+      expect((await restart(kept)).generation).toBe(1);
+      await expectNothingLost(load, 0, 1);
+    },
+  );
 
   test('`healthCheck` reaches the candidate by `connect()` while the port is answered by the old process', async () => {
     const goFile = path.join(temporaryFolder(), 'go');
@@ -502,7 +506,7 @@ describe('programs of every kind', () => {
     expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
   });
 
-  test.for(['--require', '--import'])(
+  rowTest.for(rowsOf(['--require', '--import'], (option) => option === '--require'))(
     'one that knows nothing of endless, with `node %s @endless/core/register`',
     async (option) => {
       const { program, port } = await serve(
@@ -534,7 +538,7 @@ describe('programs of every kind', () => {
     },
   );
 
-  test("a CommonJS one, with `require('@endless/core')`", async () => {
+  longTest("a CommonJS one, with `require('@endless/core')`", async () => {
     const { program, port } = await serve('required.cjs');
     const answers: string[] = [(await get({ port })).body];
     for (let restarts = 0, pid = program.pid; restarts < 2; restarts += 1) {

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { describe, expect, test } from 'vitest';
+import { describe, longTest, test } from '@endless/conformance';
+import { expect } from 'vitest';
 import { hup, newestPid, RawClient, type Served, serve, until } from './program.js';
 
 /** Restarts so often, and after each waits until the process in between has exited. */
@@ -14,18 +15,21 @@ async function restart({ program }: Served, times: number, processes = 2): Promi
 const alive = ({ program }: Served) => program.pids().sort((one, other) => one - other);
 
 describe('a process that has drained and only waits for an older one exits:', () => {
-  test('ten restarts leave two processes beside half a request head, which is then answered', async () => {
-    const served = await serve('app.mjs', { rollbackWindow: 20 });
-    const client = new RawClient(served.port).send('GET /half HTTP/1.1\r\nHost: a');
-    await sleep(50);
-    await restart(served, 10);
-    expect(alive(served)).toEqual([served.program.pid, newestPid(served.program)]);
-    client.send('\r\n\r\n');
-    expect(await client.receive(/generation \d+$/)).toMatch(/generation 0$/);
-    // It moves as soon as it is idle.
-    await served.program.waitForPids(1);
-    expect(await client.get('/next').receive(/generation \d+$/)).toMatch(/generation 10$/);
-  });
+  longTest(
+    'ten restarts leave two processes beside half a request head, which is then answered',
+    async () => {
+      const served = await serve('app.mjs', { rollbackWindow: 20 });
+      const client = new RawClient(served.port).send('GET /half HTTP/1.1\r\nHost: a');
+      await sleep(50);
+      await restart(served, 10);
+      expect(alive(served)).toEqual([served.program.pid, newestPid(served.program)]);
+      client.send('\r\n\r\n');
+      expect(await client.receive(/generation \d+$/)).toMatch(/generation 0$/);
+      // It moves as soon as it is idle.
+      await served.program.waitForPids(1);
+      expect(await client.get('/next').receive(/generation \d+$/)).toMatch(/generation 10$/);
+    },
+  );
 
   test('a slow request is answered after five restarts, and its connection moves to the newest', async () => {
     const served = await serve('app.mjs', { rollbackWindow: 20 });
@@ -37,7 +41,7 @@ describe('a process that has drained and only waits for an older one exits:', ()
     expect(await client.get('/next').receive(/generation \d+$/)).toMatch(/generation 5$/);
   });
 
-  test('only processes that hold something stay, and each hands over to the newest', async () => {
+  longTest('only processes that hold something stay, and each hands over to the newest', async () => {
     const served = await serve('app.mjs', { rollbackWindow: 20, maxDraining: 5 });
     const { program, port } = served;
     const client = (ms: number) => new RawClient(port).get(`/slow?ms=${ms}`);
@@ -57,7 +61,7 @@ describe('a process that has drained and only waits for an older one exits:', ()
       expect(await each.get('/next').receive(/generation \d+$/)).toMatch(/generation 3$/);
   });
 
-  test('a connection that cannot move keeps its own process only', async () => {
+  longTest('a connection that cannot move keeps its own process only', async () => {
     const served = await serve('app.mjs', { rollbackWindow: 20, migrate: false });
     const client = new RawClient(served.port).get('/slow?ms=4000');
     await sleep(50);
@@ -66,29 +70,32 @@ describe('a process that has drained and only waits for an older one exits:', ()
     await served.program.waitForPids(1);
   });
 
-  test('a socket that is held back moves to the newest after four restarts, with all that was sent to it', async () => {
-    const served = await serve('lines.mjs', { settings: { rollbackWindow: 20 }, endWithin: 60_000 });
-    const client = new RawClient(served.port).send('name held\nbag 7\nkeep later\n');
-    for (let restarts = 1; restarts <= 4; restarts += 1) {
-      await restart(served, 1);
-      expect(await client.send('who\n').receive(/\n/)).toBe('held 7 0\n');
-    }
-    const questions = 200;
-    client.send('keep \n');
-    for (let asked = 0; asked < questions; asked += 1) {
-      client.send(`name n${asked}\nwho\n`);
-      await sleep(1);
-    }
-    await until(() => client.text.split('\n').length > questions);
-    const answers = client.text.trim().split('\n');
-    expect(answers.map((answer) => answer.split(' ')[0])).toEqual(
-      Array.from({ length: questions }, (_, asked) => `n${asked}`),
-    );
-    expect(answers.at(-1)).toBe(`n${questions - 1} 7 4`);
-    await served.program.waitForPids(1);
-  });
+  longTest(
+    'a socket that is held back moves to the newest after four restarts, with all that was sent to it',
+    async () => {
+      const served = await serve('lines.mjs', { settings: { rollbackWindow: 20 }, endWithin: 60_000 });
+      const client = new RawClient(served.port).send('name held\nbag 7\nkeep later\n');
+      for (let restarts = 1; restarts <= 4; restarts += 1) {
+        await restart(served, 1);
+        expect(await client.send('who\n').receive(/\n/)).toBe('held 7 0\n');
+      }
+      const questions = 200;
+      client.send('keep \n');
+      for (let asked = 0; asked < questions; asked += 1) {
+        client.send(`name n${asked}\nwho\n`);
+        await sleep(1);
+      }
+      await until(() => client.text.split('\n').length > questions);
+      const answers = client.text.trim().split('\n');
+      expect(answers.map((answer) => answer.split(' ')[0])).toEqual(
+        Array.from({ length: questions }, (_, asked) => `n${asked}`),
+      );
+      expect(answers.at(-1)).toBe(`n${questions - 1} 7 4`);
+      await served.program.waitForPids(1);
+    },
+  );
 
-  test('what the oldest says of a socket reaches it two processes on', async () => {
+  longTest('what the oldest says of a socket reaches it two processes on', async () => {
     const served = await serve('lines.mjs', { settings: { rollbackWindow: 20 } });
     const client = new RawClient(served.port).send('name told\nlater 2500\n');
     await sleep(50);
@@ -99,18 +106,21 @@ describe('a process that has drained and only waits for an older one exits:', ()
     await served.program.waitForPids(1);
   });
 
-  test('nothing is handed on to a process that does not serve an address of the one between', async () => {
-    const { program } = await serve('ports.mjs', { rollbackWindow: 20 });
-    const [, port] = await program.waitFor(/port (\d+)/);
-    const client = new RawClient(Number(port)).get('/slow');
-    await sleep(50);
-    const first = await hup(program);
-    await hup(program, first);
-    await program.waitFor('several servers asked for port 0');
-    expect(await client.receive(/generation \d+$/)).toMatch(/generation 0$/);
-    expect(program.stderr).not.toContain('Handed generation 0');
-    await program.waitForPids(1, 15_000);
-  });
+  longTest(
+    'nothing is handed on to a process that does not serve an address of the one between',
+    async () => {
+      const { program } = await serve('ports.mjs', { rollbackWindow: 20 });
+      const [, port] = await program.waitFor(/port (\d+)/);
+      const client = new RawClient(Number(port)).get('/slow');
+      await sleep(50);
+      const first = await hup(program);
+      await hup(program, first);
+      await program.waitFor('several servers asked for port 0');
+      expect(await client.receive(/generation \d+$/)).toMatch(/generation 0$/);
+      expect(program.stderr).not.toContain('Handed generation 0');
+      await program.waitForPids(1, 15_000);
+    },
+  );
 
   test('a stop of the newest has its deadline in the oldest, and the newest exits last', async () => {
     const served = await serve(

@@ -1,8 +1,9 @@
 import { mkdirSync, readdirSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { describe, longTest, rowsOf, rowTest, test } from '@endless/conformance';
 import { freePort, get, type Program, startProgram } from '@endless/testkit';
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { expect, onTestFinished } from 'vitest';
 import { fixture, hup, serve, temporaryFolder } from './program.js';
 
 interface App {
@@ -42,24 +43,27 @@ const ways: Record<string, [env: Record<string, string>, execArgv: string[]]> = 
 };
 
 describe('the primary of a node:cluster', () => {
-  for (const [way, [env, execArgv]] of Object.entries(ways))
-    test(`${way} refuses a restart at once and starts nothing; on a stop it exits after the last response of its workers`, async () => {
-      const { program, port } = await startCluster(env, execArgv);
-      const before = program.pids();
-      program.signal('SIGHUP');
-      await program.waitFor('this one is the primary of a `node:cluster`', { timeout: 2_000 });
-      expect(program.output).toContain('`endless run --workers`');
-      const slow = get({ port, path: '/slow' });
-      await sleep(300);
-      expect(program.pids().sort()).toEqual(before.sort());
-      expect(program.stdout).not.toContain('worker ended');
-      program.signal('SIGTERM');
-      expect((await slow).body).toMatch(/^slow \d+$/);
-      expect(await program.exited).toEqual({ code: 0, signal: null });
-      await program.waitForPids(0);
-    });
+  for (const [way, [env, execArgv]] of rowsOf(Object.entries(ways), ([way]) => /all/.test(way)))
+    rowTest(
+      `${way} refuses a restart at once and starts nothing; on a stop it exits after the last response of its workers`,
+      async () => {
+        const { program, port } = await startCluster(env, execArgv);
+        const before = program.pids();
+        program.signal('SIGHUP');
+        await program.waitFor('this one is the primary of a `node:cluster`', { timeout: 2_000 });
+        expect(program.output).toContain('`endless run --workers`');
+        const slow = get({ port, path: '/slow' });
+        await sleep(300);
+        expect(program.pids().sort()).toEqual(before.sort());
+        expect(program.stdout).not.toContain('worker ended');
+        program.signal('SIGTERM');
+        expect((await slow).body).toMatch(/^slow \d+$/);
+        expect(await program.exited).toEqual({ code: 0, signal: null });
+        await program.waitForPids(0);
+      },
+    );
 
-  test('that stops its workers by itself is waited for, and they are told nothing else', async () => {
+  longTest('that stops its workers by itself is waited for, and they are told nothing else', async () => {
     const { program, port } = await startCluster({ ENDLESS: 'primary', OWN: 'yes' });
     const slow = get({ port, path: '/slow' });
     await sleep(200);
@@ -70,7 +74,7 @@ describe('the primary of a node:cluster', () => {
     expect(program.stdout.match(/worker ended 0 null/g)).toHaveLength(2);
   });
 
-  test('exits at the deadline although a worker does not', async () => {
+  longTest('exits at the deadline although a worker does not', async () => {
     const { program, port } = await startCluster({ ENDLESS: 'primary', SETTINGS: '{"hammerTime":500}' });
     const never = get({ port, path: '/never' }).catch(() => 'cut');
     await sleep(200);
@@ -81,7 +85,7 @@ describe('the primary of a node:cluster', () => {
     expect(await never).toBe('cut');
   });
 
-  test('whose workers share a unix socket leaves one file, and nothing beside it', async () => {
+  longTest('whose workers share a unix socket leaves one file, and nothing beside it', async () => {
     const folder = path.join(temporaryFolder(), 'run');
     mkdirSync(folder);
     const { program } = await startCluster({ SOCKET: path.join(folder, 'app.sock') }, preload);
@@ -125,7 +129,7 @@ describe('a program that another one has forked', () => {
     expect((await get({ port })).body).toBe('generation 1');
   });
 
-  test('restarts once its parent has closed the channel', async () => {
+  longTest('restarts once its parent has closed the channel', async () => {
     const { program, port } = await serve('app.mjs', {}, { ipc: true });
     program.child.disconnect();
     await sleep(100);

@@ -1,8 +1,9 @@
 import { spawnSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { nodeBinaries } from '@endless/testkit';
-import { describe, expect, test } from 'vitest';
+import { describe, longTest, rowTest, test } from '@endless/conformance';
+import { testedNodes } from '@endless/testkit';
+import { expect } from 'vitest';
 import { fixture, temporaryFolder } from './program.js';
 
 const unshare = ['--pid', '--fork', '--kill-child', '--mount-proc'];
@@ -43,14 +44,14 @@ describe.skipIf(!canUnshare)('where its exit would end the container (needs unsh
     });
   }
 
-  for (const { major, path: node } of nodeBinaries())
-    test(`likewise of the child of a Node.js program (${major}) that waits for it`, () => {
+  for (const { major, path: node } of testedNodes())
+    rowTest(`likewise of the child of a Node.js program (${major}) that waits for it`, () => {
       const wait = `require('node:child_process').spawn(process.execPath, ['${fixture('in-container.mjs')}'], { stdio: 'inherit' })`;
       const { output } = inNamespace([node, '-e', wait]);
       expect(output).toMatch(/^pid \d+\nERR_ENDLESS_PID_1\nanswered\ndone\n/);
     });
 
-  test('likewise of the child of npm', () => {
+  longTest('likewise of the child of npm', () => {
     const cwd = temporaryFolder();
     const manifest = { name: 'app', private: true, scripts: { start: `exec ${program.join(' ')}` } };
     writeFileSync(path.join(cwd, 'package.json'), JSON.stringify(manifest));
@@ -58,7 +59,7 @@ describe.skipIf(!canUnshare)('where its exit would end the container (needs unsh
     expect(output).toMatch(/^pid \d+\nERR_ENDLESS_PID_1\nanswered\ndone\n/);
   });
 
-  test('a restart below a supervisor that stays is not refused', () => {
+  longTest('a restart below a supervisor that stays is not refused', () => {
     // The shell that is pid 1 waits for another shell, which stays when the first process has left.
     const { output } = inNamespace(['sh', '-c', `sh -c "${program.join(' ')}; sleep 3"; true`]);
     expect(output).toMatch(/^pid \d+\n\{ pid: \d+, generation: 1,/);

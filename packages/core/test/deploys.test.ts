@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { chmodSync, mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
+import { describe, longTest, rowTest, test } from '@endless/conformance';
 import {
   freePort,
   get,
@@ -9,8 +10,9 @@ import {
   type Program,
   type ProgramOptions,
   startProgram,
+  testedNodes,
 } from '@endless/testkit';
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { expect, onTestFinished } from 'vitest';
 import { fixture, getJson, hup, temporaryFolder, until } from './program.js';
 
 /** What the program says of itself. */
@@ -108,7 +110,7 @@ describe('a `current` link that was switched runs the new release', () => {
       expect(await restart(deployed)).toMatchObject({ release: 'three', args: ['--flag'], execArgv: [] });
     });
 
-  test('and the interpreter that is named through it', async () => {
+  longTest('and the interpreter that is named through it', async () => {
     const folder = temporaryFolder();
     const [older, newer] = [nodeBinaries().at(-2), nodeBinaries().at(-1)];
     if (!older || !newer) throw new Error('two versions of Node.js are needed');
@@ -136,8 +138,8 @@ describe('the directory of the start', () => {
     expect(await restart(deployed)).toMatchObject({ release: 'fresh', cwd: home });
   });
 
-  for (const { major, path: node } of nodeBinaries())
-    test(`is done without where it was deleted and the script is elsewhere (Node ${major})`, async () => {
+  for (const { major, path: node } of testedNodes())
+    rowTest(`is done without where it was deleted and the script is elsewhere (Node ${major})`, async () => {
       const folder = temporaryFolder();
       release(folder, 'app');
       const home = path.join(folder, 'home');
@@ -298,8 +300,8 @@ describe('TypeScript', () => {
   const text = (name: string) =>
     `const name: string = '${name}';\nObject.assign(globalThis, { release: name });\nimport('${fixture('deployed.mjs')}');\n`;
 
-  for (const { major, path: node } of nodeBinaries().filter(({ major }) => major >= 22))
-    test(`by Node ${major} itself`, async () => {
+  for (const { major, path: node } of testedNodes().filter(({ major }) => major >= 22))
+    rowTest(`by Node ${major} itself`, async () => {
       const folder = temporaryFolder();
       const file = path.join(folder, 'server.ts');
       writeFileSync(file, text('one'));
@@ -314,7 +316,7 @@ describe('TypeScript', () => {
     'by `node --import tsx server.ts`': ['--import', createRequire(import.meta.url).resolve('tsx')],
   };
   for (const [way, execArgv] of Object.entries(ways))
-    test(way, async () => {
+    longTest(way, async () => {
       const folder = temporaryFolder();
       const file = path.join(folder, 'server.ts');
       writeFileSync(file, text('one'));
@@ -334,7 +336,7 @@ describe('started by a package manager', () => {
     'pnpm start (needs pnpm, as `pnpm test` has it)': [/pnpm/.test(pnpm), `${quoted(pnpm)} --silent start`],
   };
   for (const [name, [available, line]] of Object.entries(managers))
-    test.skipIf(!available)(`by ${name}, and SIGHUP to the process that the pid file names`, async () => {
+    longTest.skipIf(!available)(`by ${name}, and SIGHUP to the process that the pid file names`, async () => {
       const folder = temporaryFolder();
       const home = release(folder, 'home');
       const manifest = { name: 'app', private: true, scripts: { start: `node ${ENTRY}` } };
@@ -356,7 +358,7 @@ describe('started by a package manager', () => {
 });
 
 describe('what the generations write goes to one place', () => {
-  test('a pipe', async () => {
+  longTest('a pipe', async () => {
     const deployed = await deploy(path.join(release(temporaryFolder(), 'app'), ENTRY));
     for (let restarts = 0; restarts < 3; restarts += 1) await restart(deployed);
     await deployed.program.waitForPids(1);
@@ -368,7 +370,7 @@ describe('what the generations write goes to one place', () => {
     ]);
   });
 
-  test('a file, opened to append or not: no line is written over', async () => {
+  longTest('a file, opened to append or not: no line is written over', async () => {
     for (const redirection of ['>', '>>']) {
       const folder = temporaryFolder();
       release(folder, 'app');

@@ -1,8 +1,9 @@
 import { connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
+import { describe, longTest, rowTest, test } from '@endless/conformance';
 import { get, testedNodes } from '@endless/testkit';
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { expect, onTestFinished } from 'vitest';
 import { ask, open } from './connection.js';
 import { hup, serve } from './program.js';
 
@@ -10,13 +11,16 @@ describe('TLS sessions', () => {
   for (const { major, path: node } of testedNodes())
     for (const maxVersion of ['TLSv1.2', 'TLSv1.3'] as const)
       for (const tlsTickets of [true, false])
-        test(`with ${maxVersion} ${tlsTickets ? 'are resumed' : 'are not resumed'} after a restart with tlsTickets: ${tlsTickets}, on Node ${major}`, async () => {
-          const { program, port } = await serve('drain.mjs', { tlsTickets }, { node, env: { TLS: '1' } });
-          const sessions = await Promise.all(Array.from({ length: 10 }, () => sessionOf(port, maxVersion)));
-          await hup(program);
-          const reused = await Promise.all(sessions.map((session) => resumes(port, maxVersion, session)));
-          expect(reused).toEqual(Array(10).fill(tlsTickets));
-        });
+        rowTest(
+          `with ${maxVersion} ${tlsTickets ? 'are resumed' : 'are not resumed'} after a restart with tlsTickets: ${tlsTickets}, on Node ${major}`,
+          async () => {
+            const { program, port } = await serve('drain.mjs', { tlsTickets }, { node, env: { TLS: '1' } });
+            const sessions = await Promise.all(Array.from({ length: 10 }, () => sessionOf(port, maxVersion)));
+            await hup(program);
+            const reused = await Promise.all(sessions.map((session) => resumes(port, maxVersion, session)));
+            expect(reused).toEqual(Array(10).fill(tlsTickets));
+          },
+        );
 
   test('idle connections are told to close with their next answer, and lose nothing', async () => {
     const { program, port } = await serve('drain.mjs', {}, { env: { TLS: '1' } });
@@ -49,28 +53,31 @@ describe('while it drains', () => {
     for (const answer of await Promise.all(sockets.map(ask))) expect(answer).toMatch(/connection: close/i);
   });
 
-  test('the ends of 200 idle connections that cannot move are spread over the second half of idleGrace', async () => {
-    const idleGrace = 4_000;
-    const { program, port } = await serve('drain.mjs', { idleGrace, migrate: false });
-    const sockets = await Promise.all(Array.from({ length: 200 }, () => open(port)));
-    await Promise.all(sockets.map(ask));
-    const ends: number[] = [];
-    let began = 0;
-    for (const socket of sockets)
-      socket.once('close', () => ends.push((performance.now() - began) / idleGrace));
-    program.signal('SIGHUP');
-    await program.waitFor('has taken over');
-    began = performance.now();
-    await program.waitForPids(1);
-    expect(ends).toHaveLength(200);
-    expect(Math.min(...ends)).toBeGreaterThan(0.48);
-    expect(Math.max(...ends)).toBeLessThan(1.1);
-    expect(Math.max(...ends) - Math.min(...ends)).toBeGreaterThan(0.5 * 0.8);
-    for (let tenth = 0; tenth < 10; tenth += 1) {
-      const from = 0.5 + tenth * 0.05;
-      expect(ends.filter((end) => end >= from && end < from + 0.05).length).toBeLessThanOrEqual(50);
-    }
-  });
+  longTest(
+    'the ends of 200 idle connections that cannot move are spread over the second half of idleGrace',
+    async () => {
+      const idleGrace = 4_000;
+      const { program, port } = await serve('drain.mjs', { idleGrace, migrate: false });
+      const sockets = await Promise.all(Array.from({ length: 200 }, () => open(port)));
+      await Promise.all(sockets.map(ask));
+      const ends: number[] = [];
+      let began = 0;
+      for (const socket of sockets)
+        socket.once('close', () => ends.push((performance.now() - began) / idleGrace));
+      program.signal('SIGHUP');
+      await program.waitFor('has taken over');
+      began = performance.now();
+      await program.waitForPids(1);
+      expect(ends).toHaveLength(200);
+      expect(Math.min(...ends)).toBeGreaterThan(0.48);
+      expect(Math.max(...ends)).toBeLessThan(1.1);
+      expect(Math.max(...ends) - Math.min(...ends)).toBeGreaterThan(0.5 * 0.8);
+      for (let tenth = 0; tenth < 10; tenth += 1) {
+        const from = 0.5 + tenth * 0.05;
+        expect(ends.filter((end) => end >= from && end < from + 0.05).length).toBeLessThanOrEqual(50);
+      }
+    },
+  );
 });
 
 describe('25 clients in the accept queue are all answered over a restart', () => {
@@ -84,14 +91,17 @@ describe('25 clients in the accept queue are all answered over a restart', () =>
     expect(answers.map(({ status }) => status)).toEqual(Array(25).fill(200));
   });
 
-  test('that has come to the handover when the process is blocked, so that the new one finds them there', async () => {
-    const { program, port } = await serve('drain.mjs', {}, { env: { BLOCKS_WHEN_READY: '1' } });
-    program.signal('SIGHUP');
-    await program.waitFor('blocking');
-    const answers = await Promise.all(Array.from({ length: 25 }, () => get({ port, timeout: 5_000 })));
-    expect(answers.map(({ status }) => status)).toEqual(Array(25).fill(200));
-    expect(answers.map(({ headers }) => headers['x-generation'])).toContain('1');
-  });
+  longTest(
+    'that has come to the handover when the process is blocked, so that the new one finds them there',
+    async () => {
+      const { program, port } = await serve('drain.mjs', {}, { env: { BLOCKS_WHEN_READY: '1' } });
+      program.signal('SIGHUP');
+      await program.waitFor('blocking');
+      const answers = await Promise.all(Array.from({ length: 25 }, () => get({ port, timeout: 5_000 })));
+      expect(answers.map(({ status }) => status)).toEqual(Array(25).fill(200));
+      expect(answers.map(({ headers }) => headers['x-generation'])).toContain('1');
+    },
+  );
 });
 
 /** A TLS connection that is established. */

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import net from 'node:net';
-import { expect, onTestFinished, test } from 'vitest';
+import { rowsOf, rowTest, test } from '@endless/conformance';
+import { expect, onTestFinished } from 'vitest';
 import { hup, newestPid, serve, until } from './program.js';
 
 /** A connection with a name, and the lines that it has heard. */
@@ -36,9 +37,12 @@ const WAYS = ['throws', 'rejects'];
 /** Of these one way is enough: both come to the same line. */
 const ALIKE = ['left', 'done', 'beforeBegin'];
 
-test.each(
-  CASES.flatMap(([fails, log, lives]) =>
-    (ALIKE.includes(fails) ? ['rejects'] : WAYS).map((way) => [fails, way, log, lives] as const),
+rowTest.each(
+  rowsOf(
+    CASES.flatMap(([fails, log, lives]) =>
+      (ALIKE.includes(fails) ? ['rejects'] : WAYS).map((way) => [fails, way, log, lives] as const),
+    ),
+    ([, way]) => way === 'rejects',
   ),
 )('a callback that fails is reported, and both processes live: %s %s', async (fails, way, log, lives) => {
   const { program, port } = await serve('failing.mjs', { fails: `${fails} ${way}` });
@@ -53,16 +57,21 @@ test.each(
   expect(newestPid(program)).not.toBe(program.pid);
 });
 
-test.each(WAYS)('an end that %s is reported, and the others are told', async (way) => {
-  const { program, port } = await serve('failing.mjs', { fails: `end ${way}` });
-  const [bad, good] = await Promise.all([open(port, 'bad'), open(port, 'good')]);
-  program.signal('SIGTERM');
-  expect(await program.exited).toEqual({ code: 0, signal: null });
-  expect(program.stderr).toContain('Ending a socket of lines failed, and the socket is closed: end as asked');
-  await until(() => bad.socket.destroyed && good.socket.destroyed);
-  expect(good.text()).toContain('bye shutdown');
-  expect(bad.text()).not.toContain('bye');
-});
+rowTest.each(rowsOf(WAYS, (way) => way === 'throws'))(
+  'an end that %s is reported, and the others are told',
+  async (way) => {
+    const { program, port } = await serve('failing.mjs', { fails: `end ${way}` });
+    const [bad, good] = await Promise.all([open(port, 'bad'), open(port, 'good')]);
+    program.signal('SIGTERM');
+    expect(await program.exited).toEqual({ code: 0, signal: null });
+    expect(program.stderr).toContain(
+      'Ending a socket of lines failed, and the socket is closed: end as asked',
+    );
+    await until(() => bad.socket.destroyed && good.socket.destroyed);
+    expect(good.text()).toContain('bye shutdown');
+    expect(bad.text()).not.toContain('bye');
+  },
+);
 
 test.each([
   ['throws', 'save as asked'],
@@ -78,21 +87,24 @@ test.each([
   expect(bad.text()).toContain('bye restart');
 });
 
-test.each(WAYS)('what is called at the end of a moved socket and %s is reported', async (way) => {
-  const { program, port } = await serve('failing.mjs', {
-    fails: `ended ${way}`,
-    settings: { rollbackWindow: 2_000 },
-  });
-  const [bad, good] = await Promise.all([open(port, 'bad'), open(port, 'good')]);
-  await hup(program);
-  await until(() => bad.text().includes('told'));
-  bad.socket.destroy();
-  await program.waitFor('A socket of lines has left, and a callback of it threw: ended as asked', {
-    from: 'stderr',
-  });
-  await program.waitForPids(1);
-  expect(await good.say('who')).toBe('good 1');
-});
+rowTest.each(rowsOf(WAYS, (way) => way === 'throws'))(
+  'what is called at the end of a moved socket and %s is reported',
+  async (way) => {
+    const { program, port } = await serve('failing.mjs', {
+      fails: `ended ${way}`,
+      settings: { rollbackWindow: 2_000 },
+    });
+    const [bad, good] = await Promise.all([open(port, 'bad'), open(port, 'good')]);
+    await hup(program);
+    await until(() => bad.text().includes('told'));
+    bad.socket.destroy();
+    await program.waitFor('A socket of lines has left, and a callback of it threw: ended as asked', {
+      from: 'stderr',
+    });
+    await program.waitForPids(1);
+    expect(await good.say('who')).toBe('good 1');
+  },
+);
 
 test('a listener of `connection` that throws for a moved connection is as uncaught as ever, and the others move', async () => {
   const { program, port } = await serve('throwing.mjs');

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { describe, rowTest, test } from '@endless/conformance';
 import { get, testedNodes } from '@endless/testkit';
-import { describe, expect, test } from 'vitest';
+import { expect } from 'vitest';
 import { open } from './connection.js';
 import { FrameClient } from './http2-frames.js';
 import { hup, RawClient } from './program.js';
@@ -15,7 +16,7 @@ interface Hammered {
 
 for (const { version, path: node } of testedNodes())
   describe(`what never ends is ended and listed on Node ${version}`, () => {
-    test('after a restart', async () => {
+    rowTest('after a restart', async () => {
       const served = await stuck(node);
       await hup(served.program);
       // The hammer's clock began when the successor accepted, a moment ago.
@@ -26,7 +27,7 @@ for (const { version, path: node } of testedNodes())
       await expectReport(served);
     });
 
-    test('after a SIGTERM, with status 1', async () => {
+    rowTest('after a SIGTERM, with status 1', async () => {
       const served = await stuck(node);
       served.program.signal('SIGTERM');
       const began = performance.now();

@@ -1,14 +1,14 @@
 import { readdirSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { get, testedNodes } from '@endless/testkit';
+import { get, nodeBinaries } from '@endless/testkit';
 import { expect, test } from 'vitest';
 import { answerOf, canBind, describeNotTaken, killFirst } from './not-taken.js';
 import { getJson, hup, serve, temporaryFolder, until } from './program.js';
 
 describeNotTaken();
 
-for (const { major, path: node } of testedNodes())
+for (const { major, path: node } of nodeBinaries())
   test(`an old process is killed at any moment after the fork: the new one serves, or leaves the address free (Node ${major})`, async () => {
     for (let round = 0; round < 5; round += 1) {
       const { program, port } = await serve('app.mjs', { rollbackWindow: 100 }, { node });
@@ -67,7 +67,7 @@ function linkOf(fd: string): string | undefined {
   }
 }
 
-for (const { major, path: node } of testedNodes().filter(({ major }) => major >= 24))
+for (const { major, path: node } of nodeBinaries().filter(({ major }) => major >= 24))
   test(`with the permission model, in a folder that may not be read, a restart works (Node ${major})`, async () => {
     const readable = path.resolve(import.meta.dirname, '../../..');
     const { program, port } = await serve(

@@ -3,8 +3,9 @@ import { existsSync } from 'node:fs';
 import { connect as connectHttp2 } from 'node:http2';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
+import { describe, rowTest, test } from '@endless/conformance';
 import { testedNodes } from '@endless/testkit';
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { expect, onTestFinished } from 'vitest';
 import { open } from './connection.js';
 import { FrameClient } from './http2-frames.js';
 import { ENDINGS, exchange, openTls, serveSecure } from './secure.js';
@@ -14,48 +15,54 @@ const NOTICE = 'GOAWAY 2147483647 error 0';
 for (const { version, path: node } of testedNodes())
   describe(`an HTTP/2 session on Node ${version}`, () => {
     for (const [ending, drain] of Object.entries(ENDINGS)) {
-      test(`in the clear hears in ${ending} a GOAWAY that refuses nothing, a PING, and once that is answered the last GOAWAY`, async () => {
-        const served = await serveSecure({}, node);
-        const client = new FrameClient(await open(served.ports.h2c));
-        client.get(1, '/slow?after=400');
-        await served.program.waitFor('ran /slow');
-        await drain(served);
-        const ping = await client.receive('PING');
-        client.get(3, '/crossed');
-        await client.receive('DATA', { stream: 3 });
-        client.pong(ping);
-        await client.receive('GOAWAY', { nth: 2 });
-        client.get(5, '/late');
-        await client.closed;
-        expect(client.body(1)).toBe('HTTP/2.0 generation 0');
-        expect(client.body(3)).toBe('HTTP/2.0 generation 0');
-        // Where the answers end among them is nobody's business.
-        const words = shortened(client.story).filter((frame) => /^(GOAWAY|PING)/.test(frame));
-        expect(words).toEqual([NOTICE, 'PING', 'GOAWAY 3 error 0']);
-        expect(served.program.stdout).not.toContain('ran /late');
-      });
+      rowTest(
+        `in the clear hears in ${ending} a GOAWAY that refuses nothing, a PING, and once that is answered the last GOAWAY`,
+        async () => {
+          const served = await serveSecure({}, node);
+          const client = new FrameClient(await open(served.ports.h2c));
+          client.get(1, '/slow?after=400');
+          await served.program.waitFor('ran /slow');
+          await drain(served);
+          const ping = await client.receive('PING');
+          client.get(3, '/crossed');
+          await client.receive('DATA', { stream: 3 });
+          client.pong(ping);
+          await client.receive('GOAWAY', { nth: 2 });
+          client.get(5, '/late');
+          await client.closed;
+          expect(client.body(1)).toBe('HTTP/2.0 generation 0');
+          expect(client.body(3)).toBe('HTTP/2.0 generation 0');
+          // Where the answers end among them is nobody's business.
+          const words = shortened(client.story).filter((frame) => /^(GOAWAY|PING)/.test(frame));
+          expect(words).toEqual([NOTICE, 'PING', 'GOAWAY 3 error 0']);
+          expect(served.program.stdout).not.toContain('ran /late');
+        },
+      );
 
-      test(`over TLS hears the same in ${ending}, and what it opens in between is above the last stream and never run`, async () => {
-        const served = await serveSecure({}, node);
-        const client = new FrameClient(await openTls(served.ports.h2, { ALPNProtocols: ['h2'] }));
-        client.get(1, '/slow?after=400');
-        await served.program.waitFor('ran /slow');
-        await drain(served);
-        const ping = await client.receive('PING');
-        client.get(3, '/crossed');
-        await sleep(50);
-        client.pong(ping);
-        await client.closed;
-        expect(client.body(1)).toBe('HTTP/2.0 generation 0');
-        expect(shortened(client.story)).toEqual([
-          NOTICE,
-          'PING',
-          'GOAWAY 1 error 0',
-          'HEADERS 1',
-          'DATA 1 end',
-        ]);
-        expect(served.program.stdout).not.toContain('ran /crossed');
-      });
+      rowTest(
+        `over TLS hears the same in ${ending}, and what it opens in between is above the last stream and never run`,
+        async () => {
+          const served = await serveSecure({}, node);
+          const client = new FrameClient(await openTls(served.ports.h2, { ALPNProtocols: ['h2'] }));
+          client.get(1, '/slow?after=400');
+          await served.program.waitFor('ran /slow');
+          await drain(served);
+          const ping = await client.receive('PING');
+          client.get(3, '/crossed');
+          await sleep(50);
+          client.pong(ping);
+          await client.closed;
+          expect(client.body(1)).toBe('HTTP/2.0 generation 0');
+          expect(shortened(client.story)).toEqual([
+            NOTICE,
+            'PING',
+            'GOAWAY 1 error 0',
+            'HEADERS 1',
+            'DATA 1 end',
+          ]);
+          expect(served.program.stdout).not.toContain('ran /crossed');
+        },
+      );
     }
   });
 

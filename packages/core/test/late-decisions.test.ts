@@ -1,13 +1,16 @@
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { describe, longTest, test } from '@endless/conformance';
 import { freePort, get, startLoad } from '@endless/testkit';
-import { describe, expect, test } from 'vitest';
+import { expect } from 'vitest';
 import { blockedPastTheWindow, stoppedPastTheWindow } from './late-decisions.js';
 import { hup, RawClient, serve, temporaryFolder, until } from './program.js';
 
 describe('an old process that could not read in time', () => {
-  test('rolls back after a stop, if its successor has died meanwhile', () => stoppedPastTheWindow('dies'));
+  longTest('rolls back after a stop, if its successor has died meanwhile', () =>
+    stoppedPastTheWindow('dies'),
+  );
   test('rolls back after a block, if its successor has died meanwhile', () => blockedPastTheWindow('dies'));
 
   test('answers a request whose end has arrived before it force-closes what is left', async () => {
@@ -26,16 +29,19 @@ describe('an old process that could not read in time', () => {
   });
 });
 
-test('a candidate that closes its server during a slow health check is not ready before it listens again', async () => {
-  const { program, port } = await serve('closes-early.mjs');
-  await hup(program);
-  expect(program.stdout.match(/listening \d+ 1/g)).toHaveLength(2);
-  expect(program.stderr).not.toContain('is not served by the new process any more');
-  expect((await get({ port })).body).toBe('generation 1');
-});
+longTest(
+  'a candidate that closes its server during a slow health check is not ready before it listens again',
+  async () => {
+    const { program, port } = await serve('closes-early.mjs');
+    await hup(program);
+    expect(program.stdout.match(/listening \d+ 1/g)).toHaveLength(2);
+    expect(program.stderr).not.toContain('is not served by the new process any more');
+    expect((await get({ port })).body).toBe('generation 1');
+  },
+);
 
 describe('a successor that was told to go', () => {
-  test('is not killed at the end of `startTimeout`: it may accept already', async () => {
+  longTest('is not killed at the end of `startTimeout`: it may accept already', async () => {
     const { program, port } = await serve(
       'moments.mjs',
       { startTimeout: 4_000 },
@@ -106,7 +112,7 @@ describe('a candidate whose old process dies takes over once it is ready', () =>
     expect((await answer).body).toBe('generation 1');
   });
 
-  test('while it looks up the name on which it is to listen', async () => {
+  longTest('while it looks up the name on which it is to listen', async () => {
     const { program, port } = await serve('closes-early.mjs', {}, { env: { NAME: 'localhost' } });
     program.signal('SIGHUP');
     await program.waitFor(/looking up (?!0)/);
@@ -117,7 +123,7 @@ describe('a candidate whose old process dies takes over once it is ready', () =>
     expect((await get({ port, timeout: 10_000 })).body).toBe('generation 1');
   });
 
-  test('with all of its addresses', async () => {
+  longTest('with all of its addresses', async () => {
     const second = await freePort();
     const { program, port } = await serve('moments.mjs', {}, { env: { SECOND_PORT: String(second) } });
     await until(async () => (await get({ port: second }).catch(() => undefined))?.body === 'second');

@@ -3,8 +3,9 @@ import { writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { describe, longTest, test } from '@endless/conformance';
 import { freePort, get, type Program, startProgram } from '@endless/testkit';
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { expect, onTestFinished } from 'vitest';
 import { fixture, getJson, hup, serve, temporaryFolder, until } from './program.js';
 
 const resolve = (file: string) => createRequire(import.meta.url).resolve(file);
@@ -92,7 +93,7 @@ describe('under PM2', () => {
 });
 
 describe('as a worker of node:cluster', () => {
-  test('drains on SIGTERM, and refuses to restart', async () => {
+  longTest('drains on SIGTERM, and refuses to restart', async () => {
     const { program, port } = await serve('worker.mjs', { idleGrace: 100 });
     const [, worker] = await program.waitFor(/listening (\d+) 0/);
     expect(await getJson(port, '/restart')).toMatchObject({
@@ -108,7 +109,7 @@ describe('as a worker of node:cluster', () => {
     await program.waitFor('worker ended 0 null');
   });
 
-  test('is hammered where a request never ends', async () => {
+  longTest('is hammered where a request never ends', async () => {
     const { program, port } = await serve('worker.mjs', { hammerTime: 500 });
     const [, worker] = await program.waitFor(/listening (\d+) 0/);
     const never = get({ port, path: '/never' }).catch(() => 'cut');
@@ -138,7 +139,7 @@ describe('a watcher that restarts it by itself does not hang', () => {
     'tsx watch': { execArgv: [tsx, 'watch'] },
   };
   for (const [name, { execArgv, rounds = 1 }] of Object.entries(ways))
-    test(name, async () => {
+    longTest(name, async () => {
       const folder = temporaryFolder();
       const file = path.join(folder, 'server.mjs');
       const source = (version: number) => `import '${fixture('plain-endless.mjs')}'; // ${version}\n`;

@@ -1,7 +1,8 @@
 import type { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { startLoad, testedNodes } from '@endless/testkit';
-import { describe, expect, test } from 'vitest';
+import { describe, longTest, rowsOf, rowTest, test } from '@endless/conformance';
+import { nodeBinaries, startLoad } from '@endless/testkit';
+import { expect } from 'vitest';
 import { ask, open } from './connection.js';
 import { killedAfter } from './killed-successor.js';
 import { getJson, hup, newestPid, serve, until } from './program.js';
@@ -12,23 +13,27 @@ interface Stats {
 }
 
 describe('a restart closes no plaintext connection', () => {
-  for (const { version, path: node } of testedNodes()) {
-    test(`500 connections with random think time over 10 restarts, Node ${version}`, {
-      timeout: 90_000,
-    }, async () => {
-      const { program, port } = await serve('app.mjs', {}, { node });
-      const thinkTime = () => Math.random() * 200;
-      const load = startLoad({ port, connections: 500, mode: 'keep-alive', thinkTime });
-      await until(() => load.answered > 1_000);
-      for (let restart = 0; restart < 10; restart += 1) await hup(program);
-      await until(() => load.answers.has('10'));
-      const report = await load.stop();
-      expect(report.lost).toEqual([]);
-      expect(report.opened).toBe(500);
-    });
+  for (const { version, path: node } of nodeBinaries()) {
+    longTest(
+      `500 connections with random think time over 10 restarts, Node ${version}`,
+      {
+        timeout: 90_000,
+      },
+      async () => {
+        const { program, port } = await serve('app.mjs', {}, { node });
+        const thinkTime = () => Math.random() * 200;
+        const load = startLoad({ port, connections: 500, mode: 'keep-alive', thinkTime });
+        await until(() => load.answered > 1_000);
+        for (let restart = 0; restart < 10; restart += 1) await hup(program);
+        await until(() => load.answers.has('10'));
+        const report = await load.stop();
+        expect(report.lost).toEqual([]);
+        expect(report.opened).toBe(500);
+      },
+    );
   }
 
-  test('also if the application closes its server the moment that the restart is committed', async () => {
+  longTest('also if the application closes its server the moment that the restart is committed', async () => {
     const { program, port } = await serve(
       'connections.mjs',
       { rollbackWindow: 100 },
@@ -59,8 +64,8 @@ describe('a restart closes no plaintext connection', () => {
 });
 
 describe('a successor that dies while connections move', () => {
-  for (const after of [0, 2, 5, 10, 20])
-    test(`${after} ms after it took over: no connection hangs, and none has two owners`, async () => {
+  for (const after of rowsOf([0, 2, 5, 10, 20], (after) => after === 5))
+    rowTest(`${after} ms after it took over: no connection hangs, and none has two owners`, async () => {
       const { program, port } = await serve('app.mjs', { idleGrace: 2_000, rollbackWindow: 2_000 });
       const sockets = await Promise.all(Array.from({ length: 300 }, () => open(port)));
       const closed = new Set<Socket>();
@@ -81,6 +86,6 @@ describe('a successor that dies while connections move', () => {
       expect(program.pids()).toEqual([program.pid]);
     });
 
-  for (const moves of [1, 32, 33, 150, 299])
-    test(`after ${moves} moves: no connection hangs, and no other ends`, () => killedAfter(moves));
+  for (const moves of rowsOf([1, 32, 33, 150, 299], (moves) => moves === 33))
+    rowTest(`after ${moves} moves: no connection hangs, and no other ends`, () => killedAfter(moves));
 });

@@ -1,8 +1,8 @@
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { RawClient } from '@endless/conformance';
+import { describe, RawClient, rowTest, test } from '@endless/conformance';
 import { freePort, get, startLoad, testedNodes } from '@endless/testkit';
-import { describe, expect, test } from 'vitest';
+import { expect } from 'vitest';
 import { getJson, hup, serve, temporaryFolder, until } from './program.js';
 
 /** Without a window in which a restart can be taken back, so that the old process ends at once. */
@@ -35,25 +35,27 @@ describe.each(testedNodes())('on Node $version', ({ path: node }) => {
       await program.exited;
     }
 
-    test('while the head of a request has come in part', () =>
+    rowTest('while the head of a request has come in part', () =>
       restartMeanwhile(
         (client) => client.send('GET / HTTP/1.1\r\nHo'),
         async (client) => {
           client.send('st: localhost\r\n\r\n');
           expect(await client.receive(/generation \d$/)).toMatch(/generation 0$/);
         },
-      ));
+      ),
+    );
 
-    test('while pipelined requests wait', () =>
+    rowTest('while pipelined requests wait', () =>
       restartMeanwhile(
         (client) => client.get('/slow?ms=300', '/slow?ms=200', '/slow?ms=100'),
         async (client) => {
           const text = await client.receive(/slow[\s\S]*slow[\s\S]*slow$/);
           expect(text.match(/x-generation: \d/gi)).toEqual(Array(3).fill('x-generation: 0'));
         },
-      ));
+      ),
+    );
 
-    test('while an answer waits in the send buffer of a slow reader', () =>
+    rowTest('while an answer waits in the send buffer of a slow reader', () =>
       restartMeanwhile(
         (client) => {
           client.socket.pause();
@@ -65,10 +67,11 @@ describe.each(testedNodes())('on Node $version', ({ path: node }) => {
           expect(client.text.slice(0, 100)).toMatch(/^HTTP\/1.1 200 OK\r\nx-generation: 0/i);
           client.text = '';
         },
-      ));
+      ),
+    );
   });
 
-  test('a connection whose request outlasts two restarts goes on to the newest process', async () => {
+  rowTest('a connection whose request outlasts two restarts goes on to the newest process', async () => {
     const { program, port } = await serve('connections.mjs', AT_ONCE, { node });
     const clients = await Promise.all(Array.from({ length: 20 }, () => used(port)));
     for (const client of clients) client.get('/slow?ms=2000');
@@ -86,43 +89,49 @@ describe.each(testedNodes())('on Node $version', ({ path: node }) => {
     await program.waitForPids(1);
   });
 
-  test('connections that come back from a successor that died after the commit are told to close', async () => {
-    const env = { DIE_AFTER: '1', STALL: '400' };
-    const { program, port } = await serve('connections.mjs', AT_ONCE, { node, env });
-    const clients = await Promise.all(Array.from({ length: 20 }, () => used(port)));
-    program.signal('SIGHUP');
-    await program.waitFor('takes no more connections');
-    for (const client of clients)
-      expect(await client.get('/').receive(/generation 0$/)).toMatch(/connection: close/i);
-    await program.waitForPids(0);
-  });
+  rowTest(
+    'connections that come back from a successor that died after the commit are told to close',
+    async () => {
+      const env = { DIE_AFTER: '1', STALL: '400' };
+      const { program, port } = await serve('connections.mjs', AT_ONCE, { node, env });
+      const clients = await Promise.all(Array.from({ length: 20 }, () => used(port)));
+      program.signal('SIGHUP');
+      await program.waitFor('takes no more connections');
+      for (const client of clients)
+        expect(await client.get('/').receive(/generation 0$/)).toMatch(/connection: close/i);
+      await program.waitForPids(0);
+    },
+  );
 
-  test('keep-alive time starts anew, also after two moves, and headersTimeout is not meant for what waits', async () => {
-    const { program, port } = await serve('connections.mjs', AT_ONCE, {
-      node,
-      env: {
-        SERVER: JSON.stringify({ connectionsCheckingInterval: 50 }),
-        TIMEOUTS: JSON.stringify({ headersTimeout: 600, requestTimeout: 600, keepAliveTimeout: 500 }),
-      },
-    });
-    const [idle, busy] = [await used(port), await used(port)];
-    const silent = new RawClient(port);
-    await sleep(300);
-    await hup(program, await hup(program));
-    const began = performance.now();
-    const idleFor = idle.closed.then(() => performance.now() - began);
-    // Longer than the time for which an idle connection is kept.
-    busy.get('/slow?ms=1800');
-    expect(await busy.receive(/slow$/)).toMatch(/^HTTP\/1.1 200 OK\r\nx-generation: 2/i);
-    // One that has never been used is still one that is slow to send its first head.
-    expect(await silent.closed).toMatch(/^HTTP\/1.1 408 /);
-    // Node gives a client one second more than it says.
-    expect(await idle.closed).toBe('');
-    expect(await idleFor).toBeGreaterThan(1_300);
-    expect(await idleFor).toBeLessThan(1_900);
-  });
+  rowTest(
+    'keep-alive time starts anew, also after two moves, and headersTimeout is not meant for what waits',
+    async () => {
+      const { program, port } = await serve('connections.mjs', AT_ONCE, {
+        node,
+        env: {
+          SERVER: JSON.stringify({ connectionsCheckingInterval: 50 }),
+          TIMEOUTS: JSON.stringify({ headersTimeout: 600, requestTimeout: 600, keepAliveTimeout: 500 }),
+        },
+      });
+      const [idle, busy] = [await used(port), await used(port)];
+      const silent = new RawClient(port);
+      await sleep(300);
+      await hup(program, await hup(program));
+      const began = performance.now();
+      const idleFor = idle.closed.then(() => performance.now() - began);
+      // Longer than the time for which an idle connection is kept.
+      busy.get('/slow?ms=1800');
+      expect(await busy.receive(/slow$/)).toMatch(/^HTTP\/1.1 200 OK\r\nx-generation: 2/i);
+      // One that has never been used is still one that is slow to send its first head.
+      expect(await silent.closed).toMatch(/^HTTP\/1.1 408 /);
+      // Node gives a client one second more than it says.
+      expect(await idle.closed).toBe('');
+      expect(await idleFor).toBeGreaterThan(1_300);
+      expect(await idleFor).toBeLessThan(1_900);
+    },
+  );
 
-  test('over a unix socket, under load, no request is lost and no connection opened', async () => {
+  rowTest('over a unix socket, under load, no request is lost and no connection opened', async () => {
     const socket = path.join(temporaryFolder(), 'app.sock');
     const { program } = await serve('connections.mjs', {}, { node, env: { SOCKET: socket } });
     const load = startLoad({ path: socket, connections: 30, mode: 'keep-alive' });

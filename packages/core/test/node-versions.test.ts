@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process';
-import { nodeBinaries, startLoad } from '@endless/testkit';
-import { describe, expect, test } from 'vitest';
+import { describe, rowTest, test } from '@endless/conformance';
+import { nodeBinaries, startLoad, testedNodes } from '@endless/testkit';
+import { expect } from 'vitest';
 import { getJson, hup, serve, until } from './program.js';
 
 interface Failure {
@@ -23,9 +24,9 @@ test('the `node` of this shell is the one that runs the tests: the packages with
   expect(execFileSync('node', ['--version'], { encoding: 'utf8' }).trim()).toBe(process.version);
 });
 
-for (const { major, version, path: node } of binaries)
+for (const { major, version, path: node } of testedNodes())
   describe(`Node ${major}`, () => {
-    test('restarts 5 times under strict keep-alive load and loses nothing', async () => {
+    rowTest('restarts 5 times under strict keep-alive load and loses nothing', async () => {
       const { program, port } = await serve('nosy.mjs', {}, { node });
       const load = startLoad({
         port,
@@ -45,7 +46,7 @@ for (const { major, version, path: node } of binaries)
       await program.waitForPids(1);
     });
 
-    test('shows a successor no IPC channel, no message and no environment of ours', async () => {
+    rowTest('shows a successor no IPC channel, no message and no environment of ours', async () => {
       const { program, port } = await serve('nosy.mjs', {}, { node });
       const [early, now] = [await getJson(port, '/early'), await getJson(port, '/now')];
       expect(early).toEqual({
@@ -64,7 +65,7 @@ for (const { major, version, path: node } of binaries)
       expect(await getJson(port, '/now')).toEqual(now);
     });
 
-    test('tells why a restart failed, with the end of its stderr, and restarts afterwards', async () => {
+    rowTest('tells why a restart failed, with the end of its stderr, and restarts afterwards', async () => {
       const { program, port, fault } = await serve('nosy.mjs', {}, { node });
       fault('any');
       const failure = await getJson<Failure>(port, '/restart');

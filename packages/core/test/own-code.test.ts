@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { describe, longTest, rowsOf, rowTest, test } from '@endless/conformance';
 import { get, type Program, startLoad } from '@endless/testkit';
-import { describe, expect, test } from 'vitest';
+import { expect } from 'vitest';
 import { hup, newestPid, RawClient, serve, until } from './program.js';
 
 /** What a process has said of itself, without its events. */
@@ -102,7 +103,7 @@ describe('while SIGHUP means restart, the listeners of the application for it', 
     expect(program.stderr).toContain('own listeners of SIGTERM have not ended this process in time');
   });
 
-  test('that end nothing hold up no further restart, and a stop of the newest bounds them', async () => {
+  longTest('that end nothing hold up no further restart, and a stop of the newest bounds them', async () => {
     const { program, port } = await start('stuck', { hammerTime: 20_000, rollbackWindow: 20 });
     for (let restarts = 0; restarts < 3; restarts += 1) {
       await hup(program);
@@ -129,7 +130,7 @@ describe('while SIGHUP means restart, the listeners of the application for it', 
 });
 
 describe('a stop', () => {
-  test.each(['SIGTERM', 'SIGINT'] as const)(
+  rowTest.each(rowsOf(['SIGTERM', 'SIGINT'] as const, (signal) => signal === 'SIGTERM'))(
     'by %s waits for a job of the application, and exits with its status',
     async (signal) => {
       const { program, port } = await start('job', {}, { OWN_SIGNAL: signal });
@@ -149,7 +150,7 @@ describe('a stop', () => {
     expect(performance.now() - began).toBeLessThan(2_000);
   });
 
-  test('waits until `hammerTime`, and the log says what kept the process', async () => {
+  longTest('waits until `hammerTime`, and the log says what kept the process', async () => {
     const { program } = await start('stuck', { hammerTime: 1_800 });
     const began = performance.now();
     program.signal('SIGTERM');
@@ -168,18 +169,21 @@ describe('a stop', () => {
     expect(program.stderr).toContain('have not ended this process in time');
   });
 
-  test('force-closes by a second signal of an operator, also where the listener was there `once`', async () => {
-    const { program, port } = await start('stuck once');
-    const never = await ask(program, port, '/never');
-    program.signal('SIGTERM');
-    await sleep(1_200);
-    program.signal('SIGTERM');
-    expect((await program.exited).signal ?? 'SIGTERM').toBe('SIGTERM');
-    expect(program.stderr).toContain('again: hammering');
-    expect(await never.answer).not.toBe('generation 0');
-  });
+  longTest(
+    'force-closes by a second signal of an operator, also where the listener was there `once`',
+    async () => {
+      const { program, port } = await start('stuck once');
+      const never = await ask(program, port, '/never');
+      program.signal('SIGTERM');
+      await sleep(1_200);
+      program.signal('SIGTERM');
+      expect((await program.exited).signal ?? 'SIGTERM').toBe('SIGTERM');
+      expect(program.stderr).toContain('again: hammering');
+      expect(await never.answer).not.toBe('generation 0');
+    },
+  );
 
-  test.each(['raise', 'raise once'])(
+  rowTest.each(rowsOf(['raise', 'raise once'], (kind) => kind === 'raise'))(
     'ends by the signal that the application raises again, after the drain (%s)',
     async (kind) => {
       const { program, port } = await start(kind);
@@ -202,11 +206,16 @@ describe('a stop', () => {
 });
 
 describe('`server.close` of the application', () => {
-  test.each([
-    ['at the signal', 0],
-    ['during the drain', 300],
-    ['after the drain', 1_000],
-  ])('calls back without an error %s of a stop', async (_when, after) => {
+  rowTest.each(
+    rowsOf(
+      [
+        ['at the signal', 0],
+        ['during the drain', 300],
+        ['after the drain', 1_000],
+      ] as const,
+      (_row, at) => at === 0,
+    ),
+  )('calls back without an error %s of a stop', async (_when, after) => {
     const { program, port } = await start('close', {}, { CLOSE_AFTER: String(after) });
     const slow = await ask(program, port, '/slow?ms=700');
     program.signal('SIGTERM');

@@ -1,6 +1,7 @@
 import net from 'node:net';
-import { freePort, startLoad, testedNodes } from '@endless/testkit';
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { describe, inLongSuite, rowsOf, rowTest, test } from '@endless/conformance';
+import { freePort, nodeBinaries, startLoad, testedNodes } from '@endless/testkit';
+import { expect, onTestFinished } from 'vitest';
 import { hup, serve, until } from './program.js';
 
 const HOSTS: Record<string, string | undefined> = {
@@ -12,11 +13,11 @@ const HOSTS: Record<string, string | undefined> = {
   'one host of another family': '127.0.0.1',
 };
 
-for (const { major, path: node } of testedNodes())
+for (const { major, version, path: node } of inLongSuite ? nodeBinaries() : testedNodes())
   describe(`a program that looks for a free port keeps its own over a restart (Node ${major}):`, () => {
-    // The short suite has time for three.
-    for (const [way, host] of Object.entries(HOSTS).slice(0, process.env.EVERY_NODE ? 6 : 3))
-      test(way, async () => {
+    const ofDefault = (at: number) => at < 3 && version === process.versions.node;
+    for (const [way, host] of rowsOf(Object.entries(HOSTS), (_row, at) => ofDefault(at)))
+      rowTest(way, async () => {
         const { program, port } = await serve(
           'checks.mjs',
           { rollbackWindow: 100, startTimeout: 3_000 },

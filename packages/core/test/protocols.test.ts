@@ -1,7 +1,8 @@
 import { once } from 'node:events';
 import net from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { describe, longTest, test } from '@endless/conformance';
+import { expect, onTestFinished } from 'vitest';
 import { hup, serve, until } from './program.js';
 
 /** A connection, with the lines that it has heard. */
@@ -30,7 +31,7 @@ async function open(port: number) {
  */
 const bag = (at: number) => (at % 2 === 0 ? 48_850 + at : 0);
 
-test('300 sockets with bags each find their own again, and half a line goes along', async () => {
+longTest('300 sockets with bags each find their own again, and half a line goes along', async () => {
   const { program, port } = await serve('lines.mjs');
   const clients = await Promise.all(Array.from({ length: 300 }, () => open(port)));
   for (const [at, { socket }] of clients.entries()) socket.write(`name ${at}\nbag ${bag(at)}\nwh`);
@@ -108,7 +109,7 @@ test('a successor that dies before the commit gives back those that were not its
   await ask(1);
 });
 
-test('a rollback while sockets are on their way leaves none without an owner', async () => {
+longTest('a rollback while sockets are on their way leaves none without an owner', async () => {
   const { program, port } = await serve('lines.mjs', { unwell: true, settings: { rollbackWindow: 10_000 } });
   const clients = await Promise.all(Array.from({ length: 300 }, () => open(port)));
   for (const [at, { socket }] of clients.entries()) socket.write(`name ${at}\nbag 1000\nkeep later\nwho\n`);

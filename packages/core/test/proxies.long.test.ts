@@ -1,5 +1,5 @@
 import { nodeBinaries } from '@endless/testkit';
-import { describe, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { expectUnnoticed, restartsBehind } from './behind-a-proxy.js';
 import { has, PROXIES } from './proxies.js';
 
@@ -9,4 +9,9 @@ for (const [name, start] of PROXIES)
       test(`20 restarts under load fail no request and make it open no connection, Node ${version}`, async () => {
         expectUnnoticed(await restartsBehind(start, 20, {}, node));
       });
+
+    test('control: without migration a restart makes it open new connections', async () => {
+      const { connections } = await restartsBehind(start, 1, { migrate: false, idleGrace: 500 });
+      expect(connections[1]).toBeGreaterThan(connections[0] as number);
+    });
   });

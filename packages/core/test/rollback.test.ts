@@ -2,8 +2,9 @@ import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'no
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ServeOptions } from '@endless/conformance';
+import { describe, longTest, rowsOf, rowTest, test } from '@endless/conformance';
 import { get, type LoadReport, startLoad } from '@endless/testkit';
-import { describe, expect, test } from 'vitest';
+import { expect } from 'vitest';
 import { ask, open } from './connection.js';
 import { getJson, hup, type Served, serve as serveFixture, temporaryFolder, until } from './program.js';
 
@@ -78,7 +79,7 @@ describe('a successor that fails within the rollback window', () => {
     await program.waitForPids(1);
   });
 
-  test('leaves no descriptor behind', async () => {
+  longTest('leaves no descriptor behind', async () => {
     const { program, port } = await serve('app.mjs');
     const descriptors = () => readdirSync(`/proc/${program.pid}/fd`).length;
     const counts: number[] = [];
@@ -132,7 +133,7 @@ describe('a successor that fails within the rollback window', () => {
     expect(undone(program.stdout, program.pid)).toBe(false);
   });
 
-  test('stays when its event loop stalls, or its health check fails for a moment', async () => {
+  longTest('stays when its event loop stalls, or its health check fails for a moment', async () => {
     const sick = path.join(temporaryFolder(), 'sick');
     const { program, port } = await serve('app.mjs', {}, { env: { SICK_FILE: sick } });
     await hup(program);
@@ -146,23 +147,26 @@ describe('a successor that fails within the rollback window', () => {
     expect((await get({ port })).body).toBe('generation 1');
   });
 
-  test('on a unix socket: its path stays, whoever connects is answered, and it is removed at a real stop', async () => {
-    const socket = path.join(temporaryFolder(), 'app.sock');
-    const { program } = await serve('app.mjs', {}, { env: { ADDRESS: `unix:${socket}` } });
-    const load = startLoad({ path: socket, connections: 5, mode: 'new-connection' });
-    for (let death = 1; death <= 3; death += 1) {
-      program.signal('SIGKILL', await hup(program));
-      await until(() => program.stderr.match(/Rolled back/g)?.length === death);
-    }
-    await hup(program);
-    await until(() => load.answers.has('1'));
-    await program.waitForPids(1);
-    expect(notTaken(await load.stop())).toBe(0);
-    expect(existsSync(socket)).toBe(true);
-    program.signal('SIGTERM', program.pids()[0] as number);
-    await program.waitForPids(0);
-    expect(existsSync(socket)).toBe(false);
-  });
+  longTest(
+    'on a unix socket: its path stays, whoever connects is answered, and it is removed at a real stop',
+    async () => {
+      const socket = path.join(temporaryFolder(), 'app.sock');
+      const { program } = await serve('app.mjs', {}, { env: { ADDRESS: `unix:${socket}` } });
+      const load = startLoad({ path: socket, connections: 5, mode: 'new-connection' });
+      for (let death = 1; death <= 3; death += 1) {
+        program.signal('SIGKILL', await hup(program));
+        await until(() => program.stderr.match(/Rolled back/g)?.length === death);
+      }
+      await hup(program);
+      await until(() => load.answers.has('1'));
+      await program.waitForPids(1);
+      expect(notTaken(await load.stop())).toBe(0);
+      expect(existsSync(socket)).toBe(true);
+      program.signal('SIGTERM', program.pids()[0] as number);
+      await program.waitForPids(0);
+      expect(existsSync(socket)).toBe(false);
+    },
+  );
 });
 
 describe('the commit', () => {
@@ -291,7 +295,7 @@ describe('a second restart within the rollback window', () => {
     await program.waitForPids(1);
   });
 
-  test('reaches the new process, also if its signal still goes to the old one', async () => {
+  longTest('reaches the new process, also if its signal still goes to the old one', async () => {
     const { program, port } = await serve('app.mjs', { rollbackWindow: 1_000 });
     const load = startLoad({ port, connections: 10, mode: 'keep-alive' });
     const first = await hup(program);
@@ -306,8 +310,8 @@ describe('a second restart within the rollback window', () => {
     expect(program.stderr).not.toContain('is not the newest');
   });
 
-  for (const to of ['successor', 'old process'] as const)
-    test(`lets the mended release in when the broken one dies: SIGHUP to the ${to}`, async () => {
+  for (const to of rowsOf(['successor', 'old process'] as const, (to) => to === 'successor'))
+    rowTest(`lets the mended release in when the broken one dies: SIGHUP to the ${to}`, async () => {
       const broken = path.join(temporaryFolder(), 'broken');
       writeFileSync(broken, '');
       const { program, port } = await serve(

@@ -1,8 +1,9 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { describe, longTest, rowsOf, rowTest, test } from '@endless/conformance';
 import { freePort, get, type Program, startLoad, startProgram } from '@endless/testkit';
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { expect, onTestFinished } from 'vitest';
 import { fixture, getJson, hup, serve, temporaryFolder, until } from './program.js';
 
 /** What a process has told of itself, in order. */
@@ -43,26 +44,29 @@ describe("the seed's walk-through: five slow requests, one after the other, and 
     return answers;
   }
 
-  test('a hammer shorter than the handler costs exactly that request, and the next is answered by the new process', async () => {
-    const { program, port } = await serve('pong.mjs', { hammerTime: 300 }, { env: { DELAY: '1500' } });
-    expect(await walk(program, port)).toEqual([
-      'pong-1 by 0',
-      'pong-2 by 0',
-      'pong-3 by 0',
-      '4 failed: ECONNRESET',
-      'pong-5 by 1',
-    ]);
-    expect(log(program, program.pid)).toEqual([
-      expect.stringMatching(/^serving on .*:\d+, generation 0$/),
-      'Received SIGHUP. forking.',
-      expect.stringMatching(/^pid \d+, generation 1, has taken over\.$/),
-      'Waiting for connections to finish...',
-      expect.stringMatching(/:\d+ Listener closed\.$/),
-      '[STOP - Hammer Time] Forcefully shutting down parent',
-      expect.stringMatching(/^The hammer ended 1 request \(GET \/ping\b[^?]*; connections: 1 active$/),
-      'Serve() returning...',
-    ]);
-  });
+  longTest(
+    'a hammer shorter than the handler costs exactly that request, and the next is answered by the new process',
+    async () => {
+      const { program, port } = await serve('pong.mjs', { hammerTime: 300 }, { env: { DELAY: '1500' } });
+      expect(await walk(program, port)).toEqual([
+        'pong-1 by 0',
+        'pong-2 by 0',
+        'pong-3 by 0',
+        '4 failed: ECONNRESET',
+        'pong-5 by 1',
+      ]);
+      expect(log(program, program.pid)).toEqual([
+        expect.stringMatching(/^serving on .*:\d+, generation 0$/),
+        'Received SIGHUP. forking.',
+        expect.stringMatching(/^pid \d+, generation 1, has taken over\.$/),
+        'Waiting for connections to finish...',
+        expect.stringMatching(/:\d+ Listener closed\.$/),
+        '[STOP - Hammer Time] Forcefully shutting down parent',
+        expect.stringMatching(/^The hammer ended 1 request \(GET \/ping\b[^?]*; connections: 1 active$/),
+        'Serve() returning...',
+      ]);
+    },
+  );
 
   test('a hammer longer than the handler costs none', async () => {
     const { program, port } = await serve('pong.mjs', { hammerTime: 10_000 }, { env: { DELAY: '700' } });
@@ -92,7 +96,7 @@ describe('`beforeBegin` gets the address as given, once before each process acce
     "'host:port'": (port) => `127.0.0.1:${port}`,
     "'localhost:port'": (port) => `localhost:${port}`,
   };
-  test.each(Object.entries(forms))('%s', async (_form, addressOf) => {
+  rowTest.each(rowsOf(Object.entries(forms), ([form]) => form === 'port'))('%s', async (_form, addressOf) => {
     const port = await freePort();
     const address = addressOf(port);
     const host = String(address).startsWith('localhost') ? 'localhost' : '127.0.0.1';
@@ -175,7 +179,7 @@ describe('`pidFile`', () => {
 });
 
 describe('what the seed gets wrong is right:', () => {
-  test('every server is served by the old process until all are up in the new one', async () => {
+  longTest('every server is served by the old process until all are up in the new one', async () => {
     const secondPort = await freePort();
     const { program, port } = await serve(
       'two-servers.mjs',
@@ -229,31 +233,34 @@ describe('what the seed gets wrong is right:', () => {
     expect(program.pids()).toEqual([program.pid]);
   });
 
-  test('nobody is signalled by a successor: the old process and the one that started it get none', async () => {
-    const heard: NodeJS.Signals[] = [];
-    const signals = ['SIGHUP', 'SIGINT', 'SIGTERM', 'SIGUSR2'] as const;
-    for (const signal of signals) {
-      const listener = () => void heard.push(signal);
-      process.on(signal, listener);
-      onTestFinished(() => void process.off(signal, listener));
-    }
-    const { program, port } = await serve('hooks.mjs', { idleGrace: 100 });
-    const second = await hup(program);
-    const third = await hup(program, second);
-    expect(await program.waitForPids(1)).toEqual([third]);
-    expect((await get({ port })).body).toBe('generation 2');
-    expect(await program.exited).toEqual({ code: 0, signal: null });
-    for (const [pid, hooks] of [
-      [program.pid, 6],
-      [second, 6],
-      [third, 0],
-    ] as const) {
-      const heardThere = story(program, pid).filter((part) => /^(pre|post)/.test(part));
-      expect(heardThere.filter((part) => !part.includes('SIGHUP'))).toEqual([]);
-      expect(heardThere).toHaveLength(hooks);
-    }
-    expect(heard).toEqual([]);
-  });
+  longTest(
+    'nobody is signalled by a successor: the old process and the one that started it get none',
+    async () => {
+      const heard: NodeJS.Signals[] = [];
+      const signals = ['SIGHUP', 'SIGINT', 'SIGTERM', 'SIGUSR2'] as const;
+      for (const signal of signals) {
+        const listener = () => void heard.push(signal);
+        process.on(signal, listener);
+        onTestFinished(() => void process.off(signal, listener));
+      }
+      const { program, port } = await serve('hooks.mjs', { idleGrace: 100 });
+      const second = await hup(program);
+      const third = await hup(program, second);
+      expect(await program.waitForPids(1)).toEqual([third]);
+      expect((await get({ port })).body).toBe('generation 2');
+      expect(await program.exited).toEqual({ code: 0, signal: null });
+      for (const [pid, hooks] of [
+        [program.pid, 6],
+        [second, 6],
+        [third, 0],
+      ] as const) {
+        const heardThere = story(program, pid).filter((part) => /^(pre|post)/.test(part));
+        expect(heardThere.filter((part) => !part.includes('SIGHUP'))).toEqual([]);
+        expect(heardThere).toHaveLength(hooks);
+      }
+      expect(heard).toEqual([]);
+    },
+  );
 
   test('neither the environment nor the sockets leak to a program that the new process starts', async () => {
     interface Told {
@@ -323,7 +330,7 @@ describe('what the seed gets wrong is right:', () => {
     expect(performance.now() - began).toBeLessThan(500);
   });
 
-  test('stdin is still read after a restart', async () => {
+  longTest('stdin is still read after a restart', async () => {
     const { program, port } = await serve('reader.mjs', {}, { stdin: 'pipe' });
     // The old process has to live until the test has written: Node closes its end of the pipe with the child.
     const slow = get({ port, path: '/slow?ms=1500' });

@@ -1,8 +1,9 @@
 import { once } from 'node:events';
 import { createServer, connect as dial, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { describe, longTest, rowsOf, rowTest, test } from '@endless/conformance';
 import { get, type Program } from '@endless/testkit';
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { expect, onTestFinished } from 'vitest';
 import { getJson, hup, serve, until } from './program.js';
 
 /** A client that writes what it is told to and keeps what it gets. */
@@ -147,7 +148,7 @@ describe('SIGTERM', () => {
     expect(story(program)).not.toContain('asked /late');
   });
 
-  test.each(['a shutdown', 'a restart'])(
+  rowTest.each(rowsOf(['a shutdown', 'a restart'], (ending) => ending === 'a shutdown'))(
     'empty lines of a client do not put off the end of its idle connection in %s',
     async (how) => {
       const settings = { idleGrace: 1_000, hammerTime: 6_000, migrate: false, rollbackWindow: 0 };
@@ -167,16 +168,19 @@ describe('SIGTERM', () => {
     },
   );
 
-  test('keeps a process that has something else to do for 1 s after the drain, then ends it', async () => {
-    const { program } = await serve('stop.mjs', {}, { env: { BUSY: 'all' } });
-    const asked = performance.now();
-    program.signal('SIGTERM');
-    await program.waitFor('done, terminated');
-    const drained = performance.now();
-    expect(await program.exited).toEqual({ code: 0, signal: null });
-    expect(performance.now() - asked).toBeGreaterThan(995);
-    expect(performance.now() - drained).toBeLessThan(1_300);
-  });
+  longTest(
+    'keeps a process that has something else to do for 1 s after the drain, then ends it',
+    async () => {
+      const { program } = await serve('stop.mjs', {}, { env: { BUSY: 'all' } });
+      const asked = performance.now();
+      program.signal('SIGTERM');
+      await program.waitFor('done, terminated');
+      const drained = performance.now();
+      expect(await program.exited).toEqual({ code: 0, signal: null });
+      expect(performance.now() - asked).toBeGreaterThan(995);
+      expect(performance.now() - drained).toBeLessThan(1_300);
+    },
+  );
 
   test('lets a process that has nothing else to do leave by itself at once', async () => {
     const { program } = await serve('stop.mjs');
@@ -233,7 +237,7 @@ describe('the hammer', () => {
     'half a request head': { bytes: 'GET /half HTTP/1.1\r\nHost: te', kind: 'receiving' },
     'a connection that has never sent a byte': { bytes: '', kind: 'idle' },
   };
-  test.each(Object.entries(stuck))(
+  rowTest.each(rowsOf(Object.entries(stuck), ([name]) => name === 'half a request head'))(
     'ends %s at `hammerTime`, with status 0',
     async (_name, { bytes, kind, ...how }) => {
       const { program, port } = await serve('stop.mjs', { hammerTime: 500 });
@@ -268,7 +272,7 @@ describe('the hammer', () => {
     });
   });
 
-  test('never falls by itself with -1, but with SIGUSR2', async () => {
+  longTest('never falls by itself with -1, but with SIGUSR2', async () => {
     const { program, port } = await serve('stop.mjs', { hammerTime: -1 });
     const { answer } = await ask(program, port, '/never');
     program.signal('SIGTERM');
@@ -294,7 +298,7 @@ describe('the hammer', () => {
     });
   });
 
-  test('does not fall where everything ends in time', async () => {
+  longTest('does not fall where everything ends in time', async () => {
     const { program, port } = await serve('stop.mjs', { hammerTime: 600 }, { env: { BUSY: 'all' } });
     const { answer } = await ask(program, port, '/slow?ms=300');
     // The process lives on for a second after the drain, past the deadline.
@@ -333,21 +337,24 @@ describe('`shutdown()`', () => {
     expect(program.pids()).toEqual([program.pid]);
   });
 
-  test('that is under way does not keep a SIGTERM from ending the process once it has drained', async () => {
-    const { program, port } = await serve('stop.mjs', {}, { env: { BUSY: 'all' } });
-    const { answer } = await ask(program, port, '/slow?ms=800');
-    program.signal('SIGUSR1');
-    await program.waitFor('event draining');
-    program.signal('SIGTERM');
-    expect((await answer).body).toBe('generation 0');
-    await program.waitFor('shutdown() {"requests":0,"connections":0}');
-    await program.waitForPids(0, 2_000);
-    expect(await program.exited).toEqual({ code: 0, signal: null });
-  });
+  longTest(
+    'that is under way does not keep a SIGTERM from ending the process once it has drained',
+    async () => {
+      const { program, port } = await serve('stop.mjs', {}, { env: { BUSY: 'all' } });
+      const { answer } = await ask(program, port, '/slow?ms=800');
+      program.signal('SIGUSR1');
+      await program.waitFor('event draining');
+      program.signal('SIGTERM');
+      expect((await answer).body).toBe('generation 0');
+      await program.waitFor('shutdown() {"requests":0,"connections":0}');
+      await program.waitForPids(0, 2_000);
+      expect(await program.exited).toEqual({ code: 0, signal: null });
+    },
+  );
 });
 
 describe('with `exit: false` the process', () => {
-  test('stays after the drain if something keeps it alive, and can be ended by a signal', async () => {
+  longTest('stays after the drain if something keeps it alive, and can be ended by a signal', async () => {
     const { program, port } = await serve(
       'stop.mjs',
       { exit: false, hammerTime: 300 },
@@ -431,7 +438,7 @@ describe('`hold()`', () => {
     expect(story(program).slice(-4)).toEqual(['released', 'holds 0', 'done, terminated', 'exit 0']);
   });
 
-  test('keeps an old process after a restart', async () => {
+  longTest('keeps an old process after a restart', async () => {
     const { program, port } = await serve('stop.mjs', { rollbackWindow: 500 });
     // The first hold outlasts the start of the successor and the window.
     await get({ port, path: '/hold?ms=4000' });
@@ -558,7 +565,7 @@ describe('a stop of the newest while an older generation drains', () => {
     expect(await exits(program, 2)).toEqual([program.pid, successor]);
   });
 
-  test('leaves the older one its own deadline where that is earlier', async () => {
+  longTest('leaves the older one its own deadline where that is earlier', async () => {
     const { program, port } = await serve(
       'stop.mjs',
       { hammerTime: 1_000 },
@@ -575,7 +582,7 @@ describe('a stop of the newest while an older generation drains', () => {
     expect(await exits(program, 2)).toEqual([program.pid, successor]);
   });
 
-  test('cuts nothing that ends in time, through a chain of three', async () => {
+  longTest('cuts nothing that ends in time, through a chain of three', async () => {
     const { program, port } = await serve('stop.mjs');
     const first = await ask(program, port, '/slow?ms=2500');
     const second = await hup(program);
@@ -594,7 +601,7 @@ describe('a stop of the newest while an older generation drains', () => {
     expect(program.output).not.toMatch(/hammer/i);
   });
 
-  test('reaches the oldest of three after the one between has drained and exited', async () => {
+  longTest('reaches the oldest of three after the one between has drained and exited', async () => {
     const { program, port } = await serve(
       'stop.mjs',
       { hammerTime: 60_000, migrate: false },
@@ -615,28 +622,30 @@ describe('a stop of the newest while an older generation drains', () => {
     expect(await exits(program, 3)).toEqual([second, program.pid, third]);
   });
 
-  test.each([
-    ['SIGUSR2', 0],
-    ['SIGTERM', 1_050],
-  ] as const)(
-    'hammers it with a %s to the newest, which has drained and only waits for it',
-    async (signal, wait) => {
-      const { program, port } = await serve('stop.mjs');
-      const { answer } = await ask(program, port, '/never');
-      const successor = await hup(program);
-      program.signal('SIGTERM', successor);
-      await eventOf(program, 'drained', successor);
-      await sleep(wait);
-      program.signal(signal, successor);
-      const began = performance.now();
-      await program.waitForPids(0, 3_000);
-      expect(performance.now() - began).toBeLessThan(500);
-      await expect(answer).rejects.toThrow();
-      expect(await exits(program, 2)).toEqual([program.pid, successor]);
-    },
-  );
+  rowTest.each(
+    rowsOf(
+      [
+        ['SIGUSR2', 0],
+        ['SIGTERM', 1_050],
+      ] as const,
+      ([signal]) => signal === 'SIGUSR2',
+    ),
+  )('hammers it with a %s to the newest, which has drained and only waits for it', async (signal, wait) => {
+    const { program, port } = await serve('stop.mjs');
+    const { answer } = await ask(program, port, '/never');
+    const successor = await hup(program);
+    program.signal('SIGTERM', successor);
+    await eventOf(program, 'drained', successor);
+    await sleep(wait);
+    program.signal(signal, successor);
+    const began = performance.now();
+    await program.waitForPids(0, 3_000);
+    expect(performance.now() - began).toBeLessThan(500);
+    await expect(answer).rejects.toThrow();
+    expect(await exits(program, 2)).toEqual([program.pid, successor]);
+  });
 
-  test('is bounded by its deadline also where the older one is stopped by SIGSTOP', async () => {
+  longTest('is bounded by its deadline also where the older one is stopped by SIGSTOP', async () => {
     const { program, port } = await serve(
       'stop.mjs',
       { rollbackWindow: 20 },
@@ -656,7 +665,7 @@ describe('a stop of the newest while an older generation drains', () => {
     await program.waitForPids(0, 3_000);
   });
 
-  test('makes the newest leave last also where something keeps the older one alive', async () => {
+  longTest('makes the newest leave last also where something keeps the older one alive', async () => {
     const { program, port } = await serve('stop.mjs', {}, { env: { BUSY: '0' } });
     await ask(program, port, '/slow?ms=1000');
     const successor = await hup(program);
@@ -666,7 +675,7 @@ describe('a stop of the newest while an older generation drains', () => {
   });
 });
 
-test('what can never move keeps no younger process from being drained', async () => {
+longTest('what can never move keeps no younger process from being drained', async () => {
   const { program, port } = await serve('stop.mjs');
   await connect(port, 'GET /up HTTP/1.1\r\nHost: test\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n');
   await program.waitFor('upgraded', { from: 'stdout' });
@@ -676,7 +685,7 @@ test('what can never move keeps no younger process from being drained', async ()
   expect(program.pids()).toContain(program.pid);
 });
 
-test('a process that only waits for what an older one may send is not hammered aloud', async () => {
+longTest('a process that only waits for what an older one may send is not hammered aloud', async () => {
   const { program, port } = await serve(
     'stop.mjs',
     { hammerTime: 60_000 },
@@ -696,7 +705,7 @@ test('a process that only waits for what an older one may send is not hammered a
   expect(program.output).not.toMatch(/hammer/i);
 });
 
-test('a restart of the newest takes nothing from the deadline of an older generation', async () => {
+longTest('a restart of the newest takes nothing from the deadline of an older generation', async () => {
   const { program, port } = await serve(
     'stop.mjs',
     { hammerTime: 60_000 },

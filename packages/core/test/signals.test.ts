@@ -1,8 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { describe, longTest, rowsOf, rowTest, test } from '@endless/conformance';
 import { get, type Program } from '@endless/testkit';
-import { describe, expect, test } from 'vitest';
+import { expect } from 'vitest';
 import { getJson, hup, newestPid, serve, until } from './program.js';
 
 /** What a process of the program has told of itself, in order: its own words, and its events by name. */
@@ -106,7 +107,7 @@ describe('hooks run in order of registration, each awaited,', () => {
     expect(story(program, successor)).toEqual([]);
   });
 
-  test('also around `restart()`, as for SIGHUP, and around `shutdown()`, as for SIGTERM', async () => {
+  longTest('also around `restart()`, as for SIGHUP, and around `shutdown()`, as for SIGTERM', async () => {
     const { program, port } = await serve('hooks.mjs');
     await get({ port, path: '/restart' });
     expect(await program.exited).toEqual({ code: 0, signal: null });
@@ -188,7 +189,7 @@ describe('a hook that never ends is bounded:', () => {
     expect(atLeast).toBeLessThan(1_000);
   });
 
-  test('pre SIGHUP by `startTimeout`, then the restart goes on', async () => {
+  longTest('pre SIGHUP by `startTimeout`, then the restart goes on', async () => {
     const { program, port } = await hang('pre', 'SIGHUP', { startTimeout: 2_000, idleGrace: 100 });
     const began = performance.now();
     program.signal('SIGHUP');
@@ -331,11 +332,16 @@ describe('the setting `signals`', () => {
 });
 
 describe('a second SIGTERM or SIGINT', () => {
-  test.each([
-    ['SIGTERM', 'SIGTERM'],
-    ['SIGINT', 'SIGINT'],
-    ['SIGINT', 'SIGTERM'],
-  ] as const)('less than 1 s after the first is the same one: %s, then %s', async (first, second) => {
+  rowTest.each(
+    rowsOf(
+      [
+        ['SIGTERM', 'SIGTERM'],
+        ['SIGINT', 'SIGINT'],
+        ['SIGINT', 'SIGTERM'],
+      ] as const,
+      (_row, at) => at === 0,
+    ),
+  )('less than 1 s after the first is the same one: %s, then %s', async (first, second) => {
     const { program, port } = await serve('stop.mjs');
     const { answer } = await ask(program, port, '/slow?ms=1500');
     program.signal(first);
@@ -348,11 +354,16 @@ describe('a second SIGTERM or SIGINT', () => {
     expect(parts(program, program.pid, /^event/)).toEqual(['event draining', 'event drained']);
   });
 
-  test.each([
-    ['SIGTERM', 'SIGTERM'],
-    ['SIGINT', 'SIGTERM'],
-    ['SIGTERM', 'SIGINT'],
-  ] as const)('at least 1 s after the first hammers: %s, then %s', async (first, second) => {
+  rowTest.each(
+    rowsOf(
+      [
+        ['SIGTERM', 'SIGTERM'],
+        ['SIGINT', 'SIGTERM'],
+        ['SIGTERM', 'SIGINT'],
+      ] as const,
+      (_row, at) => at === 1,
+    ),
+  )('at least 1 s after the first hammers: %s, then %s', async (first, second) => {
     const { program, port } = await serve('stop.mjs');
     const { answer } = await ask(program, port, '/never');
     program.signal(first);
@@ -403,7 +414,7 @@ describe('SIGUSR2', () => {
     await expect(answer).rejects.toThrow();
   });
 
-  test('hammers the old process after a restart, and not the new one', async () => {
+  longTest('hammers the old process after a restart, and not the new one', async () => {
     const { program, port } = await serve('stop.mjs');
     const { answer } = await ask(program, port, '/never');
     const successor = await hup(program);
@@ -416,7 +427,7 @@ describe('SIGUSR2', () => {
 });
 
 describe('no signal is lost', () => {
-  test('that comes in the moment in which a process becomes the newest', async () => {
+  longTest('that comes in the moment in which a process becomes the newest', async () => {
     const { program, port } = await serve('stop.mjs', { idleGrace: 100 });
     let pid = program.pid;
     for (let restart = 1; restart <= 12; restart += 1) {
@@ -497,7 +508,7 @@ describe('a candidate', () => {
     expect(parts(program, candidate, /^(pre|event spawned)/)).toEqual([]);
   });
 
-  test('survives a SIGHUP that comes before it has used endless', async () => {
+  longTest('survives a SIGHUP that comes before it has used endless', async () => {
     const { program, fault } = await serve('app.mjs', { startTimeout: 3_000 });
     fault('idle');
     program.signal('SIGHUP');

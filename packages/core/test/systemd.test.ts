@@ -2,8 +2,9 @@ import { spawnSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
+import { describe, longTest, rowsOf, rowTest, test } from '@endless/conformance';
 import { freePort, get, type Program, type ProgramOptions, startLoad, startProgram } from '@endless/testkit';
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { expect, onTestFinished } from 'vitest';
 import { fixture, hup, newestPid, temporaryFolder, until } from './program.js';
 
 const can = (command: string) => spawnSync(command, ['--version']).status === 0;
@@ -126,22 +127,27 @@ describe.skipIf(!can('python3'))('the notify protocol (needs python3)', () => {
     expect(heard().filter((line) => line.includes('MAINPID'))).toHaveLength(1);
   });
 
-  test('a restart that is taken back ends the reload too: the main process is the one it was, and the next one works', async () => {
-    const { manager, port, heard, main, reload } = await unit({ settings: { rollbackWindow: 3_000 } });
-    const first = main();
-    reload();
-    const [, successor] = await manager.waitFor(/pid (\d+), generation 1, has taken over/);
-    manager.signal('SIGKILL', Number(successor));
-    await manager.waitFor('reload done');
-    expect(main()).toBe(first);
-    expect(heard().at(-1)).toMatch(new RegExp(`^heard ${first} running READY='1' STATUS='restart failed: `));
-    expect(heard().join()).not.toContain('MAINPID');
-    expect((await get({ port })).body).toBe('generation 0');
-    const after = manager.stdout.length;
-    reload();
-    await manager.waitFor('reload done', { from: 'stdout', after });
-    expect(main()).not.toBe(first);
-  });
+  longTest(
+    'a restart that is taken back ends the reload too: the main process is the one it was, and the next one works',
+    async () => {
+      const { manager, port, heard, main, reload } = await unit({ settings: { rollbackWindow: 3_000 } });
+      const first = main();
+      reload();
+      const [, successor] = await manager.waitFor(/pid (\d+), generation 1, has taken over/);
+      manager.signal('SIGKILL', Number(successor));
+      await manager.waitFor('reload done');
+      expect(main()).toBe(first);
+      expect(heard().at(-1)).toMatch(
+        new RegExp(`^heard ${first} running READY='1' STATUS='restart failed: `),
+      );
+      expect(heard().join()).not.toContain('MAINPID');
+      expect((await get({ port })).body).toBe('generation 0');
+      const after = manager.stdout.length;
+      reload();
+      await manager.waitFor('reload done', { from: 'stdout', after });
+      expect(main()).not.toBe(first);
+    },
+  );
 
   test('a stop within the window ends both, and the unit', async () => {
     const { manager, main, reload, stop, heard } = await unit({
@@ -167,19 +173,22 @@ describe.skipIf(!can('python3'))('the notify protocol (needs python3)', () => {
     expect(service.heard().at(-1)).toMatch(/READY='1' STATUS='restart failed: PM2 watches/);
   });
 
-  test('a drain after a restart is no stop of the unit, whatever signals the old process gets', async () => {
-    const { manager, port, heard, main, reload } = await unit({ access: 'all' });
-    const first = main();
-    const slow = get({ port, path: '/slow?ms=1500' });
-    await new Promise((resolve) => setTimeout(resolve, 200));
-    reload();
-    await manager.waitFor('reload done');
-    manager.signal('SIGTERM', first);
-    await manager.waitFor(`${first} Received SIGTERM. Draining already`);
-    expect((await slow).body).toBe('slow 0');
-    await until(() => manager.pids().length === 2, 10_000);
-    expect(heard().filter((line) => line.includes('STOPPING'))).toEqual([]);
-  });
+  longTest(
+    'a drain after a restart is no stop of the unit, whatever signals the old process gets',
+    async () => {
+      const { manager, port, heard, main, reload } = await unit({ access: 'all' });
+      const first = main();
+      const slow = get({ port, path: '/slow?ms=1500' });
+      await new Promise((resolve) => setTimeout(resolve, 200));
+      reload();
+      await manager.waitFor('reload done');
+      manager.signal('SIGTERM', first);
+      await manager.waitFor(`${first} Received SIGTERM. Draining already`);
+      expect((await slow).body).toBe('slow 0');
+      await until(() => manager.pids().length === 2, 10_000);
+      expect(heard().filter((line) => line.includes('STOPPING'))).toEqual([]);
+    },
+  );
 
   test('the watchdog hears the main process in half its time, and after a reload the new one', async () => {
     const service = await unit({ settings: { idleGrace: 100 } }, { WATCHDOG_USEC: '600000' });
@@ -216,20 +225,23 @@ describe.skipIf(!can('python3'))('the notify protocol (needs python3)', () => {
     return service;
   }
 
-  test('a service manager that reads nothing delays no request, and hears the last state when it reads again', async () => {
-    const { manager, port, main, stop, listen } = await deafUnit({});
-    const slow = get({ port, path: '/slow?ms=1500' });
-    for (let asked = 0; asked < 20; asked += 1)
-      expect((await get({ port, timeout: 1_000 })).body).toBe('generation 0');
-    stop();
-    await manager.waitFor('Received SIGTERM');
-    listen();
-    await manager.waitFor(`heard ${main()} stop STOPPING='1'`);
-    expect((await slow).body).toBe('slow 0');
-    await manager.waitFor(/^dead stop 0$/m);
-  });
+  longTest(
+    'a service manager that reads nothing delays no request, and hears the last state when it reads again',
+    async () => {
+      const { manager, port, main, stop, listen } = await deafUnit({});
+      const slow = get({ port, path: '/slow?ms=1500' });
+      for (let asked = 0; asked < 20; asked += 1)
+        expect((await get({ port, timeout: 1_000 })).body).toBe('generation 0');
+      stop();
+      await manager.waitFor('Received SIGTERM');
+      listen();
+      await manager.waitFor(`heard ${main()} stop STOPPING='1'`);
+      expect((await slow).body).toBe('slow 0');
+      await manager.waitFor(/^dead stop 0$/m);
+    },
+  );
 
-  test('a service manager that never reads again does not keep a process that stops', async () => {
+  longTest('a service manager that never reads again does not keep a process that stops', async () => {
     const { manager, stop } = await deafUnit({});
     const before = performance.now();
     stop();
@@ -237,7 +249,7 @@ describe.skipIf(!can('python3'))('the notify protocol (needs python3)', () => {
     expect(performance.now() - before).toBeLessThan(4_000);
   });
 
-  test('an old process waits until a service manager that reads nothing knows the new one', async () => {
+  longTest('an old process waits until a service manager that reads nothing knows the new one', async () => {
     const { manager, port, main, reload, listen } = await deafUnit({ rollbackWindow: 100 });
     const first = main();
     reload();
@@ -252,7 +264,7 @@ describe.skipIf(!can('python3'))('the notify protocol (needs python3)', () => {
     expect((await get({ port })).body).toBe('generation 1');
   });
 
-  test('an old process does not wait for such a service manager beyond its deadline', async () => {
+  longTest('an old process does not wait for such a service manager beyond its deadline', async () => {
     const { manager, reload } = await deafUnit({ rollbackWindow: 100, hammerTime: 2_500 });
     reload();
     // The service manager ends with its main process, and has ended the unit then.
@@ -329,8 +341,8 @@ describe.skipIf(!can('systemd-socket-activate'))('socket activation (needs syste
     'a port': (port: number) => `${port}`,
     'a port of one host': (port: number) => `127.0.0.1:${port}`,
   };
-  for (const [name, socketOf] of Object.entries(forms))
-    test(`on ${name}: the first request is answered, and a restart loses none`, async () => {
+  for (const [name, socketOf] of rowsOf(Object.entries(forms), (_row, at) => at === 0))
+    rowTest(`on ${name}: the first request is answered, and a restart loses none`, async () => {
       const port = await freePort();
       const program = activated('app.mjs', [socketOf(port)], { ADDRESS: socketOf(port) });
       await program.waitFor(/Listening on/);

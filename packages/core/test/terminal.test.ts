@@ -2,8 +2,9 @@ import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { describe, longTest, rowsOf, rowTest, test } from '@endless/conformance';
 import { freePort, get, type Program, startProgram } from '@endless/testkit';
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { expect, onTestFinished } from 'vitest';
 import { fixture, temporaryFolder, until } from './program.js';
 
 const canScript = spawnSync('script', ['--version']).status === 0;
@@ -92,22 +93,25 @@ describe.skipIf(!canScript)('in a terminal (needs script, of Debian’s bsdutils
     await until(() => shell.servers().length === 0);
   });
 
-  test('the last line of the oldest of three names the newest, although the second still drains', async () => {
-    const shell = await session('PROGRAM');
-    const oldest = get({ port: shell.port, path: '/slow?ms=1500' });
-    await shell.terminal.waitFor('asked /slow');
-    const { old } = await restart(shell);
-    const after = shell.terminal.stdout.length;
-    const older = get({ port: shell.port, path: '/slow?ms=4000' });
-    await shell.terminal.waitFor('asked /slow', { from: 'stdout', after });
-    const { old: second, fresh } = await restart(shell);
-    await shell.terminal.waitFor(`${old} pid ${fresh} serves on.`);
-    expect(shell.terminal.pids()).toContain(second);
-    expect([(await oldest).body, (await older).body]).toEqual(['generation 0', 'generation 1']);
-  });
+  longTest(
+    'the last line of the oldest of three names the newest, although the second still drains',
+    async () => {
+      const shell = await session('PROGRAM');
+      const oldest = get({ port: shell.port, path: '/slow?ms=1500' });
+      await shell.terminal.waitFor('asked /slow');
+      const { old } = await restart(shell);
+      const after = shell.terminal.stdout.length;
+      const older = get({ port: shell.port, path: '/slow?ms=4000' });
+      await shell.terminal.waitFor('asked /slow', { from: 'stdout', after });
+      const { old: second, fresh } = await restart(shell);
+      await shell.terminal.waitFor(`${old} pid ${fresh} serves on.`);
+      expect(shell.terminal.pids()).toContain(second);
+      expect([(await oldest).body, (await older).body]).toEqual(['generation 0', 'generation 1']);
+    },
+  );
 
-  for (const restarts of [0, 2])
-    test(`closing it after ${restarts} restarts ends the server, after the last answer`, async () => {
+  for (const restarts of rowsOf([0, 2], (restarts) => restarts === 2))
+    rowTest(`closing it after ${restarts} restarts ends the server, after the last answer`, async () => {
       const shell = await session('PROGRAM');
       for (let round = 0; round < restarts; round += 1) {
         await restart(shell);
@@ -122,7 +126,7 @@ describe.skipIf(!canScript)('in a terminal (needs script, of Debian’s bsdutils
       await until(() => shell.terminal.pids().length === 0);
     });
 
-  test('closing it while both live leaves none of the two behind', async () => {
+  longTest('closing it while both live leaves none of the two behind', async () => {
     const shell = await session('PROGRAM', { hammerTime: 2_000 });
     const slow = get({ port: shell.port, path: '/never' }).catch(() => 'cut');
     await shell.terminal.waitFor('asked /never');
@@ -136,16 +140,19 @@ describe.skipIf(!canScript)('in a terminal (needs script, of Debian’s bsdutils
     expect(await slow).toBe('cut');
   });
 
-  test('closing it leaves alone what was started in the background to stay, also after a restart', async () => {
-    const shell = await session('PROGRAM &');
-    await restart(shell);
-    await until(() => shell.servers().length === 1);
-    shell.terminal.signal('SIGKILL', shell.terminal.pid);
-    // It looks every second.
-    await sleep(1_800);
-    expect(shell.servers()).toEqual([shell.newest()]);
-    expect((await get({ port: shell.port })).body).toBe('generation 1');
-  });
+  longTest(
+    'closing it leaves alone what was started in the background to stay, also after a restart',
+    async () => {
+      const shell = await session('PROGRAM &');
+      await restart(shell);
+      await until(() => shell.servers().length === 1);
+      shell.terminal.signal('SIGKILL', shell.terminal.pid);
+      // It looks every second.
+      await sleep(1_800);
+      expect(shell.servers()).toEqual([shell.newest()]);
+      expect((await get({ port: shell.port })).body).toBe('generation 1');
+    },
+  );
 
   const bash = 'bash --norc -i';
   const longGone: Record<string, [line: string, shell: string, hangUp: boolean]> = {
@@ -159,8 +166,8 @@ describe.skipIf(!canScript)('in a terminal (needs script, of Debian’s bsdutils
     ],
     'and disowned': ['PROGRAM & disown', bash, true],
   };
-  for (const [how, [line, shell, hangUp]] of Object.entries(longGone))
-    test(`a SIGHUP long after the terminal went away restarts what was started ${how}`, async () => {
+  for (const [how, [line, shell, hangUp]] of rowsOf(Object.entries(longGone), (_row, at) => at === 0))
+    rowTest(`a SIGHUP long after the terminal went away restarts what was started ${how}`, async () => {
       const log = path.join(temporaryFolder(), 'log');
       const { terminal, port, type } = await session(line.replaceAll(' log', ` ${log}`), {}, shell);
       if (hangUp) terminal.signal('SIGKILL', terminal.pid);

@@ -1,7 +1,8 @@
 import net from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { describe, rowTest, test } from '@endless/conformance';
 import { testedNodes } from '@endless/testkit';
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { expect, onTestFinished } from 'vitest';
 import { serve } from './program.js';
 
 /** What a server said on a connection until it closed it, and when. */
@@ -188,7 +189,7 @@ test('what one server is given goes over what the process is given, and the rest
 
 describe('the limits hold on', () => {
   for (const { major, path } of testedNodes())
-    test(`Node ${major}`, async () => {
+    rowTest(`Node ${major}`, async () => {
       const limits = { readTimeout: 500, writeTimeout: 700, maxHeaderBytes: 2_000 };
       const { port } = await inOwnServer(limits, path);
       const [late, never, large] = await Promise.all(

@@ -1,8 +1,9 @@
 import { once } from 'node:events';
 import { connect, createServer, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { describe, rowTest } from '@endless/conformance';
 import { startLoad, testedNodes } from '@endless/testkit';
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { expect, onTestFinished } from 'vitest';
 import { open } from './connection.js';
 import { hup } from './program.js';
 import { ENDINGS, exchange, openTls, serveSecure } from './secure.js';
@@ -10,45 +11,51 @@ import { ENDINGS, exchange, openTls, serveSecure } from './secure.js';
 for (const { version, path: node } of testedNodes())
   describe(`TLS on Node ${version}`, () => {
     for (const [ending, drain] of Object.entries(ENDINGS))
-      test(`a handshake that is under way when ${ending} begins is completed, and its request answered`, async () => {
-        const served = await serveSecure({}, node);
+      rowTest(
+        `a handshake that is under way when ${ending} begins is completed, and its request answered`,
+        async () => {
+          const served = await serveSecure({}, node);
+          const { https, h2 } = served.ports;
+          const held = await Promise.all(
+            [https, h2].flatMap((port) =>
+              (['TLSv1.2', 'TLSv1.3'] as const).map(async (maxVersion) => {
+                const relay = await Relay.to(port);
+                const opened = openTls(relay.port, { maxVersion });
+                await relay.answered;
+                return { relay, opened };
+              }),
+            ),
+          );
+          await drain(served);
+          for (const { relay, opened } of held) {
+            relay.release();
+            expect(await exchange(await opened)).toMatch(/x-generation: 0[\s\S]*connection: close/i);
+          }
+          await served.program.waitForPids(ending === 'a restart' ? 1 : 0);
+        },
+      );
+
+    rowTest(
+      'a connection on which no handshake has begun may still begin one, and is closed in its idle grace if it does not',
+      async () => {
+        const served = await serveSecure({ idleGrace: 1_000 }, node);
         const { https, h2 } = served.ports;
-        const held = await Promise.all(
-          [https, h2].flatMap((port) =>
-            (['TLSv1.2', 'TLSv1.3'] as const).map(async (maxVersion) => {
-              const relay = await Relay.to(port);
-              const opened = openTls(relay.port, { maxVersion });
-              await relay.answered;
-              return { relay, opened };
-            }),
-          ),
-        );
-        await drain(served);
-        for (const { relay, opened } of held) {
-          relay.release();
-          expect(await exchange(await opened)).toMatch(/x-generation: 0[\s\S]*connection: close/i);
-        }
-        await served.program.waitForPids(ending === 'a restart' ? 1 : 0);
-      });
+        const silent = await Promise.all([open(https), open(h2)]);
+        const late = await open(https);
+        await sleep(100);
+        served.program.signal('SIGTERM');
+        await served.program.waitFor('Listener closed.');
+        const began = performance.now();
+        const socket = await openTls(https, { socket: late });
+        expect(await exchange(socket)).toMatch(/connection: close/i);
+        await Promise.all(silent.map((each) => once(each, 'close')));
+        expect(performance.now() - began).toBeGreaterThan(450);
+        expect(await served.program.exited).toEqual({ code: 0, signal: null });
+        expect(performance.now() - began).toBeLessThan(1_400);
+      },
+    );
 
-    test('a connection on which no handshake has begun may still begin one, and is closed in its idle grace if it does not', async () => {
-      const served = await serveSecure({ idleGrace: 1_000 }, node);
-      const { https, h2 } = served.ports;
-      const silent = await Promise.all([open(https), open(h2)]);
-      const late = await open(https);
-      await sleep(100);
-      served.program.signal('SIGTERM');
-      await served.program.waitFor('Listener closed.');
-      const began = performance.now();
-      const socket = await openTls(https, { socket: late });
-      expect(await exchange(socket)).toMatch(/connection: close/i);
-      await Promise.all(silent.map((each) => once(each, 'close')));
-      expect(performance.now() - began).toBeGreaterThan(450);
-      expect(await served.program.exited).toEqual({ code: 0, signal: null });
-      expect(performance.now() - began).toBeLessThan(1_400);
-    });
-
-    test('the new process loads renewed certificates, and the old one keeps its own', async () => {
+    rowTest('the new process loads renewed certificates, and the old one keeps its own', async () => {
       const served = await serveSecure({}, node);
       const { https, h2 } = served.ports;
       const subjects = () =>
@@ -63,7 +70,7 @@ for (const { version, path: node } of testedNodes())
       expect(await exchange(before)).toMatch(/x-generation: 0/);
     });
 
-    test('http and https servers of one program are restarted together, under load', async () => {
+    rowTest('http and https servers of one program are restarted together, under load', async () => {
       const { ports, program } = await serveSecure({ idleGrace: 500 }, node);
       const load = startLoad({ port: ports.http, connections: 4, mode: 'keep-alive' });
       let generations = 0;

@@ -11,8 +11,9 @@ import {
 import net from 'node:net';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { describe, longTest, test } from '@endless/conformance';
 import { get } from '@endless/testkit';
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { expect, onTestFinished } from 'vitest';
 import { fixture, hup, temporaryFolder, until } from './program.js';
 import { oldOneGone, serveOnPath, stopsWithoutTrace } from './unix-paths.js';
 
@@ -165,21 +166,24 @@ test('a stop leaves alone what another program has put at the path', async () =>
   expect(statSync(file).ino).toBe(ino);
 });
 
-test('second names that a crash has left are removed at the next start, and a file of such a name is not', async () => {
-  const served = await serveOnPath('slow');
-  const { program, file, names } = served;
-  program.signal('SIGHUP');
-  await until(() => names().length === 2);
-  await program.stop();
-  expect(names()).toHaveLength(2);
-  const precious = path.join(path.dirname(file), '.app.sock.precious');
-  writeFileSync(precious, 'precious');
-  const next = await serveOnPath('', { file });
-  expect(names().sort()).toEqual(['.app.sock.precious', 'app.sock']);
-  next.program.signal('SIGTERM');
-  await next.program.waitForPids(0);
-  expect(names()).toEqual(['.app.sock.precious']);
-});
+longTest(
+  'second names that a crash has left are removed at the next start, and a file of such a name is not',
+  async () => {
+    const served = await serveOnPath('slow');
+    const { program, file, names } = served;
+    program.signal('SIGHUP');
+    await until(() => names().length === 2);
+    await program.stop();
+    expect(names()).toHaveLength(2);
+    const precious = path.join(path.dirname(file), '.app.sock.precious');
+    writeFileSync(precious, 'precious');
+    const next = await serveOnPath('', { file });
+    expect(names().sort()).toEqual(['.app.sock.precious', 'app.sock']);
+    next.program.signal('SIGTERM');
+    await next.program.waitForPids(0);
+    expect(names()).toEqual(['.app.sock.precious']);
+  },
+);
 
 test('a path from which the program has gone to another directory is removed at the stop', async () => {
   const folder = temporaryFolder();
@@ -203,7 +207,7 @@ describe('where hard links cannot be had', () => {
     await stopsWithoutTrace(served, program.pid);
   });
 
-  test.skipIf(process.getuid?.() !== 0)(
+  longTest.skipIf(process.getuid?.() !== 0)(
     'because the program has given up its rights, a restart works all the same',
     async () => {
       const served = await serveOnPath('setuid');

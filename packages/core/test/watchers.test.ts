@@ -2,8 +2,9 @@ import { spawnSync } from 'node:child_process';
 import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { describe, longTest, test } from '@endless/conformance';
 import { freePort, get, type Program, startProgram } from '@endless/testkit';
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { expect, onTestFinished } from 'vitest';
 import { fixture, temporaryFolder, until } from './program.js';
 
 interface Watched {
@@ -108,7 +109,7 @@ const scripts: Record<string, string> = {
 describe('a restart is refused, with the name of what watches the process, under', () => {
   for (const [name, command] of Object.entries(real)) {
     const known = has(name);
-    test.skipIf(!known)(`${name} (needs it)`, async () => {
+    longTest.skipIf(!known)(`${name} (needs it)`, async () => {
       const watched = await start((folder) =>
         command(folder, `exec ${line}`.replace(/^exec /, name === 'supervisord' ? '' : 'exec ')),
       );
@@ -116,7 +117,7 @@ describe('a restart is refused, with the name of what watches the process, under
     });
   }
 
-  test.skipIf(!has('runsv'))('runsv with a shell and npm in between (needs it)', async () => {
+  longTest.skipIf(!has('runsv'))('runsv with a shell and npm in between (needs it)', async () => {
     const watched = await start((folder) => {
       const manifest = { name: 'app', private: true, scripts: { start: line } };
       writeFileSync(path.join(folder, 'package.json'), JSON.stringify(manifest));

@@ -12,8 +12,9 @@ import {
 } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { describe, rowTest, test } from '@endless/conformance';
 import { freePort, type Program, startProgram, testedNodes } from '@endless/testkit';
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { expect, onTestFinished } from 'vitest';
 import { fixture, getJson, hup, temporaryFolder } from './program.js';
 
 const CORE = fileURLToPath(new URL('..', import.meta.url));
@@ -69,7 +70,7 @@ const arguments_ = (program: Program) =>
 
 for (const { major, path: node } of testedNodes())
   describe(`worker threads of a successor whose old release is deleted (Node ${major})`, () => {
-    test('start, and they, what they fork and threads inside of them see no preload', async () => {
+    rowTest('start, and they, what they fork and threads inside of them see no preload', async () => {
       const { program, port, folder, deploy } = await deployed(node, temporaryFolder(), ['--no-warnings']);
       const plain = { execArgv: ['--no-warnings'] };
       for (const [from, to] of [
@@ -85,34 +86,37 @@ for (const { major, path: node } of testedNodes())
       expect(arguments_(program)[1]).not.toContain(folder);
     });
 
-    test('start also when a cleaner has emptied the temporary folder, and what another has put there does not run', async () => {
-      const temporary = temporaryFolder();
-      const { program, port, deploy } = await deployed(node, temporary);
-      await deploy('one', 'two');
-      const [, preload = ''] = arguments_(program);
-      const plain = { execArgv: [] };
-      for (let cleanings = 0; cleanings < 3; cleanings += 1) {
-        for (const each of readdirSync(temporary)) rmSync(path.join(temporary, each), { recursive: true });
+    rowTest(
+      'start also when a cleaner has emptied the temporary folder, and what another has put there does not run',
+      async () => {
+        const temporary = temporaryFolder();
+        const { program, port, deploy } = await deployed(node, temporary);
+        await deploy('one', 'two');
+        const [, preload = ''] = arguments_(program);
+        const plain = { execArgv: [] };
+        for (let cleanings = 0; cleanings < 3; cleanings += 1) {
+          for (const each of readdirSync(temporary)) rmSync(path.join(temporary, each), { recursive: true });
+          expect(await getJson(port, '/worker')).toEqual({ ...plain, nested: plain });
+        }
+        // In our own folder it is put right; in one that others may write to, nothing runs.
+        const witness = path.join(temporaryFolder(), 'witness');
+        const foreign = `require('node:fs').writeFileSync(${JSON.stringify(witness)}, '');`;
+        writeFileSync(preload, foreign);
         expect(await getJson(port, '/worker')).toEqual({ ...plain, nested: plain });
-      }
-      // In our own folder it is put right; in one that others may write to, nothing runs.
-      const witness = path.join(temporaryFolder(), 'witness');
-      const foreign = `require('node:fs').writeFileSync(${JSON.stringify(witness)}, '');`;
-      writeFileSync(preload, foreign);
-      expect(await getJson(port, '/worker')).toEqual({ ...plain, nested: plain });
-      expect(readFileSync(preload, 'utf8')).not.toBe(foreign);
-      const own = path.dirname(path.dirname(preload));
-      rmSync(own, { recursive: true });
-      const aside = temporaryFolder();
-      mkdirSync(path.join(aside, path.basename(path.dirname(preload))));
-      symlinkSync(aside, own);
-      writeFileSync(preload, foreign);
-      expect(await getJson(port, '/worker')).toMatch(/^exit [01]$/);
-      expect(existsSync(witness)).toBe(false);
-      // The next restart does without that folder.
-      await deploy('two', 'three');
-      expect(arguments_(program)).toEqual(['--require', expect.stringContaining('/two/node_modules/')]);
-    });
+        expect(readFileSync(preload, 'utf8')).not.toBe(foreign);
+        const own = path.dirname(path.dirname(preload));
+        rmSync(own, { recursive: true });
+        const aside = temporaryFolder();
+        mkdirSync(path.join(aside, path.basename(path.dirname(preload))));
+        symlinkSync(aside, own);
+        writeFileSync(preload, foreign);
+        expect(await getJson(port, '/worker')).toMatch(/^exit [01]$/);
+        expect(existsSync(witness)).toBe(false);
+        // The next restart does without that folder.
+        await deploy('two', 'three');
+        expect(arguments_(program)).toEqual(['--require', expect.stringContaining('/two/node_modules/')]);
+      },
+    );
   });
 
 test('a temporary folder that cannot be used is no reason not to restart', async () => {

@@ -3,9 +3,21 @@ import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gunzipSync } from 'node:zlib';
-import { getJson, hup, type Served, serve, temporaryFolder, until } from '@endless/conformance';
+import {
+  describe,
+  getJson,
+  hup,
+  longTest,
+  rowsOf,
+  rowTest,
+  type Served,
+  serve,
+  temporaryFolder,
+  test,
+  until,
+} from '@endless/conformance';
 import { get, startLoad } from '@endless/testkit';
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { expect, onTestFinished } from 'vitest';
 import { RawClient } from '../../../conformance/dist/client.js';
 
 const fixture = (name: string) => fileURLToPath(new URL(`./fixtures/${name}`, import.meta.url));
@@ -69,14 +81,17 @@ describe('the middleware, wherever it is mounted', () => {
     ['router', 'in a router below other routes'],
     ['sub-app', 'in a sub-app'],
   ] as const) {
-    for (const target of ['/', '/router/hello', '/admin/hello', '/no-such-route'])
-      test(`${where}: ${target} is told to close while draining`, async () => {
+    for (const target of rowsOf(
+      ['/', '/router/hello', '/admin/hello', '/no-such-route'],
+      (_row, at) => at === 2,
+    ))
+      rowTest(`${where}: ${target} is told to close while draining`, async () => {
         const { client } = await draining({ MOUNT: mount });
         client.get(target);
         expect(await client.closed).toMatch(CLOSE);
       });
 
-    test(`${where}: a request outside of it is waited for`, async () => {
+    longTest(`${where}: a request outside of it is waited for`, async () => {
       const { program, port } = await start({ MOUNT: mount });
       const slow = get({ port, path: '/slow?ms=600' });
       await until(
@@ -87,12 +102,12 @@ describe('the middleware, wherever it is mounted', () => {
       expect(await program.exited).toEqual({ code: 0, signal: null });
     });
 
-    test(`${where}: restarts lose no request`, async () => {
+    longTest(`${where}: restarts lose no request`, async () => {
       await expectRestarts(await start({ MOUNT: mount }, { idleGrace: 500 }));
     });
   }
 
-  test('twice in one app: restarts lose no request, and each is counted once', async () => {
+  longTest('twice in one app: restarts lose no request, and each is counted once', async () => {
     const served = await start({ MOUNT: 'twice' }, { idleGrace: 500 });
     await expectRestarts(served);
     expect(await getJson(served.port, '/stats')).toMatchObject({ activeRequests: 1, connections: 1 });
@@ -129,7 +144,7 @@ describe('while it drains', () => {
     expect(gunzipSync(bodyOf(answer)).toString()).toBe('compressed '.repeat(1_000));
   });
 
-  test('a compressed stream that began before goes on to its end', async () => {
+  longTest('a compressed stream that began before goes on to its end', async () => {
     const { program, port } = await start({}, { idleGrace: 0 });
     const client = new RawClient(port).send(
       'GET /zip-stream?ms=150 HTTP/1.1\r\nHost: x\r\nAccept-Encoding: gzip\r\n\r\n',
@@ -163,7 +178,7 @@ describe('while it drains', () => {
     expect(bodyOf(answer).toString()).toBe('a page');
   });
 
-  test('a static file that a slow client reads is sent to its last byte', async () => {
+  longTest('a static file that a slow client reads is sent to its last byte', async () => {
     const folder = temporaryFolder();
     const bytes = randomBytes(8 * 1024 * 1024);
     writeFileSync(path.join(folder, 'big.bin'), bytes);
@@ -190,20 +205,23 @@ describe('while it drains', () => {
       'handled: entity.too.large',
     ],
   ] as const)
-    test(`${what} is parsed as ever, and the answer says close`, async () => {
-      const { client } = await draining();
-      client.send(bytes);
-      const answer = await client.closed;
-      expect(answer).toMatch(new RegExp(`^HTTP/1.1 ${status} `));
-      expect(answer).toMatch(CLOSE);
-      expect(bodyOf(answer).toString()).toBe(body);
-    });
+    (what === 'a form' ? test : longTest)(
+      `${what} is parsed as ever, and the answer says close`,
+      async () => {
+        const { client } = await draining();
+        client.send(bytes);
+        const answer = await client.closed;
+        expect(answer).toMatch(new RegExp(`^HTTP/1.1 ${status} `));
+        expect(answer).toMatch(CLOSE);
+        expect(bodyOf(answer).toString()).toBe(body);
+      },
+    );
 });
 
 describe('Express 4', () => {
   const four = { EXPRESS: 'express4' };
 
-  test('restarts lose no request', async () => {
+  longTest('restarts lose no request', async () => {
     await expectRestarts(await start(four, { idleGrace: 500 }));
   });
 
@@ -222,16 +240,19 @@ describe('Express 4', () => {
 });
 
 describe('an app that looks after its IPC channel', () => {
-  test(`restarts like any other although it exits on 'disconnect' and throws on an unknown 'message'`, async () => {
-    const served = await serve(fixture('ipc.mjs'), { idleGrace: 500 });
-    const before = await getJson(served.port, '/');
-    await expectRestarts(served);
-    await served.program.waitForPids(1);
-    expect(await getJson(served.port, '/')).toEqual(before);
-    expect(served.program.stderr).not.toMatch(/unknown message/);
-  });
+  longTest(
+    `restarts like any other although it exits on 'disconnect' and throws on an unknown 'message'`,
+    async () => {
+      const served = await serve(fixture('ipc.mjs'), { idleGrace: 500 });
+      const before = await getJson(served.port, '/');
+      await expectRestarts(served);
+      await served.program.waitForPids(1);
+      expect(await getJson(served.port, '/')).toEqual(before);
+      expect(served.program.stderr).not.toMatch(/unknown message/);
+    },
+  );
 
-  test('restarts like any other with `allowOrphaning` when its parent gave it a channel', async () => {
+  longTest('restarts like any other with `allowOrphaning` when its parent gave it a channel', async () => {
     const served = await serve(fixture('ipc.mjs'), { idleGrace: 500, allowOrphaning: true }, { ipc: true });
     expect(await getJson(served.port, '/')).toEqual({ connected: true, send: 'function', channel: 'object' });
     await expectRestarts(served);
@@ -252,13 +273,13 @@ describe('an app that listens before it calls endless()', () => {
       await program.waitFor('Call endless() before listen().', { timeout: 2_000 });
     });
 
-    test(`${where}: it restarts like any other`, async () => {
+    longTest(`${where}: it restarts like any other`, async () => {
       const served = await serve(fixture('late.mjs'), { idleGrace: 500 }, { env });
       expect((await get({ port: served.port })).body).toBe('generation 0');
       await expectRestarts(served);
     });
 
-    test(`${where}: SIGTERM waits for the request in flight`, async () => {
+    longTest(`${where}: SIGTERM waits for the request in flight`, async () => {
       const { program, port } = await serve(fixture('late.mjs'), {}, { env });
       expect((await get({ port })).body).toBe('generation 0');
       const slow = get({ port, path: '/slow?ms=500' });
@@ -270,15 +291,18 @@ describe('an app that listens before it calls endless()', () => {
   }
 });
 
-test('an app that loads a package through a symbolic link once endless is in restarts like any other', async () => {
-  // With it, as pnpm's own launcher sets it, a package would also be found without its link.
-  const { program, port } = await serve(fixture('lazy.mjs'), {}, { env: { NODE_PATH: undefined } });
-  await hup(program);
-  await hup(program);
-  expect((await get({ port })).body).toBe('generation 2');
-});
+longTest(
+  'an app that loads a package through a symbolic link once endless is in restarts like any other',
+  async () => {
+    // With it, as pnpm's own launcher sets it, a package would also be found without its link.
+    const { program, port } = await serve(fixture('lazy.mjs'), {}, { env: { NODE_PATH: undefined } });
+    await hup(program);
+    await hup(program);
+    expect((await get({ port })).body).toBe('generation 2');
+  },
+);
 
-test('an app that closes its first server and listens anew restarts like any other', async () => {
+longTest('an app that closes its first server and listens anew restarts like any other', async () => {
   const served = await serve(fixture('again.mjs'), { idleGrace: 500 });
   await expectRestarts(served);
 });

@@ -6,9 +6,21 @@ import { connect } from 'node:net';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { getJson, hup, type Served, serve, temporaryFolder, until } from '@endless/conformance';
+import {
+  describe,
+  getJson,
+  hup,
+  longTest,
+  rowsOf,
+  rowTest,
+  type Served,
+  serve,
+  temporaryFolder,
+  test,
+  until,
+} from '@endless/conformance';
 import { freePort, get, type LoadOptions, type Program, startLoad, startProgram } from '@endless/testkit';
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { expect, onTestFinished } from 'vitest';
 import { WebSocket } from 'ws';
 import { RawClient } from '../../../conformance/dist/client.js';
 
@@ -59,7 +71,7 @@ async function lastWords(program: Program, ...words: string[]): Promise<(string 
 }
 
 describe('restarts lose no request', () => {
-  test('on both servers of localhost', async () => {
+  longTest('on both servers of localhost', async () => {
     const served = await start({}, { idleGrace: 500 });
     const { port } = served;
     await expectRestarts(served, [{ port }, { port, host: '::1' }]);
@@ -73,13 +85,13 @@ describe('restarts lose no request', () => {
     ['with the plugin registered twice', { REGISTER: 'twice' }],
     ['with the plugin in nested contexts only', { REGISTER: 'nested' }],
   ] as const)
-    test(what, async () => {
+    (what.includes('nested') ? test : longTest)(what, async () => {
       const served = await start(env, { idleGrace: 500 });
       await expectRestarts(served, [{ port: served.port }]);
     });
 
   for (const listen of ['own', 'endless'])
-    test(`on a unix socket, with ${listen} listen`, async () => {
+    longTest(`on a unix socket, with ${listen} listen`, async () => {
       const socketPath = path.join(temporaryFolder(), 'app.sock');
       const served = await start({ SOCKET_PATH: socketPath, LISTEN: listen }, { idleGrace: 500 });
       await expectRestarts(served, [{ path: socketPath }]);
@@ -90,26 +102,30 @@ describe('restarts lose no request', () => {
       expect(existsSync(socketPath)).toBe(false);
     });
 
-  test('on two apps in one process', async () => {
+  longTest('on two apps in one process', async () => {
     const second = await freePort();
     const served = await start({ REGISTER: 'two-apps', SECOND_PORT: String(second) }, { idleGrace: 500 });
     await expectRestarts(served, [{ port: served.port }, { port: second }]);
     await lastWords(served.program, 'closed:first', 'closed:second');
   });
 
-  test('and show no 503 of a closing app, in ten restarts, whether connections are busy or between two requests', async () => {
-    const served = await start({}, { idleGrace: 1_000 });
-    const { port } = served;
-    const idling = { thinkTime: () => Math.random() * 400 };
-    const slow = { request: () => ({ target: '/slow?ms=150' }) };
-    await expectRestarts(served, [{ port }, { port, ...idling }, { port, ...slow }], 10);
-  }, 60_000);
+  longTest(
+    'and show no 503 of a closing app, in ten restarts, whether connections are busy or between two requests',
+    async () => {
+      const served = await start({}, { idleGrace: 1_000 });
+      const { port } = served;
+      const idling = { thinkTime: () => Math.random() * 400 };
+      const slow = { request: () => ({ target: '/slow?ms=150' }) };
+      await expectRestarts(served, [{ port }, { port, ...idling }, { port, ...slow }], 10);
+    },
+    60_000,
+  );
 });
 
 describe('over TLS and HTTP/2', () => {
   const localhost = (port: number) => `https://localhost:${port}`;
 
-  test('https: what is in flight finishes, and no new connection is refused', async () => {
+  longTest('https: what is in flight finishes, and no new connection is refused', async () => {
     const { program, port } = await start({ KIND: 'https' }, { idleGrace: 500 });
     const ask = (target: string) =>
       new Promise<string>((resolve, reject) => {
@@ -142,49 +158,55 @@ describe('over TLS and HTTP/2', () => {
     ['h2c', (port: number) => `http://127.0.0.1:${port}`],
     ['h2', localhost],
   ] as const)
-    test(`${kind}: open streams finish, their session is ended, and no new session is refused`, async () => {
-      const { program, port } = await start({ KIND: kind }, { idleGrace: 500 });
-      const session = () => {
-        const made = http2.connect(url(port), { rejectUnauthorized: false });
-        onTestFinished(() => made.destroy());
-        made.on('error', () => {});
-        return made;
-      };
-      const old = session();
-      const slow = ask(old, '/slow?ms=800');
-      await once(old, 'connect');
-      await sleep(100);
-      const closed = once(old, 'close');
-      const answers = new Set<string>();
-      const restarting = (async () => {
-        for (let restart = 0; restart < 3; restart += 1) await hup(program);
-      })();
-      for (const end = performance.now() + 10_000; performance.now() < end; ) {
-        const fresh = session();
-        const answer = await ask(fresh, '/');
-        fresh.close();
-        answers.add(answer);
-        if (answer === 'generation 3') break;
-      }
-      await restarting;
-      expect([...answers]).toEqual([0, 1, 2, 3].map((n) => `generation ${n}`));
-      expect(await slow).toBe('slow 0');
-      await closed;
-      await program.waitForPids(1, 5_000);
-    });
+    longTest(
+      `${kind}: open streams finish, their session is ended, and no new session is refused`,
+      async () => {
+        const { program, port } = await start({ KIND: kind }, { idleGrace: 500 });
+        const session = () => {
+          const made = http2.connect(url(port), { rejectUnauthorized: false });
+          onTestFinished(() => made.destroy());
+          made.on('error', () => {});
+          return made;
+        };
+        const old = session();
+        const slow = ask(old, '/slow?ms=800');
+        await once(old, 'connect');
+        await sleep(100);
+        const closed = once(old, 'close');
+        const answers = new Set<string>();
+        const restarting = (async () => {
+          for (let restart = 0; restart < 3; restart += 1) await hup(program);
+        })();
+        for (const end = performance.now() + 10_000; performance.now() < end; ) {
+          const fresh = session();
+          const answer = await ask(fresh, '/');
+          fresh.close();
+          answers.add(answer);
+          if (answer === 'generation 3') break;
+        }
+        await restarting;
+        expect([...answers]).toEqual([0, 1, 2, 3].map((n) => `generation ${n}`));
+        expect(await slow).toBe('slow 0');
+        await closed;
+        await program.waitForPids(1, 5_000);
+      },
+    );
 
-  test('h2c: a connection that was opened before a restart and is used only afterwards gets its answer', async () => {
-    const { program, port } = await start({ KIND: 'h2c' });
-    const socket = connect(port, '127.0.0.1');
-    onTestFinished(() => void socket.destroy());
-    await once(socket, 'connect');
-    await hup(program);
-    await program.waitFor('Listener closed.');
-    await sleep(100);
-    const session = http2.connect(`http://127.0.0.1:${port}`, { createConnection: () => socket });
-    expect(await ask(session, '/')).toBe('generation 0');
-    await once(session, 'close');
-  });
+  longTest(
+    'h2c: a connection that was opened before a restart and is used only afterwards gets its answer',
+    async () => {
+      const { program, port } = await start({ KIND: 'h2c' });
+      const socket = connect(port, '127.0.0.1');
+      onTestFinished(() => void socket.destroy());
+      await once(socket, 'connect');
+      await hup(program);
+      await program.waitFor('Listener closed.');
+      await sleep(100);
+      const session = http2.connect(`http://127.0.0.1:${port}`, { createConnection: () => socket });
+      expect(await ask(session, '/')).toBe('generation 0');
+      await once(session, 'close');
+    },
+  );
 
   async function ask(session: http2.ClientHttp2Session, target: string): Promise<string> {
     const stream = session.request({ ':path': target });
@@ -228,7 +250,7 @@ describe(`the app's end`, () => {
     ['comes although the plugin is registered in nested contexts only', { REGISTER: 'nested' }],
     ['comes with a serverFactory', { KIND: 'factory' }],
   ] as const)
-    test(what, async () => {
+    (what.includes('SIGTERM') ? test : longTest)(what, async () => {
       const { program, port } = await start(env);
       const slow = get({ port, path: '/slow?ms=400' });
       await active(port, 1);
@@ -244,20 +266,23 @@ describe(`the app's end`, () => {
       ]);
     });
 
-  test('is bounded by the hammer: an onClose hook that takes too long does not keep the old process', async () => {
-    const { program } = await start({ ON_CLOSE: '20000' }, { hammerTime: 700 });
-    const began = performance.now();
-    await hup(program);
-    await program.exited;
-    expect(performance.now() - began).toBeLessThan(3_000);
-    expect(await lastWords(program, 'onClose:first')).toEqual([
-      'listening',
-      'preClose:first',
-      'onClose:first',
-    ]);
-  });
+  longTest(
+    'is bounded by the hammer: an onClose hook that takes too long does not keep the old process',
+    async () => {
+      const { program } = await start({ ON_CLOSE: '20000' }, { hammerTime: 700 });
+      const began = performance.now();
+      await hup(program);
+      await program.exited;
+      expect(performance.now() - began).toBeLessThan(3_000);
+      expect(await lastWords(program, 'onClose:first')).toEqual([
+        'listening',
+        'preClose:first',
+        'onClose:first',
+      ]);
+    },
+  );
 
-  test('a request that never ends is hammered, and the hooks run all the same', async () => {
+  longTest('a request that never ends is hammered, and the hooks run all the same', async () => {
     const { program, port } = await start({}, { hammerTime: 700 });
     new RawClient(port).get('/never');
     await active(port, 1);
@@ -266,7 +291,7 @@ describe(`the app's end`, () => {
     expect(program.stderr).toContain('GET /never');
   });
 
-  test('two apps are both closed at the end of a restart', async () => {
+  longTest('two apps are both closed at the end of a restart', async () => {
     const second = await freePort();
     const { program } = await start({ REGISTER: 'two-apps', SECOND_PORT: String(second) });
     await hup(program);
@@ -279,7 +304,7 @@ describe('an app that the program closes itself', () => {
     ['answers what is in flight with Connection: close', '127.0.0.1'],
     ['answers what is in flight on the second server of localhost with Connection: close', '::1'],
   ] as const)
-    test(`${what}, and the process ends promptly`, async () => {
+    (host === '127.0.0.1' ? test : longTest)(`${what}, and the process ends promptly`, async () => {
       const { program, port } = await start();
       const idle = new RawClient(port).get('/');
       await idle.receive(/generation 0/);
@@ -293,8 +318,8 @@ describe('an app that the program closes itself', () => {
       expect(program.stdout).toContain('app.close:first');
     });
 
-  for (const moment of ['hook', 'later', 'handover'])
-    test(`during a restart (${moment}) loses no request`, async () => {
+  for (const moment of rowsOf(['hook', 'later', 'handover'], (moment) => moment === 'handover'))
+    rowTest(`during a restart (${moment}) loses no request`, async () => {
       const { program, port } = await start({ CLOSE_AT: moment }, { rollbackWindow: 500, idleGrace: 500 });
       const loads = (['keep-alive', 'new-connection'] as const).map((mode) =>
         startLoad({ port, connections: 8, mode }),
@@ -307,7 +332,7 @@ describe('an app that the program closes itself', () => {
       for (const load of loads) expect((await load.stop()).lost).toEqual([]);
     });
 
-  test('in the rollback window is closed once the restart is rolled back', async () => {
+  longTest('in the rollback window is closed once the restart is rolled back', async () => {
     const { program, port } = await start({ CLOSE_AT: 'handover' }, { rollbackWindow: 2_000 });
     const successor = await hup(program);
     await program.waitFor(/^preClose:first/m, { from: 'stdout' });
@@ -318,7 +343,7 @@ describe('an app that the program closes itself', () => {
     expect(await program.exited).toEqual({ code: 0, signal: null });
   });
 
-  test('is one of two: the other serves on, and restarts', async () => {
+  longTest('is one of two: the other serves on, and restarts', async () => {
     const second = await freePort();
     const served = await start({ REGISTER: 'two-apps', SECOND_PORT: String(second) }, { idleGrace: 500 });
     const { program, port } = served;
@@ -329,18 +354,21 @@ describe('an app that the program closes itself', () => {
   });
 });
 
-test('inject, supertest and a listening app that is closed leave no signal listener, and the program ends by itself', async () => {
-  const program = startProgram(fixture('inject.mjs'));
-  onTestFinished(() => program.stop());
-  expect(await program.exited).toEqual({ code: 0, signal: null });
-  expect(JSON.parse(program.stdout)).toEqual({
-    statuses: [200, 404, 200, 200],
-    beforeListening: 0,
-    whileListening: 4,
-    left: 0,
-    state: 'init',
-  });
-});
+longTest(
+  'inject, supertest and a listening app that is closed leave no signal listener, and the program ends by itself',
+  async () => {
+    const program = startProgram(fixture('inject.mjs'));
+    onTestFinished(() => program.stop());
+    expect(await program.exited).toEqual({ code: 0, signal: null });
+    expect(JSON.parse(program.stdout)).toEqual({
+      statuses: [200, 404, 200, 200],
+      beforeListening: 0,
+      whileListening: 4,
+      left: 0,
+      state: 'init',
+    });
+  },
+);
 
 describe('with @fastify/websocket', () => {
   const open = async (port: number) => {
@@ -353,20 +381,23 @@ describe('with @fastify/websocket', () => {
     return { socket, message: String(message) };
   };
 
-  for (const how of ['SIGTERM', 'SIGHUP'] as const)
-    test(`${how}: its preClose closes the clients well, and the process leaves long before the hammer`, async () => {
-      const { program, port } = await serve(fixture('websocket.mjs'));
-      const { socket, message } = await open(port);
-      expect(message).toBe('hello 0');
-      const closed = once(socket, 'close');
-      const began = performance.now();
-      if (how === 'SIGHUP') await hup(program);
-      else program.signal('SIGTERM');
-      const [code] = await closed;
-      expect(code).toBe(1005);
-      expect(await program.exited).toEqual({ code: 0, signal: null });
-      expect(performance.now() - began).toBeLessThan(5_000);
-      expect(program.stdout).toContain(`preClose ${program.pid} 0`);
-      if (how === 'SIGHUP') expect((await open(port)).message).toBe('hello 1');
-    });
+  for (const how of rowsOf(['SIGTERM', 'SIGHUP'] as const, (how) => how === 'SIGTERM'))
+    rowTest(
+      `${how}: its preClose closes the clients well, and the process leaves long before the hammer`,
+      async () => {
+        const { program, port } = await serve(fixture('websocket.mjs'));
+        const { socket, message } = await open(port);
+        expect(message).toBe('hello 0');
+        const closed = once(socket, 'close');
+        const began = performance.now();
+        if (how === 'SIGHUP') await hup(program);
+        else program.signal('SIGTERM');
+        const [code] = await closed;
+        expect(code).toBe(1005);
+        expect(await program.exited).toEqual({ code: 0, signal: null });
+        expect(performance.now() - began).toBeLessThan(5_000);
+        expect(program.stdout).toContain(`preClose ${program.pid} 0`);
+        if (how === 'SIGHUP') expect((await open(port)).message).toBe('hello 1');
+      },
+    );
 });

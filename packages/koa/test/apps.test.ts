@@ -1,7 +1,7 @@
 import { fileURLToPath } from 'node:url';
-import { getJson, hup, type Served, serve, until } from '@endless/conformance';
+import { describe, getJson, hup, longTest, type Served, serve, test, until } from '@endless/conformance';
 import { get, startLoad, startProgram } from '@endless/testkit';
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { expect, onTestFinished } from 'vitest';
 import { RawClient } from '../../../conformance/dist/client.js';
 
 const fixture = (name: string) => fileURLToPath(new URL(`./fixtures/${name}`, import.meta.url));
@@ -52,7 +52,7 @@ describe('restarts lose no request', () => {
     ['on Koa 2', { KOA: 'koa2' }],
     ['on Koa 2 with the app itself given to endless.listen', { KOA: 'koa2', LISTEN: 'app' }],
   ] as const)
-    test(what, async () => {
+    (what === 'on Koa 2' ? test : longTest)(what, async () => {
       await expectRestarts(await start(env, { idleGrace: 500 }));
     });
 });
@@ -60,7 +60,7 @@ describe('restarts lose no request', () => {
 describe('with @koa/router', () => {
   for (const mount of ['app', 'router'])
     for (const target of ['/', '/nested/hello', '/throw', '/no-such-route'])
-      test(`and endless() in the ${mount}, ${target} is told to close while draining`, async () => {
+      longTest(`and endless() in the ${mount}, ${target} is told to close while draining`, async () => {
         const { client } = await draining({ MOUNT: mount });
         client.get(target);
         expect(await client.closed).toMatch(CLOSE);
@@ -80,7 +80,7 @@ describe('with @koa/router', () => {
     });
   });
 
-  test('a request outside of the router that has endless() is waited for', async () => {
+  longTest('a request outside of the router that has endless() is waited for', async () => {
     const { program, port } = await start({ MOUNT: 'router' });
     const slow = get({ port, path: '/slow?ms=500' });
     await active(port, 1);
@@ -91,7 +91,7 @@ describe('with @koa/router', () => {
 });
 
 describe(`a late request under lateRequests 'reject'`, () => {
-  test('is no error that Koa prints', async () => {
+  longTest('is no error that Koa prints', async () => {
     const { client, program } = await draining({}, { lateRequests: 'reject' });
     client.get('/');
     expect(await client.closed).toMatch(/^HTTP\/1.1 503 [\s\S]*The server is restarting\.$/);
@@ -120,9 +120,12 @@ test('while it drains on Koa 2, a thrown error and an unknown route say close', 
   }
 });
 
-test('supertest gets its answers from app.callback(), keeps no signal listener, and the program ends by itself', async () => {
-  const program = startProgram(fixture('supertest.mjs'));
-  onTestFinished(() => program.stop());
-  expect(await program.exited).toEqual({ code: 0, signal: null });
-  expect(program.stdout).toContain('{"statuses":[200,200,200,404],"left":0,"state":"init"}');
-});
+longTest(
+  'supertest gets its answers from app.callback(), keeps no signal listener, and the program ends by itself',
+  async () => {
+    const program = startProgram(fixture('supertest.mjs'));
+    onTestFinished(() => program.stop());
+    expect(await program.exited).toEqual({ code: 0, signal: null });
+    expect(program.stdout).toContain('{"statuses":[200,200,200,404],"left":0,"state":"init"}');
+  },
+);

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { describe, longTest, rowsOf, rowTest, test } from '@endless/conformance';
+import { expect, onTestFinished } from 'vitest';
 import { WebSocket } from 'ws';
 import { getJson, hup, serve, until } from './program.js';
 
@@ -29,43 +30,51 @@ async function open(port: number, path = '/ws', options: object = {}, protocols:
 
 const who = async (client: { ask(text: string): Promise<string> }) => JSON.parse(await client.ask('who'));
 
-describe.each([
-  ['server', '8.x'],
-  ['server', 'ws-oldest'],
-  ['own port', '8.x'],
-  ['express', '8.x'],
-  ['koa', '8.x'],
-  ['fastify', '8.x'],
-])('%s, ws %s', (app, ws) => {
-  test('a connection moves twice with its request and its state, and only says so in the old process', async () => {
-    const env = ws === 'ws-oldest' ? { WS: ws } : {};
-    const { program, port } = await serve('apps.mjs', { app }, { env });
-    const client = await open(port, '/ws?room=1', {}, ['chat', 'other']);
-    await client.ws.send('name Ada');
-    const before = await who(client);
-    expect(before).toMatchObject({
-      url: '/ws?room=1',
-      agent: 'tester',
-      method: 'GET',
-      httpVersion: '1.1',
-      name: 'Ada',
-      protocol: 'chat',
-      generation: 0,
-      state: null,
-    });
-    for (const generation of [1, 2]) {
-      await hup(program);
-      await program.waitForPids(1);
-      const state = app === 'fastify' ? null : { name: 'Ada', at: new Date(0).toJSON() };
-      expect(await who(client)).toEqual({ ...before, generation, state });
-    }
-    expect(client.codes).toEqual([]);
-    for (const generation of [0, 1]) await program.waitFor(`moved ${generation}`);
-    expect(program.stdout).not.toContain('close');
-  });
+describe.each(
+  rowsOf(
+    [
+      ['server', '8.x'],
+      ['server', 'ws-oldest'],
+      ['own port', '8.x'],
+      ['express', '8.x'],
+      ['koa', '8.x'],
+      ['fastify', '8.x'],
+    ],
+    (_row, at) => at === 0,
+  ),
+)('%s, ws %s', (app, ws) => {
+  rowTest(
+    'a connection moves twice with its request and its state, and only says so in the old process',
+    async () => {
+      const env = ws === 'ws-oldest' ? { WS: ws } : {};
+      const { program, port } = await serve('apps.mjs', { app }, { env });
+      const client = await open(port, '/ws?room=1', {}, ['chat', 'other']);
+      await client.ws.send('name Ada');
+      const before = await who(client);
+      expect(before).toMatchObject({
+        url: '/ws?room=1',
+        agent: 'tester',
+        method: 'GET',
+        httpVersion: '1.1',
+        name: 'Ada',
+        protocol: 'chat',
+        generation: 0,
+        state: null,
+      });
+      for (const generation of [1, 2]) {
+        await hup(program);
+        await program.waitForPids(1);
+        const state = app === 'fastify' ? null : { name: 'Ada', at: new Date(0).toJSON() };
+        expect(await who(client)).toEqual({ ...before, generation, state });
+      }
+      expect(client.codes).toEqual([]);
+      for (const generation of [0, 1]) await program.waitFor(`moved ${generation}`);
+      expect(program.stdout).not.toContain('close');
+    },
+  );
 });
 
-test('several servers by path: each connection comes to its own', async () => {
+longTest('several servers by path: each connection comes to its own', async () => {
   const { program, port } = await serve('apps.mjs', { app: 'paths' });
   const clients = await Promise.all(['/a', '/b', '/a', '/b'].map((path) => open(port, path)));
   await hup(program);
@@ -106,7 +115,7 @@ test('a close on such an object closes the connection', async () => {
   await program.waitForPids(1);
 });
 
-test('what a paused connection has not read yet goes along', async () => {
+longTest('what a paused connection has not read yet goes along', async () => {
   const { program, port } = await serve('apps.mjs');
   const client = await open(port);
   client.ws.send('pause');
@@ -122,14 +131,19 @@ test('what a paused connection has not read yet goes along', async () => {
 
 describe('what cannot move is closed with 1012, and the process leaves', () => {
   const deflate = { perMessageDeflate: true };
-  test.each([
-    ['over TLS', { app: 'tls' }, { tls: true }],
-    ['that carries compression from message to message', { wsOptions: deflate }, deflate],
-    ['that the application keeps', { fails: 'stay' }, {}],
-    ['whose `save` throws', { fails: 'throw' }, {}],
-    ['whose state cannot be cloned', { fails: 'uncloneable' }, {}],
-    ['with `migrate: false`', { settings: { migrate: false } }, {}],
-  ])('a connection %s', async (_name, settings, how) => {
+  rowTest.each(
+    rowsOf(
+      [
+        ['over TLS', { app: 'tls' }, { tls: true }],
+        ['that carries compression from message to message', { wsOptions: deflate }, deflate],
+        ['that the application keeps', { fails: 'stay' }, {}],
+        ['whose `save` throws', { fails: 'throw' }, {}],
+        ['whose state cannot be cloned', { fails: 'uncloneable' }, {}],
+        ['with `migrate: false`', { settings: { migrate: false } }, {}],
+      ],
+      (_row, at) => at === 0 || at === 3,
+    ),
+  )('a connection %s', async (_name, settings, how) => {
     const { program, port } = await serve('apps.mjs', { options: { closeWithin: 500 }, ...settings });
     const client = await open(port, '/', how);
     expect(await client.ask('hello')).toBe('hello');
@@ -140,7 +154,7 @@ describe('what cannot move is closed with 1012, and the process leaves', () => {
     await program.waitForPids(1);
   });
 
-  test('and one that compresses each message on its own moves', async () => {
+  longTest('and one that compresses each message on its own moves', async () => {
     const perMessageDeflate = { serverNoContextTakeover: true, clientNoContextTakeover: true, threshold: 0 };
     const { program, port } = await serve('apps.mjs', { wsOptions: { perMessageDeflate } });
     const client = await open(port, '/', { perMessageDeflate });
@@ -167,7 +181,7 @@ test('on a shutdown each is closed with 1001, spread over the window', async () 
   expect(tenths.size).toBeGreaterThanOrEqual(8);
 });
 
-test('when the newest process stops, what an older one still holds hears 1001 from then on', async () => {
+longTest('when the newest process stops, what an older one still holds hears 1001 from then on', async () => {
   const { program, port } = await serve('apps.mjs', { settings: { migrate: false, hammerTime: 6_000 } });
   const clients = await Promise.all(Array.from({ length: 20 }, () => open(port)));
   const successor = await hup(program);
@@ -184,7 +198,7 @@ test('when the newest process stops, what an older one still holds hears 1001 fr
   expect(codes.filter((code) => code === 1001).length).toBeGreaterThanOrEqual(20 - before);
 });
 
-test('a client that reads nothing is closed, and met by the hammer', async () => {
+longTest('a client that reads nothing is closed, and met by the hammer', async () => {
   const { program, port } = await serve('apps.mjs', {
     settings: { hammerTime: 2_000 },
     options: { closeWithin: 200 },

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { describe, longTest, rowsOf, rowTest, test } from '@endless/conformance';
+import { expect, onTestFinished } from 'vitest';
 import { WebSocket } from 'ws';
 import { getJson, hup, type Served, serve, until } from './program.js';
 
@@ -80,7 +81,7 @@ describe.each([
 });
 
 describe('a client that stops reading once its connection has moved', () => {
-  test.each(['pump', 'stream'])(
+  rowTest.each(rowsOf(['pump', 'stream'], (how) => how === 'pump'))(
     'stalls what is sent to it by a %s, and loses nothing of it',
     async (what) => {
       const { program, port, client } = await moved(what);
@@ -117,7 +118,7 @@ describe('an object whose connection has moved', () => {
     expect(program.stdout).toContain('gone 2 3');
   });
 
-  test('is told so too when the process that serves it is killed', async () => {
+  longTest('is told so too when the process that serves it is killed', async () => {
     const { program, client } = await moved('end');
     const pid = await hup(program);
     await until(() => client.texts.includes('now'));
