@@ -9,7 +9,7 @@ import { type Address, parseAddress } from './listen/address.js';
 import { checkListenOptions, checkServer, type ListenOptions, serverFor } from './listen/create-server.js';
 import type { ProtocolSockets, SocketProtocol } from './migrate/protocols.js';
 import { answerReadiness, type Readiness } from './readiness/handler.js';
-import type { RestartResult } from './restart/attempt.js';
+import type { RestartResult } from './restart/context.js';
 import type { Settings } from './settings.js';
 import { checkFunction } from './settings.js';
 import type { Release } from './shutdown/holds.js';

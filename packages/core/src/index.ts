@@ -15,7 +15,7 @@ export type { ListenOptions, Tls } from './listen/create-server.js';
 export type { Logger } from './log.js';
 export type { Leaving, ProtocolSockets, SocketProtocol, Tell } from './migrate/protocols.js';
 export type { ConnectToSelf } from './readiness/health.js';
-export type { RestartResult } from './restart/attempt.js';
+export type { RestartResult } from './restart/context.js';
 export type { HealthCheck, RestartCommand, Settings } from './settings.js';
 export type { Release } from './shutdown/holds.js';
 export type { ShutdownResult } from './shutdown/shutdown.js';

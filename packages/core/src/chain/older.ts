@@ -1,4 +1,5 @@
 import type { Channel } from '../handoff/channel.js';
+import { Outbox } from '../handoff/outbox.js';
 import type { ToPredecessor, ToSuccessor } from '../handoff/protocol.js';
 import { Reception, type ReceptionContext } from '../migrate/reception.js';
 import type { RawHandle } from '../node-private/handle.js';
@@ -13,8 +14,8 @@ export class Older {
   readonly reception: Reception;
   /** Whether connections may still come. */
   expects: boolean;
-  /** Set while another process may read the channel already: what is said then waits. */
-  #waiting: ToPredecessor[] | undefined;
+  /** Held while another process may read the channel already. */
+  readonly #outbox: Outbox<ToPredecessor>;
 
   constructor(
     generation: number,
@@ -24,6 +25,7 @@ export class Older {
   ) {
     this.generation = generation;
     this.channel = channel;
+    this.#outbox = new Outbox(channel);
     this.expects = expects;
     this.reception = new Reception({ ...context, sender: this });
   }
@@ -33,24 +35,21 @@ export class Older {
     return this.channel.closed;
   }
 
-  /** Says a word to it. */
+  /** Sends it a message. */
   send(message: ToPredecessor): void {
-    if (this.#waiting) this.#waiting.push(message);
-    else this.channel.send(message);
+    this.#outbox.send(message);
   }
 
-  /** Says and reads nothing more; returns the handle of the channel. */
+  /** Sends and reads nothing more; returns the handle of the channel. */
   suspend(): RawHandle {
-    this.#waiting = [];
+    this.#outbox.hold();
     return this.channel.suspend();
   }
 
   /** Goes on, in the process with this pid. */
   resume(pid: number): void {
-    const waiting = this.#waiting;
-    this.#waiting = undefined;
-    if (waiting) this.channel.resume();
-    this.send({ type: 'resume', pid });
-    for (const message of waiting ?? []) this.send(message);
+    if (this.#outbox.held) this.channel.resume();
+    this.channel.send({ type: 'resume', pid });
+    this.#outbox.flush();
   }
 }

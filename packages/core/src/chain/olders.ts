@@ -18,8 +18,8 @@ export interface OldersContext extends OlderContext {
   adopter(): Successor | undefined;
   /** Whether this process can still take the channel of one. */
   adopts(): boolean;
-  /** What one that comes by another process has to know of this one. */
-  introduction(stopping: boolean): ToPredecessor[];
+  /** Whether this process drains requests, so that it counts as one of the generations that do. */
+  busy(): boolean;
   /** The successor has the channel of the older process of this generation. */
   onHandedOn(generation: number, pid: number): void;
   /** Fewer connections may come than before. */
@@ -30,12 +30,22 @@ export interface OldersContext extends OlderContext {
 export class Olders {
   readonly #context: OldersContext;
   readonly #all = new Map<Older, HandOn>();
+  /** The pid of the newest process. */
+  #newest: number;
+  /** How many generations may drain before this one, itself included. */
+  #mayDrain: number | undefined;
   /** When the newest process ends what is left, once it stops. */
   #stop: { at: number; idleGrace: number } | undefined;
   #stopLooking: (() => void) | undefined;
 
   constructor(context: OldersContext) {
     this.#context = context;
+    this.#newest = context.world.pid;
+  }
+
+  /** The pid of the newest process of the chain: this one, until a successor accepts. */
+  get newest(): number {
+    return this.#newest;
   }
 
   /** Adds the process that started this one. */
@@ -61,16 +71,32 @@ export class Olders {
     return [...this.#all.values()].some(({ sent }) => sent);
   }
 
-  /** Says a word to each. */
-  send(message: ToPredecessor): void {
+  /** Sends a message to each. */
+  #send(message: ToPredecessor): void {
     for (const older of this.#all.keys()) older.send(message);
+  }
+
+  /** The process with this pid is the newest now, after a handover or a rollback here or further on. */
+  tellNewest(pid: number): void {
+    this.#newest = pid;
+    this.#send({ type: 'newest', pid });
+  }
+
+  /** So many generations may drain requests, this one included; each of these gets to know what is left for it. */
+  prune(left: number): void {
+    this.#mayDrain = left;
+    this.#send(this.#pruning(left));
+  }
+
+  #pruning(left: number): ToPredecessor {
+    return { type: 'prune', left: this.#context.busy() ? left - 1 : left };
   }
 
   /** The newest process stops within so many milliseconds (-1: no limit), and each of these with it. */
   stop(ms: number, idleGrace: number): void {
     const at = ms < 0 ? Number.POSITIVE_INFINITY : this.#context.world.now() + ms;
     this.#stop = { at: Math.min(at, this.#stop?.at ?? at), idleGrace };
-    this.send({ type: 'stop', deadline: ms, idleGrace });
+    this.#send({ type: 'stop', deadline: ms, idleGrace });
   }
 
   /** Names the protocols whose sockets this process serves. */
@@ -164,9 +190,12 @@ export class Olders {
   }
 
   #introduce(older: Older): void {
-    const { world, introduction } = this.#context;
-    for (const message of introduction(this.#stop !== undefined)) older.send(message);
-    if (!this.#stop) return;
+    const { world } = this.#context;
+    older.send({ type: 'newest', pid: this.#newest });
+    if (!this.#stop) {
+      if (this.#mayDrain !== undefined) older.send(this.#pruning(this.#mayDrain));
+      return;
+    }
     const { at, idleGrace } = this.#stop;
     const deadline = at === Number.POSITIVE_INFINITY ? -1 : Math.max(0, at - world.now());
     older.send({ type: 'stop', deadline, idleGrace });

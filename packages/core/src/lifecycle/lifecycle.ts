@@ -10,7 +10,8 @@ import { type EndlessError, messageOf } from '../errors.js';
 import { Events } from '../events.js';
 import { concerns } from '../handoff/inheritance.js';
 import { Predecessor } from '../handoff/predecessor.js';
-import type { Handoff, ToPredecessor, ToSuccessor } from '../handoff/protocol.js';
+import type { Handoff, ToSuccessor } from '../handoff/protocol.js';
+import { ChildSpawner } from '../handoff/spawn.js';
 import { Hooks } from '../hooks.js';
 import { label } from '../listen/address.js';
 import type { ListenOptions } from '../listen/create-server.js';
@@ -19,8 +20,8 @@ import { Departure } from '../migrate/departure.js';
 import { Protocols } from '../migrate/protocols.js';
 import type { RawHandle } from '../node-private/handle.js';
 import { askHealth } from '../readiness/health.js';
-import type { RestartResult } from '../restart/attempt.js';
-import { type Handover, Restart } from '../restart/restart.js';
+import type { Handover, RestartResult } from '../restart/context.js';
+import { Restarts } from '../restart/restarts.js';
 import type { Settings } from '../settings.js';
 import { SettingsStore } from '../settings-store.js';
 import type { Closer } from '../shutdown/closing.js';
@@ -119,10 +120,8 @@ export class Lifecycle {
   readonly #pidFile: PidFile;
   #resolveDone: () => void = () => {};
   readonly #intake: Intake;
-  readonly #restart: Restart;
+  readonly #restart: Restarts;
   readonly #olders: Olders;
-  /** How many generations may drain before this one, itself included. */
-  #mayDrain: number | undefined;
 
   constructor(world: World, version: string) {
     this.world = world;
@@ -165,39 +164,6 @@ export class Lifecycle {
       expectsAll: () => !this.#retired,
       onListening: (server) => this.#listening(server),
     });
-    this.#restart = new Restart({
-      world,
-      servers: this.servers,
-      hooks: this.hooks,
-      events: this.events,
-      settings: this.settings,
-      log: this.log,
-      generation: () => this.#generation,
-      surroundings: () => ({
-        ...this.#surroundings?.kept,
-        ...(this.#pidFile.fd !== undefined && { pidFile: this.#pidFile.fd }),
-      }),
-      predecessorCommitted: () => this.#predecessorCommitted(),
-      stopping: () => this.#ending && this.#shuttingDown(),
-      createDeparture: (signal, to) => this.#createDeparture('restart', signal, to),
-      ending: () => this.#ending,
-      onCommit: ({ departure, signal, began }, handed) => {
-        const ending = this.#createEnding('restart', signal, departure, handed, began);
-        void this.#runEnding(ending).then(() => this.#leave());
-        this.#olders.handOn();
-      },
-      onKept: () => {
-        this.#departure = undefined;
-        this.#closeNow();
-        this.#pidFile.write(this.settings.current.pidFile, this.log);
-      },
-      onHookWaits: () => this.#closeNow(),
-      onAgain: (signal) => void this.#restartBySignal(signal),
-      onNewest: (pid) => this.#olders.send({ type: 'newest', pid }),
-      onPrune: (left) => this.#prune(left),
-      mayPause: () => !this.#olders.handingOn,
-      onAdopted: (generation, done) => this.#olders.adopted(generation, done),
-    });
     this.#olders = new Olders({
       world,
       protocols: this.protocols,
@@ -205,12 +171,37 @@ export class Lifecycle {
       servers: () => (this.#ending?.hammered ? [] : this.servers.all()),
       adopter: () => (this.#ending?.onlyWaits ? this.#restart.adopter : undefined),
       adopts: () => !this.#left && !this.#sentAway,
-      introduction: (stopping) => this.#introduction(stopping),
+      busy: () => this.#isBusy,
       log: this.log,
       onMoved: (address) => this.#moved(address),
       onHandedOn: (older, pid) =>
         this.log.info(`Handed generation ${older}, which drains, on to pid ${pid}.`),
       onChanged: () => this.#ending?.check(),
+    });
+    this.#restart = new Restarts({
+      world,
+      log: this.log,
+      settings: this.settings,
+      servers: this.servers,
+      hooks: this.hooks,
+      events: this.events,
+      olders: this.#olders,
+      spawner: new ChildSpawner(world),
+      createDeparture: (signal, to) => this.#createDeparture('restart', signal, to),
+      drain: (signal, { departure, began }, handed) => {
+        const ending = this.#createEnding('restart', signal, departure, handed, began);
+        void this.#runEnding(ending).then(() => this.#leave());
+        this.#olders.handOn();
+        return ending;
+      },
+      keep: () => {
+        this.#departure = undefined;
+        this.#closeNow();
+        this.#pidFile.write(this.settings.current.pidFile, this.log);
+      },
+      closeNow: () => this.#closeNow(),
+      restartAgain: (signal) => void this.#restartBySignal(signal),
+      prune: (left) => this.#prune(left),
     });
     this.done = new Promise((resolve) => {
       this.#resolveDone = resolve;
@@ -551,7 +542,8 @@ export class Lifecycle {
     }
     const crossing = this.#crossing();
     if (crossing) await crossing;
-    this.#restart.commit();
+    const committed = this.#restart.commit();
+    if (committed) await committed;
     if (this.#ending) {
       this.log.info(`Received ${signal}. Draining already; once more hammers.`);
       // The caller of `shutdown()` wanted to go on; whoever sent the signal wants an end.
@@ -570,7 +562,13 @@ export class Lifecycle {
     const refusal = this.#whyNotRestart();
     if (refusal) throw refusal;
     this.#sayWithheld();
-    return this.#restart.restart(signal);
+    const { fd } = this.#pidFile;
+    return this.#restart.restart({
+      signal,
+      generation: this.#generation,
+      surroundings: { ...this.#surroundings?.kept, ...(fd !== undefined && { pidFile: fd }) },
+      predecessorCommitted: this.#predecessorCommitted(),
+    });
   }
 
   #whyNotRestart(): EndlessError | undefined {
@@ -679,26 +677,17 @@ export class Lifecycle {
 
   /** Newer generations drain too: whoever is beyond the last that may ends now. */
   #prune(left: number): void {
-    this.#mayDrain = left;
     if (this.#isBusy && left <= 0) {
       this.log.warn(
         `More than \`maxDraining\` generations are draining requests: hammering generation ${this.#generation}.`,
       );
       this.hammer();
     }
-    this.#olders.send({ type: 'prune', left: this.#isBusy ? left - 1 : left });
+    this.#olders.prune(left);
   }
 
   get #isBusy(): boolean {
     return this.#ending !== undefined && this.servers.activeRequests > 0;
-  }
-
-  /** What an older process has to know whose channel has come by another one. */
-  #introduction(stopping: boolean): ToPredecessor[] {
-    const said: ToPredecessor[] = [{ type: 'newest', pid: this.#restart.newest ?? this.world.pid }];
-    const left = this.#mayDrain;
-    if (left !== undefined && !stopping) said.push({ type: 'prune', left: this.#isBusy ? left - 1 : left });
-    return said;
   }
 
   // --- the end ---
@@ -719,9 +708,8 @@ export class Lifecycle {
   }
 
   #beginShutdown(signal: HookableSignal, announce: () => void): Promise<ShutdownResult> {
-    const crossing = this.#crossing();
-    if (crossing) return crossing.then(() => this.#beginShutdown(signal, announce));
-    this.#restart.commit();
+    const undecided = this.#crossing() ?? this.#restart.commit();
+    if (undecided) return undecided.then(() => this.#beginShutdown(signal, announce));
     if (this.#shutdown) return this.#shutdown;
     announce();
     this.#candidate?.refuse('it is shutting down');
@@ -730,7 +718,7 @@ export class Lifecycle {
     const ending = this.#createEnding('shutdown', signal, departure);
     const told = this.#stopSignals.came && this.#ownListeners.count(signal) > 0;
     waitForWorkers(this.holds, told, this.#watchForGood);
-    return this.#runEnding(ending, this.#restart.abort(this.#shuttingDown()));
+    return this.#runEnding(ending, this.#restart.stop(this.#shuttingDown()));
   }
 
   /** `leaves` says whether a successor serves an address from now on. */
@@ -802,9 +790,10 @@ export class Lifecycle {
 
   /** Ends at once what is still running; only while draining. */
   hammer(): void {
+    const committed = this.#restart.commit();
     // A process that has drained itself may still wait for older ones.
-    this.#restart.commit();
-    if (this.#ending && !this.#left) this.#ending.hammer();
+    if (committed) void committed.then(() => this.hammer());
+    else if (this.#ending && !this.#left) this.#ending.hammer();
     else if (this.#stopWaits && !this.#left) this.#hammersThen = true;
     else this.log.info('Nothing is shutting down: the hammer is ignored.');
   }

@@ -26,7 +26,7 @@ export interface DepartureContext {
   idleGrace: number;
   /** A connection has arrived at its destination. */
   onMoved(address: string): void;
-  /** Connections that were on their way have come back. */
+  /** Connections that were on their way may have come back. */
   onBack(): void;
   /** Whether connections may still come from the process before this one. */
   expectsConnections(): boolean;
@@ -135,6 +135,7 @@ export class Departure {
   answered(accepted: readonly number[], refused: readonly number[]): void {
     this.offers?.answered(accepted, refused);
     this.#maybeLast();
+    this.#context.onBack();
   }
 
   /** Whether any socket of another protocol may still move. */

@@ -1,49 +1,43 @@
+import type { Servers } from '../connections/servers.js';
 import { decideAfter } from '../decide.js';
-import { EndlessError, type SuccessorEnd } from '../errors.js';
-import type { Command } from '../handoff/command.js';
+import type { EndlessError, SuccessorEnd } from '../errors.js';
+import type { Events } from '../events.js';
 import { PROTOCOL, type ToPredecessor } from '../handoff/protocol.js';
-import { type ListeningSocket, Successor, type Surroundings } from '../handoff/successor.js';
+import type { Spawner, SpawnRequest } from '../handoff/spawn.js';
+import { type ListeningSocket, Successor } from '../handoff/successor.js';
+import { ticketKeysOf } from '../handoff/tickets.js';
+import { CHANNEL_TIME, rollbackTime, SETTLE_TIME } from '../handoff/times.js';
+import { pathsLost } from '../handoff/unix-sockets.js';
+import type { KeptPaths } from '../listen/kept-paths.js';
 import type { Log } from '../log.js';
 import type { ResolvedSettings } from '../settings.js';
+import type { SettingsStore } from '../settings-store.js';
 import type { World } from '../world.js';
+import { exited, foreign, late, unhealthy, unheard } from './failures.js';
 
-/** What a restart comes to, at the moment at which the new process accepts. */
-export interface RestartResult {
-  /** Process id of the new process. */
-  pid: number;
-  /** Its generation. */
-  generation: number;
-  /** Milliseconds from the request to restart. */
-  durationMs: number;
-}
-
-/** What a restart needs of the process that restarts. */
+/** What an attempt uses of the process that restarts. */
 export interface AttemptContext {
   world: World;
-  settings: ResolvedSettings;
   log: Log;
-  generation: number;
-  /** Called with the successor once it was started. */
-  onSpawned(successor: Successor): void;
-  /** Called once it is ready. */
-  onReady(successor: Successor): void;
-  /** Why it must not take over although it is ready, if there is a reason on this side. */
-  whyNotGo(): EndlessError | undefined;
-  /** What the successor keeps of the surroundings in which the first process was started. */
-  surroundings: Surroundings;
-  /** TLS session ticket keys in base64, by the label of their address. */
-  tickets(): Record<string, string>;
-  /** Milliseconds in which the handover can be taken back. */
-  window(): number;
-  /** Words that a successor says after it accepts. */
-  onMessage(message: ToPredecessor): void;
+  settings: SettingsStore;
+  servers: Servers;
+  events: Events;
+  spawner: Spawner;
 }
 
-/** How long after its channel a successor may end and still count as ended. */
-export const CHANNEL_TIME = 500;
+/** What one attempt starts, and what goes to it. */
+export interface AttemptRequest extends Omit<SpawnRequest, 'sockets'> {
+  listeningSockets: readonly ListeningSocket[];
+  /** The paths of the unix sockets among them. */
+  paths: KeptPaths;
+  /** The settings of the moment at which the restart was requested. */
+  limits: Pick<ResolvedSettings, 'ready' | 'startTimeout'>;
+}
 
-/** How long a candidate that answers has to close the addresses nobody claimed, once its start time is up. */
-export const SETTLE_TIME = 1_000;
+/** What an attempt comes to: the successor accepts, or it is gone. `dropped`: addresses that it does not serve any more. */
+export type AttemptOutcome =
+  | { type: 'accepted'; successor: Successor; dropped: readonly string[] }
+  | { type: 'failed'; error: EndlessError };
 
 /** How long a candidate that was told to go may take to accept while this process waits to stop. */
 const GO_TIME = 5_000;
@@ -54,48 +48,46 @@ type Failure = (end: SuccessorEnd) => EndlessError;
 /** One attempt to replace this process, from spawn to the moment at which the successor accepts. */
 export class Attempt {
   readonly #context: AttemptContext;
+  readonly #request: AttemptRequest;
   #successor: Successor | undefined;
   #claims: { labels: string[]; waiting: string[] } = { labels: [], waiting: [] };
   /** Whether the candidate was told to go: it may accept already, so it is given up only if it does not for long. */
   #told = false;
   #accepting = false;
   #over = false;
-  #handed = 0;
-  /** Labels of the addresses that the successor does not serve any more. */
-  dropped: string[] = [];
-  #resolve: (failure: Failure | undefined) => void = () => {};
+  #dropped: readonly string[] = [];
+  #decide: (failure: Failure | undefined) => void = () => {};
   #overtime = () => {};
 
-  constructor(context: AttemptContext) {
+  constructor(context: AttemptContext, request: AttemptRequest) {
     this.#context = context;
+    this.#request = request;
   }
 
-  /** Resolves with the successor when it accepts; rejects, with the successor gone, if it does not come to that. */
-  async run(command: Command, listeningSockets: readonly ListeningSocket[]): Promise<Successor> {
-    const { world, settings, generation } = this.#context;
-    this.#handed = listeningSockets.length;
-    const outcome = new Promise<Failure | undefined>((resolve) => {
-      this.#resolve = resolve;
+  /** Resolves once the successor accepts, or is gone. */
+  async run(): Promise<AttemptOutcome> {
+    const { world, spawner, events } = this.#context;
+    const { listeningSockets, limits } = this.#request;
+    const decided = new Promise<Failure | undefined>((resolve) => {
+      this.#decide = resolve;
     });
-    this.#overtime = decideAfter(world, settings.startTimeout, () => this.#startTimeIsUp());
+    this.#overtime = decideAfter(world, limits.startTimeout, () => this.#startTimeIsUp());
     try {
-      const successor = await Successor.start(
-        world,
-        generation + 1,
-        listeningSockets,
-        command,
-        this.#context.surroundings,
-        (message) => this.#hear(message),
-      );
+      const successor = await Successor.start(world, spawner, this.#request, listeningSockets);
       this.#successor = successor;
-      this.#context.onSpawned(successor);
-      void successor.ended.then(() => this.#end(exited));
+      events.emit('spawned', { pid: successor.pid, generation: successor.generation });
+      void successor.ended.then(() => this.#end((end) => exited('start', end)));
       // A candidate that lives and cannot be heard any more will never be ready.
-      void successor.gone.then(() => decideAfter(world, CHANNEL_TIME, () => this.#end(unheard)));
-      const failure = await outcome;
-      if (!failure) return successor;
+      void successor.gone.then(() =>
+        decideAfter(world, CHANNEL_TIME, () => this.#end((end) => unheard('start', end))),
+      );
+      this.#listenTo(successor);
+      const failure = await decided;
+      if (!failure) return { type: 'accepted', successor, dropped: this.#dropped };
       successor.kill();
-      throw failure(await successor.ended);
+      return { type: 'failed', error: failure(await successor.ended) };
+    } catch (error) {
+      return { type: 'failed', error: error as EndlessError };
     } finally {
       this.#overtime();
     }
@@ -111,7 +103,7 @@ export class Attempt {
     return this.#successor?.ended;
   }
 
-  /** Gives up on the candidate: it is killed and the attempt rejects with this error, unless it accepts in this moment. */
+  /** Gives up on the candidate: it is killed and the attempt fails with this error, unless it accepts in this moment. */
   abort(error: EndlessError): void {
     // The successor is not to blame: how it ended explains nothing.
     const giveUp = () => this.#end(() => error);
@@ -123,119 +115,68 @@ export class Attempt {
   }
 
   #end(failure?: Failure): void {
+    if (!this.#over && failure) this.#successor?.inbox.open({});
     this.#over = true;
-    this.#resolve(failure);
+    this.#decide(failure);
   }
 
-  #hear(message: ToPredecessor): void {
-    const { log } = this.#context;
-    const successor = this.#successor as Successor;
-    if (this.#accepting) {
-      this.#context.onMessage(message);
-      return;
-    }
-    // It is as good as dead.
-    if (this.#over) return;
-    switch (message.type) {
-      case 'hello':
-        if (message.protocol !== PROTOCOL)
-          this.#end(
-            (end) =>
-              new EndlessError(
-                'ERR_ENDLESS_PROTOCOL',
-                `The successor runs @endless/core ${message.version}, which speaks handoff protocol ${message.protocol}; this process speaks ${PROTOCOL}. Stop it and start it again once.`,
-                end,
-              ),
-          );
-        break;
-      case 'claims':
-        this.#claims = message;
-        break;
-      case 'ready':
-        this.dropped = message.dropped;
-        for (const address of message.dropped)
-          log.warn(`${address} is not served by the new process any more: it closes.`);
-        this.#go(successor);
-        break;
-      case 'unready':
-        this.#end(
-          (end) =>
-            new EndlessError(
-              'ERR_ENDLESS_UNHEALTHY',
-              `The successor (pid ${successor.pid}) failed its \`healthCheck\`: ${message.message}.`,
-              end,
-            ),
-        );
-        break;
-      case 'accepting':
+  #listenTo({ inbox }: Successor): void {
+    inbox.open({
+      hello: (hello) => {
+        if (hello.protocol !== PROTOCOL) this.#end((end) => foreign(hello, end));
+      },
+      claims: (claims) => {
+        this.#claims = claims;
+      },
+      ready: (ready) => this.#go(ready),
+      unready: ({ message }) => this.#end((end) => unhealthy('start', end, message)),
+      accepting: () => {
+        // What comes in one breath with it is for the rollback window.
+        inbox.hold();
         this.#accepting = true;
         this.#end();
-        break;
-    }
+      },
+    });
   }
 
-  #go(successor: Successor): void {
-    const { world, settings, whyNotGo, onReady, tickets, window } = this.#context;
-    const refusal = whyNotGo();
+  /** Effects of one turn: a candidate that is ready goes on at once, or not at all. */
+  #go({ dropped }: Extract<ToPredecessor, { type: 'ready' }>): void {
+    const { world, log, settings, servers, events } = this.#context;
+    const { pid, generation } = this.#successor as Successor;
+    this.#dropped = dropped;
+    for (const address of dropped)
+      log.warn(`${address} is not served by the new process any more: it closes.`);
+    const refusal = pathsLost(this.#request.paths.check());
     if (refusal) {
       this.#end(() => refusal);
       return;
     }
-    onReady(successor);
+    events.emit('ready', { pid, generation });
     // A listener of that event may have stopped this process.
     if (this.#over) return;
-    successor.send({ type: 'go', tickets: tickets(), window: window() });
+    const { current } = settings;
+    const tickets = current.tlsTickets ? ticketKeysOf(servers.all()) : {};
+    this.#successor?.send({ type: 'go', tickets, window: rollbackTime(current) });
     this.#told = true;
     this.#overtime();
-    this.#overtime = decideAfter(world, settings.startTimeout, () => this.#end(this.#late()));
+    this.#overtime = decideAfter(world, this.#request.limits.startTimeout, () => this.#late());
   }
 
   #startTimeIsUp(): void {
-    const { world, settings } = this.#context;
     const { labels, waiting } = this.#claims;
-    if (settings.ready === 'auto' && labels.length > 0 && waiting.length > 0) {
+    if (this.#request.limits.ready === 'auto' && labels.length > 0 && waiting.length > 0) {
       this.#successor?.send({ type: 'settle' });
-      this.#overtime = decideAfter(world, SETTLE_TIME, () => this.#end(this.#late()));
-    } else this.#end(this.#late());
+      this.#overtime = decideAfter(this.#context.world, SETTLE_TIME, () => this.#late());
+    } else this.#late();
   }
 
-  #late(): Failure {
-    const { ready, startTimeout } = this.#context.settings;
-    if (this.#told)
-      return (end) =>
-        new EndlessError(
-          'ERR_ENDLESS_START_TIMEOUT',
-          `The successor (pid ${end.pid}) was told to accept, and did not within \`startTimeout\` (${startTimeout} ms).`,
-          end,
-        );
-    if (ready === 'auto' && this.#claims.labels.length === 0 && this.#handed > 0)
-      return (end) =>
-        new EndlessError(
-          'ERR_ENDLESS_ADDRESS_UNCLAIMED',
-          `The successor (pid ${end.pid}) listened on none of the inherited addresses within \`startTimeout\` (${startTimeout} ms). Listen on one of them, or call \`endless.ready()\` if that is meant.`,
-          end,
-        );
-    return (end) =>
-      new EndlessError(
-        'ERR_ENDLESS_START_TIMEOUT',
-        `The successor (pid ${end.pid}) was not ready within \`startTimeout\` (${startTimeout} ms).`,
-        end,
-      );
+  #late(): void {
+    const { limits, listeningSockets } = this.#request;
+    const progress = {
+      told: this.#told,
+      claimed: this.#claims.labels.length > 0,
+      inherits: listeningSockets.length > 0,
+    };
+    this.#end((end) => late(progress, limits, end));
   }
 }
-
-const exited: Failure = (end) => {
-  const how = end.signal ? `was ended by ${end.signal}` : `exited with status ${end.exitCode}`;
-  return new EndlessError(
-    'ERR_ENDLESS_SUCCESSOR_EXITED',
-    `The successor (pid ${end.pid}) ${how} before it was ready.`,
-    end,
-  );
-};
-
-const unheard: Failure = (end) =>
-  new EndlessError(
-    'ERR_ENDLESS_SUCCESSOR_EXITED',
-    `The successor (pid ${end.pid}) closed its channel before it was ready.`,
-    end,
-  );

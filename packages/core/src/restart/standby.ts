@@ -1,47 +1,30 @@
 import type { TrackedServer } from '../connections/tracked-server.js';
 import { decideAfter } from '../decide.js';
-import { EndlessError, type SuccessorEnd } from '../errors.js';
+import type { EndlessError } from '../errors.js';
 import { markCopy, ownPathOf } from '../handoff/activated.js';
+import type { Handlers } from '../handoff/inbox.js';
+import type { ToPredecessor } from '../handoff/protocol.js';
 import type { Successor } from '../handoff/successor.js';
+import { CHANNEL_TIME, rollbackTime, verdictTime } from '../handoff/times.js';
 import { type Bound, label } from '../listen/address.js';
 import { leavePath } from '../listen/unix-path.js';
 import type { Log } from '../log.js';
 import type { Departure } from '../migrate/departure.js';
 import type { RawHandle } from '../node-private/handle.js';
 import { acceptAgain, listeningHandle, standBy } from '../node-private/listening.js';
-import type { HookableSignal } from '../signals/signals.js';
+import type { SettingsStore } from '../settings-store.js';
 import type { World } from '../world.js';
-import { CHANNEL_TIME } from './attempt.js';
+import { exited, unhealthy, unheard } from './failures.js';
 
-/** What a handover needs of the process that hands over. */
+/** What a standby uses of the process that hands over. */
 export interface StandbyContext {
   world: World;
   log: Log;
-  successor: Successor;
-  departure: Departure;
-  /** The servers whose addresses the successor serves. */
-  servers: readonly TrackedServer[];
-  /** The signal whose hooks run. */
-  signal: HookableSignal;
-  /** Milliseconds in which the handover can be taken back. */
-  window: number;
-  /** Milliseconds that the verdict of a failing `healthCheck` is waited for beyond that. */
-  verdictTime: number;
-  /** The window is over. */
-  onCommit(): void;
-  /** The successor has failed: this process accepts again. `alive`: the successor still runs and has to stop. */
-  onRollback(error: EndlessError, alive: boolean): void;
+  settings: SettingsStore;
 }
 
-/** Shortest time for the verdict of a `healthCheck` that is quick: two more tries. */
-const QUICK_VERDICT = 1_000;
-
-/** How long the verdict of a failing `healthCheck` is waited for once the window is over. */
-export function verdictTime(window: number, hammerTime: number): number {
-  const time = Math.max(window, QUICK_VERDICT);
-  // The drain has to begin before the time for it is over.
-  return hammerTime < 0 ? time : Math.min(time, hammerTime / 4);
-}
+/** What the rollback window comes to. `alive`: the successor still runs and has to stop. */
+export type Verdict = { type: 'committed' } | { type: 'rolled-back'; error: EndlessError; alive: boolean };
 
 /**
  * The time in which a successor serves already and can still be replaced by the process that it replaces.
@@ -52,61 +35,77 @@ export function verdictTime(window: number, hammerTime: number): number {
 export class Standby {
   readonly successor: Successor;
   readonly departure: Departure;
-  readonly signal: HookableSignal;
   /** When it began: the hammer clock counts from here. */
   readonly began: number;
+  /** What is decided in one turn is done in that turn; only the news of it is a promise. */
+  readonly verdict: Promise<Verdict>;
   readonly #context: StandbyContext;
   readonly #standingBy: TrackedServer[] = [];
+  readonly #window: number;
+  readonly #verdictTime: number;
   #over = false;
   /** Why the last `healthCheck` of the successor failed, while its verdict is not known. */
   #ailing: string | undefined;
   #isUp = false;
   #cancel = () => {};
   #finish = () => {};
+  #decide: (verdict: Verdict) => void = () => {};
 
-  constructor(context: StandbyContext) {
+  constructor(context: StandbyContext, successor: Successor, departure: Departure) {
     this.#context = context;
-    this.successor = context.successor;
-    this.departure = context.departure;
-    this.signal = context.signal;
+    this.successor = successor;
+    this.departure = departure;
     this.began = context.world.now();
+    const { current } = context.settings;
+    this.#window = rollbackTime(current);
+    this.#verdictTime = verdictTime(this.#window, current.hammerTime);
+    this.verdict = new Promise((resolve) => {
+      this.#decide = resolve;
+    });
   }
 
-  /** Stops accepting, lets the connections depart and opens the window. */
-  begin(): void {
-    const { world, log, servers, window, successor } = this.#context;
-    const complete = this.#standBy();
+  /** Stops accepting on the servers whose addresses the successor serves, lets connections depart and opens the window, if there is one. */
+  begin(servers: readonly TrackedServer[], messages: Handlers<ToPredecessor>): boolean {
+    const { world, log } = this.#context;
+    const complete = this.#standBy(servers);
     this.departure.beginSockets();
     this.departure.begin(servers);
-    if (!complete && window > 0)
+    if (!complete && this.#window > 0)
       log.warn('This restart cannot be taken back: the successor sent no copy of a listening socket.');
-    if (!complete || window === 0) {
+    if (!complete || this.#window === 0) {
       this.commit();
-      return;
+      return false;
     }
     // Servers that stand by keep no process alive.
     const release = world.stayAlive();
-    this.#cancel = decideAfter(world, window, () => this.#windowIsUp());
+    this.#cancel = decideAfter(world, this.#window, () => this.#windowIsUp());
     this.#finish = () => {
       this.#cancel();
       release();
     };
-    void successor.ended.then((end) => this.#rollBack(exited(end), false));
+    const { successor } = this;
+    void successor.ended.then((end) => this.#rollBack(exited('window', end), false));
     // A successor that lives and cannot be heard any more can be told nothing either.
     void successor.gone.then(() =>
-      decideAfter(world, CHANNEL_TIME, () => this.#rollBack(unheard(successor), true)),
+      decideAfter(world, CHANNEL_TIME, () => {
+        const { pid, stderr } = successor;
+        this.#rollBack(unheard('window', { pid, stderr }), true);
+      }),
     );
+    successor.inbox.open(messages);
+    return true;
   }
 
   /** The window is over by the clock: only a failing `healthCheck` whose verdict is not known is waited for. */
   #windowIsUp(): void {
-    const { world, verdictTime } = this.#context;
     if (this.#ailing === undefined) {
       this.commit();
       return;
     }
     this.#isUp = true;
-    this.#cancel = decideAfter(world, verdictTime, () => this.unhealthy(this.#ailing as string));
+    this.#cancel = decideAfter(this.#context.world, this.#verdictTime, () =>
+      this.unhealthy(this.#ailing as string),
+    );
   }
 
   /** A `healthCheck` of the successor has failed, and it asks again. */
@@ -120,32 +119,23 @@ export class Standby {
     if (this.#isUp) this.commit();
   }
 
+  /** The successor finds that it cannot serve. */
+  unhealthy(reason: string): void {
+    this.#rollBack(unhealthy('window', { pid: this.successor.pid }, reason), true);
+  }
+
   /** Ends the window: the successor stays. */
   commit(): void {
     if (this.#over) return;
     this.#over = true;
-    this.#finish();
+    this.#end({ type: 'committed' });
     this.departure.hurry();
-    this.#context.onCommit();
-  }
-
-  /** The successor says that it cannot serve. */
-  unhealthy(reason: string): void {
-    const { pid } = this.successor;
-    this.#rollBack(
-      new EndlessError(
-        'ERR_ENDLESS_UNHEALTHY',
-        `The successor (pid ${pid}) failed its \`healthCheck\` within the rollback window: ${reason}.`,
-        { pid },
-      ),
-      true,
-    );
   }
 
   #rollBack(error: EndlessError, alive: boolean): void {
     if (this.#over) return;
     this.#over = true;
-    // First of all: whoever waits in the queue of a dead successor is answered now.
+    // First of all: clients that wait in the queue of a dead successor are answered now.
     for (const { server, bound, backlog } of this.#standingBy) {
       if (!listeningHandle(server)) continue;
       ownPathOf(listeningHandle(server) as RawHandle, bound as Bound);
@@ -154,43 +144,32 @@ export class Standby {
         this.#context.log.error(`${label(bound as Bound)} cannot be listened on again (errno ${errno}).`);
     }
     this.departure.takeBack();
+    this.#end({ type: 'rolled-back', error, alive });
+  }
+
+  #end(verdict: Verdict): void {
+    // What comes in one breath with the end is for the time after it.
+    this.successor.inbox.hold();
     this.#finish();
-    this.#context.onRollback(error, alive);
+    this.#decide(verdict);
   }
 
   /** Whether every server now stands by on a copy. */
-  #standBy(): boolean {
-    const { servers, successor } = this.#context;
+  #standBy(servers: readonly TrackedServer[]): boolean {
+    const { listenerCopies } = this.successor;
     let complete = true;
     for (const tracked of servers) {
-      const spare = tracked.bound && successor.takeListenerCopy(label(tracked.bound));
-      if (!spare) complete = false;
-      else if (!listeningHandle(tracked.server)) spare.close();
+      const copy = tracked.bound && listenerCopies.take(label(tracked.bound));
+      if (!copy) complete = false;
+      else if (!listeningHandle(tracked.server)) copy.close();
       else {
         leavePath(tracked.server);
-        markCopy(spare, listeningHandle(tracked.server) as RawHandle);
-        standBy(tracked.server, spare);
+        markCopy(copy, listeningHandle(tracked.server) as RawHandle);
+        standBy(tracked.server, copy);
         this.#standingBy.push(tracked);
       }
     }
-    successor.closeListenerCopies();
+    listenerCopies.close();
     return complete;
   }
-}
-
-function exited(end: SuccessorEnd): EndlessError {
-  const how = end.signal ? `was ended by ${end.signal}` : `exited with status ${end.exitCode}`;
-  return new EndlessError(
-    'ERR_ENDLESS_SUCCESSOR_EXITED',
-    `The successor (pid ${end.pid}) ${how} within the rollback window.`,
-    end,
-  );
-}
-
-function unheard({ pid, stderr }: Successor): EndlessError {
-  return new EndlessError(
-    'ERR_ENDLESS_SUCCESSOR_EXITED',
-    `The successor (pid ${pid}) closed its channel within the rollback window.`,
-    { pid, stderr },
-  );
 }

@@ -1,7 +1,7 @@
 import { decideAfter } from '../decide.js';
 import type { Predecessor } from '../handoff/predecessor.js';
+import { verdictTime } from '../handoff/times.js';
 import type { Log } from '../log.js';
-import { verdictTime } from '../restart/standby.js';
 import type { World } from '../world.js';
 
 /** Between two looks at the health of a process. */

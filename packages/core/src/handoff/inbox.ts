@@ -1,0 +1,45 @@
+/** One handler for each type of message that a phase knows; it ignores the others. */
+export type Handlers<In extends { type: string }> = {
+  readonly [Type in In['type']]?: (message: Extract<In, { type: Type }>) => void;
+};
+
+/**
+ * The messages of another process, in order, for the phase that this process is in.
+ *
+ * A phase that ends holds the inbox, so that the messages which come in one breath with its end reach the next phase.
+ */
+export class Inbox<In extends { type: string }> {
+  #handlers: Handlers<In> | undefined;
+  readonly #waiting: In[] = [];
+
+  /** Hands a message to the phase, or keeps it for the next. */
+  receive(message: In): void {
+    this.#waiting.push(message);
+    this.#deliver();
+  }
+
+  /** Keeps the messages that come now for the next phase. */
+  hold(): void {
+    this.#handlers = undefined;
+  }
+
+  /** From now on this phase gets the messages, those that were kept first. */
+  open(handlers: Handlers<In>): void {
+    this.#handlers = handlers;
+    this.#deliver();
+  }
+
+  /** Keeps a message for the next phase, before those that come after it. */
+  putBack(message: In): void {
+    this.#waiting.unshift(message);
+  }
+
+  #deliver(): void {
+    while (this.#handlers) {
+      const message = this.#waiting.shift();
+      if (!message) return;
+      const type: In['type'] = message.type;
+      this.#handlers[type]?.(message as Extract<In, { type: typeof type }>);
+    }
+  }
+}

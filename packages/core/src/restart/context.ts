@@ -1,0 +1,61 @@
+import type { Olders } from '../chain/olders.js';
+import type { Surroundings } from '../handoff/spawn.js';
+import type { Successor } from '../handoff/successor.js';
+import type { Hooks } from '../hooks.js';
+import type { KeptPaths } from '../listen/kept-paths.js';
+import type { Departure } from '../migrate/departure.js';
+import type { SlowStart } from '../migrate/slow-start.js';
+import type { Shutdown } from '../shutdown/shutdown.js';
+import type { HookableSignal } from '../signals/signals.js';
+import type { AttemptContext } from './attempt.js';
+import type { Standby } from './standby.js';
+
+/** What a restart comes to, at the moment at which the new process accepts. */
+export interface RestartResult {
+  /** Process id of the new process. */
+  pid: number;
+  /** Its generation. */
+  generation: number;
+  /** Milliseconds from the request to restart. */
+  durationMs: number;
+}
+
+/** What a restart is asked for with. */
+export interface RestartRequest {
+  /** The signal whose hooks run. */
+  signal: HookableSignal;
+  /** The generation of this process. */
+  generation: number;
+  /** What the successor keeps of the surroundings in which the first process was started. */
+  surroundings: Surroundings;
+  /** Resolves when the process before this one can no longer take over again. */
+  predecessorCommitted: Promise<void>;
+}
+
+/** The process that takes over, the addresses that it serves, and how fast connections go to it. */
+export interface Handover {
+  successor: Successor;
+  slowStart: SlowStart;
+  /** The paths of the unix sockets that it serves. */
+  paths: KeptPaths;
+  /** Labels of the addresses that it serves. */
+  handed: ReadonlySet<string>;
+}
+
+/** What a restart uses, and what it changes, of the process that is replaced. */
+export interface RestartContext extends AttemptContext {
+  hooks: Hooks;
+  olders: Olders;
+  /** Prepares the departure of the connections to the successor. */
+  createDeparture(signal: HookableSignal, to: Handover): Departure;
+  /** The successor stays: begins the end of this process. */
+  drain(signal: HookableSignal, standby: Standby, handed: ReadonlySet<string>): Shutdown;
+  /** There is no successor: this process writes its pid file again, and closes what the application has closed. */
+  keep(): void;
+  /** A pre hook may wait for the end of a server: closes what the application has closed. */
+  closeNow(): void;
+  /** Restarts once more, if that is still possible. */
+  restartAgain(signal: HookableSignal): void;
+  /** Newer generations drain too: so many of those before this one may go on. */
+  prune(left: number): void;
+}

@@ -1,0 +1,81 @@
+import { EndlessError, type SuccessorEnd } from '../errors.js';
+import { PROTOCOL, type ToPredecessor } from '../handoff/protocol.js';
+import type { ResolvedSettings } from '../settings.js';
+
+/** When a successor fails: before it accepts, or while this process can still take over again. */
+export type During = 'start' | 'window';
+
+const WHEN: Record<During, string> = { start: 'before it was ready', window: 'within the rollback window' };
+
+/** The successor has exited. */
+export function exited(during: During, end: SuccessorEnd): EndlessError {
+  const how = end.signal ? `was ended by ${end.signal}` : `exited with status ${end.exitCode}`;
+  return new EndlessError(
+    'ERR_ENDLESS_SUCCESSOR_EXITED',
+    `The successor (pid ${end.pid}) ${how} ${WHEN[during]}.`,
+    end,
+  );
+}
+
+/** The successor has closed its channel: it may live, and no message reaches it or comes from it. */
+export function unheard(during: During, end: SuccessorEnd): EndlessError {
+  return new EndlessError(
+    'ERR_ENDLESS_SUCCESSOR_EXITED',
+    `The successor (pid ${end.pid}) closed its channel ${WHEN[during]}.`,
+    end,
+  );
+}
+
+/** The successor finds by its `healthCheck` that it cannot serve. */
+export function unhealthy(during: During, end: SuccessorEnd, reason: string): EndlessError {
+  const when = during === 'window' ? ` ${WHEN.window}` : '';
+  return new EndlessError(
+    'ERR_ENDLESS_UNHEALTHY',
+    `The successor (pid ${end.pid}) failed its \`healthCheck\`${when}: ${reason}.`,
+    end,
+  );
+}
+
+/** The successor speaks another version of the protocol. */
+export function foreign(hello: Extract<ToPredecessor, { type: 'hello' }>, end: SuccessorEnd): EndlessError {
+  return new EndlessError(
+    'ERR_ENDLESS_PROTOCOL',
+    `The successor runs @endless/core ${hello.version}, which speaks handoff protocol ${hello.protocol}; this process speaks ${PROTOCOL}. Stop it and start it again once.`,
+    end,
+  );
+}
+
+/** How far a successor had come when its time was up. */
+export interface Progress {
+  /** Whether it was told to accept. */
+  told: boolean;
+  /** Whether it listened on an inherited address. */
+  claimed: boolean;
+  /** Whether it was given any. */
+  inherits: boolean;
+}
+
+/** The successor took too long. */
+export function late(
+  { told, claimed, inherits }: Progress,
+  { ready, startTimeout }: Pick<ResolvedSettings, 'ready' | 'startTimeout'>,
+  end: SuccessorEnd,
+): EndlessError {
+  if (told)
+    return new EndlessError(
+      'ERR_ENDLESS_START_TIMEOUT',
+      `The successor (pid ${end.pid}) was told to accept, and did not within \`startTimeout\` (${startTimeout} ms).`,
+      end,
+    );
+  if (ready === 'auto' && inherits && !claimed)
+    return new EndlessError(
+      'ERR_ENDLESS_ADDRESS_UNCLAIMED',
+      `The successor (pid ${end.pid}) listened on none of the inherited addresses within \`startTimeout\` (${startTimeout} ms). Listen on one of them, or call \`endless.ready()\` if that is meant.`,
+      end,
+    );
+  return new EndlessError(
+    'ERR_ENDLESS_START_TIMEOUT',
+    `The successor (pid ${end.pid}) was not ready within \`startTimeout\` (${startTimeout} ms).`,
+    end,
+  );
+}
