@@ -1,6 +1,6 @@
 import { decideAfter } from '../decide.js';
 import type { Predecessor } from '../handoff/predecessor.js';
-import { verdictTime } from '../handoff/times.js';
+import { CHANNEL_TIME, verdictTime } from '../handoff/times.js';
 import type { Log } from '../log.js';
 import type { World } from '../world.js';
 
@@ -40,7 +40,7 @@ export class Probation {
     this.over = new Promise((resolve) => {
       this.#resolve = resolve;
     });
-    void context.predecessor.closed.then(() => this.committed());
+    void context.predecessor.closed.then(() => this.#channelClosed());
     void this.#watch();
   }
 
@@ -72,6 +72,14 @@ export class Probation {
     this.#warnOfSlowCheck();
     this.end();
     this.#context.onCommitted();
+  }
+
+  /** A predecessor that lives rolls back once it has missed the channel for a while, and stops this process by a signal. */
+  #channelClosed(): void {
+    const { world, predecessor } = this.#context;
+    if (world.ppid() === predecessor.handoff.pid)
+      decideAfter(world, 2 * CHANNEL_TIME, () => this.committed());
+    else this.committed();
   }
 
   /** It ends without a commit. */

@@ -190,7 +190,10 @@ export class SimProcess implements Holder {
       pid: this.pid,
       platform: 'linux',
       env: {},
-      ppid: () => 0,
+      ppid: () => {
+        const parent = simulation.children.get(this)?.parent;
+        return parent?.alive ? parent.pid : 0;
+      },
       now: () => clock.now,
       date: () => new Date(clock.now),
       random: () => simulation.random.next(),

@@ -185,8 +185,7 @@ class Watched extends Run {
     if (running.length > 0 && !this.simulation.bound(8080))
       this.#broken ??= `nobody holds the address, and ${running.map(({ name }) => name)} runs`;
     const windows = [...this.windows].filter(({ alive }) => alive);
-    if (windows.length > 1 && !this.#wasCut)
-      this.#broken ??= `open windows of ${windows.map(({ name }) => name)}`;
+    if (windows.length > 1) this.#broken ??= `open windows of ${windows.map(({ name }) => name)}`;
     for (const process of alive) {
       const { name } = process;
       if (now > (this.#stopsBy.get(name) ?? Number.POSITIVE_INFINITY))
