@@ -203,6 +203,8 @@ export class Shutdown {
     await closing.close();
     await this.#deadline.bound(this.#drained());
     for (const { appClose } of servers.all()) appClose.release();
+    // Node calls back a `server.close()` in the next tick: the application gets that before `done`.
+    await new Promise<void>((resolve) => process.nextTick(resolve));
     departure.stop();
     this.#closeNotices.stop();
     progress?.end();
