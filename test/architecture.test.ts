@@ -36,6 +36,7 @@ const BESIDE: Record<string, string> = {
   'debug.ts': 'world',
   'decide.ts': 'world',
   'log.ts': 'world',
+  'wait-group.ts': 'world',
   'world.ts': 'world',
   'settings.ts': 'settings',
   'settings-store.ts': 'settings',

@@ -13,8 +13,8 @@ const { lifecycle, endless } = shared();
 /** First use: from now on endless sees every server that begins to listen, and leaves late requests to the adapter. */
 export function install(settings?: Settings): void {
   if (settings !== undefined) lifecycle.configure(settings);
-  lifecycle.adapted = true;
-  lifecycle.answersLate = true;
+  lifecycle.apps.used = true;
+  lifecycle.apps.answerLate = true;
   lifecycle.install();
 }
 
@@ -64,7 +64,7 @@ export function rejectsLate({ socket }: { socket: Socket }): number | undefined 
  */
 export function mayStepAside(): boolean {
   if (lifecycle.settings.current.lateRequests === 'reject') return false;
-  lifecycle.answersLate = false;
+  lifecycle.apps.answerLate = false;
   return true;
 }
 
@@ -74,10 +74,11 @@ export function mayStepAside(): boolean {
  */
 export function onDrained(close: () => unknown, begin: () => unknown = () => {}): () => void {
   const closer = { begin, close };
-  lifecycle.closers.push(closer);
+  const { closers } = lifecycle.apps;
+  closers.push(closer);
   return () => {
-    const at = lifecycle.closers.indexOf(closer);
-    if (at >= 0) lifecycle.closers.splice(at, 1);
+    const at = closers.indexOf(closer);
+    if (at >= 0) closers.splice(at, 1);
   };
 }
 

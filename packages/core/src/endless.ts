@@ -12,9 +12,9 @@ import { answerReadiness, type Readiness } from './readiness/handler.js';
 import type { RestartResult } from './restart/context.js';
 import type { Settings } from './settings.js';
 import { checkFunction } from './settings.js';
-import type { Release } from './shutdown/holds.js';
-import type { ShutdownResult } from './shutdown/shutdown.js';
+import type { ShutdownResult } from './shutdown/context.js';
 import type { HookableSignal } from './signals/signals.js';
+import type { Release } from './wait-group.js';
 
 /** What this process has done and is doing; made whenever it is read. */
 export interface Stats extends ServerCounts {
@@ -182,7 +182,7 @@ function statsOf(lifecycle: Lifecycle): Stats {
     migrated: lifecycle.migrated,
     restarts: lifecycle.generation,
     failedRestarts: lifecycle.failedRestarts,
-    holds: lifecycle.holds.count,
+    holds: lifecycle.waits.left('holds'),
     servers,
   };
 }

@@ -17,6 +17,6 @@ export type { Leaving, ProtocolSockets, SocketProtocol, Tell } from './migrate/p
 export type { ConnectToSelf } from './readiness/health.js';
 export type { RestartResult } from './restart/context.js';
 export type { HealthCheck, RestartCommand, Settings } from './settings.js';
-export type { Release } from './shutdown/holds.js';
-export type { ShutdownResult } from './shutdown/shutdown.js';
+export type { ShutdownResult } from './shutdown/context.js';
 export type { HookableSignal, SignalAction } from './signals/signals.js';
+export type { Release } from './wait-group.js';

@@ -3,19 +3,23 @@ import { Outbox } from '../handoff/outbox.js';
 import type { ToPredecessor, ToSuccessor } from '../handoff/protocol.js';
 import { Reception, type ReceptionContext } from '../migrate/reception.js';
 import type { RawHandle } from '../node-private/handle.js';
+import type { Release, WaitGroup } from '../wait-group.js';
 
 /** What an older process needs of this one. */
-export type OlderContext = Omit<ReceptionContext, 'sender'>;
+export interface OlderContext extends Omit<ReceptionContext, 'sender'> {
+  waits: WaitGroup;
+}
 
 /** A process before this one that still lives, and what comes from it. */
 export class Older {
   readonly generation: number;
   readonly channel: Channel<ToSuccessor, ToPredecessor>;
   readonly reception: Reception;
-  /** Whether connections may still come. */
-  expects: boolean;
   /** Held while another process may read the channel already. */
   readonly #outbox: Outbox<ToPredecessor>;
+  readonly #waits: WaitGroup;
+  /** Set while connections may still come. */
+  #expected: Release | undefined;
 
   constructor(
     generation: number,
@@ -26,8 +30,26 @@ export class Older {
     this.generation = generation;
     this.channel = channel;
     this.#outbox = new Outbox(channel);
-    this.expects = expects;
+    this.#waits = context.waits;
     this.reception = new Reception({ ...context, sender: this });
+    if (expects) this.expect();
+  }
+
+  /** Whether connections may still come. */
+  get expects(): boolean {
+    return this.#expected !== undefined;
+  }
+
+  /** From now on connections may come. */
+  expect(): void {
+    this.#expected ??= this.#waits.take('older processes');
+  }
+
+  /** No connection comes any more. */
+  expectNoMore(): void {
+    const expected = this.#expected;
+    this.#expected = undefined;
+    expected?.();
   }
 
   /** Resolves when it is gone, or talks to another process. */

@@ -22,8 +22,6 @@ export interface OldersContext extends OlderContext {
   busy(): boolean;
   /** The successor has the channel of the older process of this generation. */
   onHandedOn(generation: number, pid: number): void;
-  /** Fewer connections may come than before. */
-  onChanged(): void;
 }
 
 /** The processes before this one that still live. Each talks to this process, or to one between. */
@@ -37,6 +35,7 @@ export class Olders {
   /** When the newest process ends what is left, once it stops. */
   #stop: { at: number; idleGrace: number } | undefined;
   #stopLooking: (() => void) | undefined;
+  #released = false;
 
   constructor(context: OldersContext) {
     this.#context = context;
@@ -57,13 +56,8 @@ export class Olders {
 
   /** From now on this one may send connections. */
   expect(older: Older): void {
-    older.expects = older.channel.open;
+    if (older.channel.open) older.expect();
     this.#tellAbilities(older);
-  }
-
-  /** Whether connections may still come. */
-  get expectConnections(): boolean {
-    return [...this.#all.keys()].some(({ expects }) => expects);
   }
 
   /** Whether the channel of one is on its way to the successor. */
@@ -94,9 +88,15 @@ export class Olders {
 
   /** The newest process stops within so many milliseconds (-1: no limit), and each of these with it. */
   stop(ms: number, idleGrace: number): void {
+    if (this.#released) return;
     const at = ms < 0 ? Number.POSITIVE_INFINITY : this.#context.world.now() + ms;
     this.#stop = { at: Math.min(at, this.#stop?.at ?? at), idleGrace };
     this.#send({ type: 'stop', deadline: ms, idleGrace });
+  }
+
+  /** The predecessor has rolled back: what this process does from now on does not concern them. */
+  release(): void {
+    this.#released = true;
   }
 
   /** Names the protocols whose sockets this process serves. */
@@ -122,7 +122,7 @@ export class Olders {
         older.reception.hear(message, handle);
         break;
       case 'last':
-        this.expectNoMore(older);
+        older.expectNoMore();
         break;
       case 'paused':
       case 'busy':
@@ -134,12 +134,6 @@ export class Olders {
       default:
         handle?.close();
     }
-  }
-
-  /** This one keeps what it has. */
-  expectNoMore(older: Older): void {
-    older.expects = false;
-    this.#context.onChanged();
   }
 
   /** From now on the channel of each goes to the successor as soon as that can take it. */
@@ -156,8 +150,9 @@ export class Olders {
 
   #adopt(from: Older, { generation, last, routes }: OlderProcess, handle: RawHandle | undefined): void {
     const { world, adopts } = this.#context;
-    if (!adopts()) handle?.close();
-    const end = handle && adopts() ? world.ipc.around(handle) : undefined;
+    const mayAdopt = !this.#released && adopts();
+    if (!mayAdopt) handle?.close();
+    const end = handle && mayAdopt ? world.ipc.around(handle) : undefined;
     if (end) {
       // What comes at once is for an older process that is known by then.
       let older: Older;
@@ -185,7 +180,7 @@ export class Olders {
     this.#all.set(older, new HandOn({ world, older, adopter, onDone }));
     void older.closed.then(() => {
       this.#all.delete(older);
-      this.expectNoMore(older);
+      older.expectNoMore();
     });
   }
 

@@ -4,6 +4,7 @@ import type { ListeningSocket } from '../handoff/successor.js';
 import { type Asked, boundOf, label } from '../listen/address.js';
 import { speaksHttp } from '../node-private/http.js';
 import { listeningHandle } from '../node-private/listening.js';
+import type { Source, WaitGroup } from '../wait-group.js';
 import { activities, inFlight } from './activity.js';
 import { TrackedServer } from './tracked-server.js';
 
@@ -26,15 +27,18 @@ export interface ServerStats extends ServerCounts {
 const NODE_BACKLOG = 511;
 
 /** The servers that endless looks after. */
-export class Servers {
+export class Servers implements Source {
+  readonly kind = 'connections';
   readonly #tracked = new Map<Server, TrackedServer>();
   readonly #onEmpty: () => void;
   readonly #closesWait: () => boolean;
   /** For servers of which it was said, whether their live connections move. */
   readonly #migrate = new WeakMap<Server, boolean>();
 
-  constructor(onEmpty: () => void, closesWait: () => boolean) {
-    this.#onEmpty = onEmpty;
+  /** `closesWait`: whether a close by the application has to wait, because a restart is under way. */
+  constructor(waits: WaitGroup, closesWait: () => boolean) {
+    waits.add(this);
+    this.#onEmpty = () => waits.changed();
     this.#closesWait = closesWait;
   }
 
@@ -43,9 +47,11 @@ export class Servers {
     return this.#tracked.size;
   }
 
-  /** Whether no connection is left on any of them. */
-  get empty(): boolean {
-    return this.all().every((tracked) => tracked.empty);
+  /** How many connections are left on all of them. */
+  get left(): number {
+    let left = 0;
+    for (const { sockets, sessions } of this.#tracked.values()) left += Math.max(sockets.size, sessions.size);
+    return left;
   }
 
   /** Whether no connection is left that speaks HTTP. */

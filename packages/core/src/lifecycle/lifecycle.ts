@@ -13,7 +13,6 @@ import { Predecessor } from '../handoff/predecessor.js';
 import type { Handoff, ToSuccessor } from '../handoff/protocol.js';
 import { ChildSpawner } from '../handoff/spawn.js';
 import { Hooks } from '../hooks.js';
-import { label } from '../listen/address.js';
 import type { ListenOptions } from '../listen/create-server.js';
 import { Log, silent, textLogger } from '../log.js';
 import { Departure } from '../migrate/departure.js';
@@ -24,11 +23,11 @@ import type { Handover, RestartResult } from '../restart/context.js';
 import { Restarts } from '../restart/restarts.js';
 import type { Settings } from '../settings.js';
 import { SettingsStore } from '../settings-store.js';
-import type { Closer } from '../shutdown/closing.js';
-import { Holds, type Release } from '../shutdown/holds.js';
+import { Apps } from '../shutdown/closing.js';
+import type { ShutdownResult } from '../shutdown/context.js';
 import { OwnEnd } from '../shutdown/own-end.js';
 import { ProgressLine } from '../shutdown/progress.js';
-import { Shutdown, type ShutdownResult } from '../shutdown/shutdown.js';
+import { Shutdown } from '../shutdown/shutdown.js';
 import { SignalHandlers } from '../signals/handlers.js';
 import { OwnListeners } from '../signals/own-listeners.js';
 import { HOOKABLE_SIGNALS, type HookableSignal } from '../signals/signals.js';
@@ -38,6 +37,7 @@ import { ServiceManager } from '../supervisor/systemd.js';
 import { waitForWorkers } from '../supervisor/workers.js';
 import { Candidate } from '../takeover/candidate.js';
 import { Probation } from '../takeover/probation.js';
+import { type Release, WaitGroup } from '../wait-group.js';
 import type { World } from '../world.js';
 import { AppDrains } from './app-drains.js';
 import { passes, predecessorTooSlow, shuttingDown, whyNotRestart } from './refusals.js';
@@ -62,20 +62,13 @@ export class Lifecycle {
   readonly settings = new SettingsStore();
   readonly hooks: Hooks;
   readonly events: Events;
-  readonly servers = new Servers(
-    () => this.#ending?.check(),
-    () => this.#restart.needsSockets,
-  );
-  readonly holds = new Holds(() => this.#ending?.check());
+  readonly waits = new WaitGroup();
+  readonly servers = new Servers(this.waits, () => this.#restart.needsSockets);
   readonly protocols: Protocols;
   readonly abort = new AbortController();
-  readonly closers: Closer[] = [];
+  readonly apps = new Apps();
   /** Resolves when this process has drained. */
   readonly done: Promise<void>;
-  /** Whether an adapter answers late requests in its framework's own way. */
-  answersLate = false;
-  /** Whether an adapter is in use: any server may be meant, also one that comes after the last was closed. */
-  adapted = false;
 
   #state: State = 'init';
   /** What this process is a successor of, before it has taken anything. */
@@ -167,16 +160,16 @@ export class Lifecycle {
     this.#olders = new Olders({
       world,
       protocols: this.protocols,
+      waits: this.waits,
       // Once the hammer has fallen they are better off with the old process.
       servers: () => (this.#ending?.hammered ? [] : this.servers.all()),
       adopter: () => (this.#ending?.onlyWaits ? this.#restart.adopter : undefined),
-      adopts: () => !this.#left && !this.#sentAway,
+      adopts: () => !this.#left,
       busy: () => this.#isBusy,
       log: this.log,
       onMoved: (address) => this.#moved(address),
       onHandedOn: (older, pid) =>
         this.log.info(`Handed generation ${older}, which drains, on to pid ${pid}.`),
-      onChanged: () => this.#ending?.check(),
     });
     this.#restart = new Restarts({
       world,
@@ -360,7 +353,7 @@ export class Lifecycle {
 
   hold(): Release {
     this.install();
-    return this.holds.take();
+    return this.waits.take('holds');
   }
 
   /** A subscriber of the listen channel must never throw. */
@@ -398,7 +391,7 @@ export class Lifecycle {
     this.#enter('init');
     this.#stopListening();
     // A server that never had a connection may have been a port check, and the real one is still to come.
-    if (this.#watchForGood || this.adapted || !(used || this.#intake.expected(server))) return;
+    if (this.#watchForGood || this.apps.used || !(used || this.#intake.expected(server))) return;
     this.#stopWatching?.();
     this.#stopWatching = undefined;
     this.#retired = true;
@@ -615,27 +608,16 @@ export class Lifecycle {
 
   #createDeparture(reason: 'restart' | 'shutdown', signal: HookableSignal, to?: Handover): Departure {
     const { migrate, idleGrace } = this.settings.current;
-    const migrates = (tracked: TrackedServer) => this.servers.migrates(tracked, migrate);
     this.#departure = new Departure({
       world: this.world,
       protocols: this.protocols,
-      servers: () => this.servers.all(),
+      servers: this.servers,
       log: this.log,
-      destination: this.servers.all().some(migrates) ? to?.successor : undefined,
-      slowStart: to?.slowStart,
-      leaves: (tracked) => {
-        const address = tracked.bound && label(tracked.bound);
-        if (!(to && address && migrates(tracked))) return false;
-        return to.handed.has(address) && !to.successor.keeps(address);
-      },
+      waits: this.waits,
+      to,
+      migrate,
       idleGrace: idleGrace ?? (reason === 'shutdown' && signal === 'SIGINT' ? 0 : 5_000),
-      onMoved: (address) => {
-        this.#moved(address);
-        this.#ending?.check();
-      },
-      onBack: () => this.#ending?.check(),
-      expectsConnections: () => this.#olders.expectConnections,
-      onLast: () => to?.successor.send({ type: 'last' }),
+      onMoved: (address) => this.#moved(address),
     });
     return this.#departure;
   }
@@ -661,11 +643,12 @@ export class Lifecycle {
     if (!this.#sentAway) {
       this.log.error('The old process has taken its place back: this one leaves.');
       this.#sentAway = true;
+      this.#olders.release();
       this.#parent?.reception.release();
       this.#probation?.end();
       void this.#beginShutdown('SIGTERM', () => {}).then(() => this.#leave());
     }
-    this.#olders.expectNoMore(this.#parent as Older);
+    this.#parent?.expectNoMore();
     this.#dismiss();
     this.#ending?.limit(deadline);
   }
@@ -717,7 +700,7 @@ export class Lifecycle {
     const departure = this.#createDeparture('shutdown', signal);
     const ending = this.#createEnding('shutdown', signal, departure);
     const told = this.#stopSignals.came && this.#ownListeners.count(signal) > 0;
-    waitForWorkers(this.holds, told, this.#watchForGood);
+    waitForWorkers(this.waits, told, this.#watchForGood);
     return this.#runEnding(ending, this.#restart.stop(this.#shuttingDown()));
   }
 
@@ -737,24 +720,20 @@ export class Lifecycle {
       {
         world: this.world,
         servers: this.servers,
-        holds: this.holds,
+        waits: this.waits,
         protocols: this.protocols,
         hooks: this.hooks,
         events: this.events,
-        stopOlder: (ms, idleGrace) => {
-          if (!this.#sentAway) this.#olders.stop(ms, idleGrace);
-        },
         settings: this.settings,
+        log: this.log,
+        olders: this.#olders,
+        apps: this.apps,
+        abort: this.abort,
+        departure,
+        handed,
         // Its place is taken already: nobody has to learn first that it goes.
         delays: !this.#sentAway,
-        log: this.log,
-        closers: this.closers,
-        departure,
-        answersLate: () => this.answersLate,
-        expectsConnections: () => this.#olders.expectConnections || this.#restart.takesBack,
         ...(this.settings.current.logger === undefined && { progress: this.#progress }),
-        leaves: ({ bound }) => bound !== undefined && handed.has(label(bound)),
-        onBegun: () => this.abort.abort(),
       },
       began,
     );

@@ -4,7 +4,7 @@ import type { Successor } from '../handoff/successor.js';
 import type { Hooks } from '../hooks.js';
 import type { KeptPaths } from '../listen/kept-paths.js';
 import type { Departure } from '../migrate/departure.js';
-import type { SlowStart } from '../migrate/slow-start.js';
+import type { Target } from '../migrate/target.js';
 import type { Shutdown } from '../shutdown/shutdown.js';
 import type { HookableSignal } from '../signals/signals.js';
 import type { AttemptContext } from './attempt.js';
@@ -33,13 +33,10 @@ export interface RestartRequest {
 }
 
 /** The process that takes over, the addresses that it serves, and how fast connections go to it. */
-export interface Handover {
+export interface Handover extends Target {
   successor: Successor;
-  slowStart: SlowStart;
   /** The paths of the unix sockets that it serves. */
   paths: KeptPaths;
-  /** Labels of the addresses that it serves. */
-  handed: ReadonlySet<string>;
 }
 
 /** What a restart uses, and what it changes, of the process that is replaced. */

@@ -94,7 +94,6 @@ export class Restart {
       this.successor = undefined;
       void successor.ended.then(() => paths.end());
       olders.tellNewest(world.pid);
-      this.#retiring.takeBack(departure);
       this.#keep(() => {
         if (alive) this.#retiring.add(successor, settings.current.hammerTime);
         successor.inbox.open(afterRollback(accepted));

@@ -71,11 +71,6 @@ export class Restarts {
     return (this.underWay && !(stage?.name === 'hooks' && stage.long)) || this.undecided;
   }
 
-  /** Whether connections that were leaving for a successor that was rolled back are not back yet. */
-  get takesBack(): boolean {
-    return this.#retiring.takesBack;
-  }
-
   /** How many restarts have failed or were rolled back. */
   get failed(): number {
     return this.#failedBefore + (this.#last?.failed ? 1 : 0);

@@ -1,6 +1,5 @@
 import { decideAfter } from '../decide.js';
 import type { Successor } from '../handoff/successor.js';
-import type { Departure } from '../migrate/departure.js';
 import type { World } from '../world.js';
 
 /** Time that a successor has after its hammer to be gone. */
@@ -10,21 +9,9 @@ const LEAVE_TIME = 5_000;
 export class Retiring {
   readonly #world: World;
   readonly #successors = new Set<Successor>();
-  /** The departure to the last of them. */
-  #takenBack: Departure | undefined;
 
   constructor(world: World) {
     this.#world = world;
-  }
-
-  /** Connections on their way to a successor come back from this departure. */
-  takeBack(departure: Departure): void {
-    this.#takenBack = departure;
-  }
-
-  /** Whether any of these connections is not back yet. */
-  get takesBack(): boolean {
-    return this.#takenBack?.busy ?? false;
   }
 
   /** Asks a successor to stop within so many milliseconds (-1: no limit); one that does not exit is killed. */

@@ -1,5 +1,8 @@
+import type { Servers } from '../connections/servers.js';
 import type { Log } from '../log.js';
+import type { CloseNotices } from '../migrate/close-notices.js';
 import type { Departure } from '../migrate/departure.js';
+import type { WaitGroup } from '../wait-group.js';
 import type { World } from '../world.js';
 import type { Deadline } from './deadline.js';
 
@@ -15,11 +18,21 @@ export interface Closer {
 export interface ClosingContext {
   world: World;
   deadline: Deadline;
-  closers: readonly Closer[];
+  apps: Apps;
   departure: Departure;
   log: Log;
-  /** Whether no connection is left but upgraded ones that stay, which are the application's to close, and none can come. */
-  quiet(): boolean;
+  servers: Servers;
+  waits: WaitGroup;
+  closeNotices: CloseNotices;
+}
+
+/** What the adapters have told of their apps. */
+export class Apps {
+  readonly closers: Closer[] = [];
+  /** Whether an adapter is in use: any server may be meant, also one that comes after the last was closed. */
+  used = false;
+  /** Whether an adapter answers late requests in its framework's own way. */
+  answerLate = false;
 }
 
 /** How often it is looked whether something has come about that nobody reports. */
@@ -36,8 +49,8 @@ export class Closing {
 
   /** Tells each app that the drain begins. One may close sockets that could still move: it waits for these. */
   begin(): void {
-    const { closers, departure } = this.#context;
-    this.#begun = closers.map((closer) =>
+    const { apps, departure } = this.#context;
+    this.#begun = apps.closers.map((closer) =>
       this.#attempt(async () => {
         await this.#until(() => !departure.mayMoveSockets);
         await closer.begin();
@@ -47,8 +60,11 @@ export class Closing {
 
   /** Closes each app once it can, and resolves when that is done or the deadline has come. */
   async close(): Promise<void> {
-    const { closers, deadline, quiet } = this.#context;
+    const { deadline, servers, waits, closeNotices } = this.#context;
+    const { closers } = this.#context.apps;
     if (closers.length === 0) return;
+    // Upgraded connections that stay, and were told to close where that is possible, are the application's to close.
+    const quiet = () => servers.quiet && closeNotices.done && waits.settled;
     await deadline.bound(Promise.all([this.#until(quiet), ...this.#begun]));
     for (const closer of [...closers]) await deadline.bound(this.#attempt(() => closer.close()));
   }

@@ -1,3 +1,5 @@
+import type { Servers } from '../connections/servers.js';
+import type { WaitGroup } from '../wait-group.js';
 import type { World } from '../world.js';
 
 /** What a drain waits for. */
@@ -9,6 +11,17 @@ export interface Left {
   comesMore: boolean;
   /** Milliseconds until the hammer falls; -1 where it does not fall by itself. */
   hammerIn: number;
+}
+
+/** What is left now, `hammerIn` milliseconds before the deadline. */
+export function leftOf({ servers, waits }: { servers: Servers; waits: WaitGroup }, hammerIn: number): Left {
+  return {
+    requests: servers.activeRequests,
+    connections: waits.left('connections'),
+    holds: waits.left('holds'),
+    comesMore: waits.comesMore,
+    hammerIn,
+  };
 }
 
 /** A drain that is over within this is not worth a line. */

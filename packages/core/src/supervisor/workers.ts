@@ -1,14 +1,14 @@
 import cluster from 'node:cluster';
-import type { Holds } from '../shutdown/holds.js';
+import type { WaitGroup } from '../wait-group.js';
 
 /**
  * Keeps the primary of a `node:cluster` until the workers that it has now are gone: with its exit they would exit at once,
  * with their requests. They are told to stop, unless the application does that in a listener of its own.
  */
-export function waitForWorkers(holds: Holds, told: boolean, preloaded: boolean): void {
+export function waitForWorkers(waits: WaitGroup, told: boolean, preloaded: boolean): void {
   for (const worker of Object.values(cluster.workers ?? {})) {
     if (!worker || worker.isDead()) continue;
-    worker.once('exit', holds.take());
+    worker.once('exit', waits.take('holds'));
     if (told) continue;
     // A preloaded program has preloaded workers, which drain; others finish what they have when they are disconnected.
     if (preloaded) worker.process.kill('SIGTERM');
