@@ -20,7 +20,7 @@ export class Channel<In extends object, Out extends object> {
   readonly #world: World;
   readonly #peer: string;
   readonly #end: IpcEnd;
-  readonly #listener: Listener<In>;
+  #listener: Listener<In>;
   readonly #isMessage: (message: unknown) => message is In;
   readonly #decoder = new StringDecoder('utf8');
   readonly #close: () => void;
@@ -60,6 +60,11 @@ export class Channel<In extends object, Out extends object> {
         resolveClosed();
       },
     );
+  }
+
+  /** From now on messages go to this listener alone. */
+  listen(listener: Listener<In>): void {
+    this.#listener = listener;
   }
 
   /** Says one word, with a handle if there is one; a word to a peer that is gone is dropped. */

@@ -2,7 +2,7 @@ import { builtin } from '../builtin.js';
 import type { RawHandle } from '../node-private/handle.js';
 import type { TakenIpc } from '../node-private/ipc.js';
 import type { World } from '../world.js';
-import { Channel, type Listener } from './channel.js';
+import { Channel } from './channel.js';
 import { HANDOFF_VARIABLE, type Handoff, type ToPredecessor, type ToSuccessor } from './protocol.js';
 import { handoffOf, isToSuccessor } from './shapes.js';
 
@@ -31,7 +31,7 @@ export class Predecessor {
   readonly #arrival: Arrival;
   readonly channel: Channel<ToSuccessor, ToPredecessor>;
 
-  private constructor(world: World, handoff: Handoff, arrival: Arrival, listener: Listener<ToSuccessor>) {
+  private constructor(world: World, handoff: Handoff, arrival: Arrival) {
     this.handoff = handoff;
     this.#arrival = arrival;
     this.channel = new Channel(
@@ -39,20 +39,16 @@ export class Predecessor {
       `generation ${handoff.generation - 1}, pid ${handoff.pid}`,
       world.ipc.from(arrival.ipc),
       isToSuccessor,
-      listener,
+      () => {},
     );
     this.closed = this.channel.closed;
   }
 
   /**
-   * The process that started this one as its successor, or undefined in generation 0; `refuse` hears why something that
-   * looks like a handoff is none.
+   * The process that started this one as its successor, or undefined in generation 0; `refuse` gets the reason if a
+   * handoff is invalid. Messages are dropped until `channel.listen` is called, which has to be in the same turn.
    */
-  static find(
-    world: World,
-    listener: Listener<ToSuccessor>,
-    refuse: (why: string) => void,
-  ): Predecessor | undefined {
+  static find(world: World, refuse: (why: string) => void): Predecessor | undefined {
     // Started by a command that endless could not put its preload into: what that does is done now.
     if (world.env[HANDOFF_VARIABLE] !== undefined)
       builtin('node:module').createRequire(import.meta.url)('./preload.cjs');
@@ -64,7 +60,7 @@ export class Predecessor {
       return undefined;
     }
     const handoff = handoffOf(arrival.text);
-    if (typeof handoff !== 'string') return new Predecessor(world, handoff, arrival, listener);
+    if (typeof handoff !== 'string') return new Predecessor(world, handoff, arrival);
     refuse(handoff);
     arrival.handlersAreIn();
     arrival.accepting();

@@ -18,7 +18,6 @@ import { Log, silent, textLogger } from '../log.js';
 import { Departure } from '../migrate/departure.js';
 import { Protocols } from '../migrate/protocols.js';
 import type { RawHandle } from '../node-private/handle.js';
-import { askHealth } from '../readiness/health.js';
 import type { Handover, RestartResult } from '../restart/context.js';
 import { Restarts } from '../restart/restarts.js';
 import type { Settings } from '../settings.js';
@@ -263,12 +262,10 @@ export class Lifecycle {
         version: this.version,
         settings: this.settings,
         log: this.log,
-        servers: () => this.servers.all().map(({ server }) => server),
+        servers: this.servers,
+        olders: this.#olders,
         beforeOpening: () => this.#aboutToAccept(),
         onGo: (window) => this.#becomeNewest(window),
-        onMessage: (message, handle) => this.#hearPredecessor(message, handle),
-        olderOnesGone: () => this.#olders.gone(),
-        onOrphaned: () => this.world.exit(1),
       });
       if (this.#candidate) {
         this.#predecessor = this.#candidate.predecessor;
@@ -415,24 +412,27 @@ export class Lifecycle {
     const candidate = this.#candidate as Candidate;
     this.#candidate = undefined;
     this.#olders.expect(this.#parent as Older);
+    const { predecessor, paths } = candidate;
+    predecessor.channel.listen((message, handle) => this.#hearPredecessor(message, handle));
     this.#probation = new Probation({
       world: this.world,
       log: this.log,
-      predecessor: candidate.predecessor,
+      settings: this.settings,
+      servers: this.servers,
+      predecessor,
+      paths,
       window,
-      health: (onFailure) => {
-        const { healthCheck } = this.settings.current;
-        const servers = () => this.servers.all().map(({ server }) => server);
-        return healthCheck && askHealth(this.world, healthCheck, servers, onFailure);
-      },
-      onCommitted: () => {
-        this.#serviceManager?.becomeMain();
-        candidate.paths.own();
-        this.#prune(this.settings.current.maxDraining);
-      },
     });
+    void this.#probation.abandoned().then(() => this.#becomeFinal());
     // Last, since who hears of it may stop the process again at once.
     this.#becomeReady();
+  }
+
+  /** The predecessor does not come back any more. */
+  #becomeFinal(): void {
+    if (!this.#probation?.commit()) return;
+    this.#serviceManager?.becomeMain();
+    this.#prune(this.settings.current.maxDraining);
   }
 
   // --- signals: one path for the process ---
@@ -625,7 +625,7 @@ export class Lifecycle {
   #hearPredecessor(message: ToSuccessor, handle: RawHandle | undefined): void {
     switch (message.type) {
       case 'committed':
-        this.#probation?.committed();
+        this.#becomeFinal();
         break;
       case 'restart-again':
         void this.#restartBySignal('SIGHUP');
@@ -645,7 +645,7 @@ export class Lifecycle {
       this.#sentAway = true;
       this.#olders.release();
       this.#parent?.reception.release();
-      this.#probation?.end();
+      this.#probation?.rollBack();
       void this.#beginShutdown('SIGTERM', () => {}).then(() => this.#leave());
     }
     this.#parent?.expectNoMore();
@@ -696,7 +696,7 @@ export class Lifecycle {
     if (this.#shutdown) return this.#shutdown;
     announce();
     this.#candidate?.refuse('it is shutting down');
-    if (!this.#sentAway) this.#probation?.committed();
+    if (!this.#sentAway) this.#becomeFinal();
     const departure = this.#createDeparture('shutdown', signal);
     const ending = this.#createEnding('shutdown', signal, departure);
     const told = this.#stopSignals.came && this.#ownListeners.count(signal) > 0;

@@ -1,5 +1,4 @@
 import type { Server } from 'node:net';
-import { decideAfter } from '../decide.js';
 import { restoreEnvironment } from '../handoff/environment.js';
 import { Inheritance } from '../handoff/inheritance.js';
 import { InheritedPaths } from '../handoff/inherited-paths.js';
@@ -7,45 +6,28 @@ import { Newcomers } from '../handoff/newcomers.js';
 import { Predecessor } from '../handoff/predecessor.js';
 import { PROTOCOL, type ToSuccessor } from '../handoff/protocol.js';
 import { useTicketKeys } from '../handoff/tickets.js';
-import { SETTLE_TIME } from '../handoff/times.js';
 import type { Asked } from '../listen/address.js';
-import type { Log } from '../log.js';
 import type { RawHandle } from '../node-private/handle.js';
 import { askHealth } from '../readiness/health.js';
-import type { SettingsStore } from '../settings-store.js';
-import type { World } from '../world.js';
+import type { CandidateContext } from './context.js';
+import { takeOverAlone } from './orphan.js';
 import { BETWEEN_CHECKS } from './probation.js';
 
 /** How often a candidate looks whether a server is a port check. */
 const CHECK_INTERVAL = 50;
 
-/** What a candidate needs of the process that it is. */
-export interface CandidateContext {
-  world: World;
-  version: string;
-  settings: SettingsStore;
-  log: Log;
-  /** The servers that listen, in the order in which they came. */
-  servers(): Server[];
-  /** Just before the gates open. */
-  beforeOpening(): void;
-  /** The gates are open: this is the newest process now, which the old one can replace for `window` milliseconds. */
-  onGo(window: number): void;
-  /** What the old process says once the gates are open; a live connection comes with its handle. */
-  onMessage(message: ToSuccessor, handle: RawHandle | undefined): void;
-  /** Resolves when no older process is left: each may remove the path of a unix socket as it exits. */
-  olderOnesGone(): Promise<void>;
-  /** The old process is gone, and this one cannot take its place. */
-  onOrphaned(): void;
-}
+/** What each message of the predecessor does; one that is not named is dropped. */
+type Handlers = {
+  [Type in ToSuccessor['type']]?: (message: Extract<ToSuccessor, { type: Type }>) => void;
+};
 
 /** A successor before `go`: it claims its addresses and accepts nothing. */
 export class Candidate {
   readonly predecessor: Predecessor;
+  readonly paths: InheritedPaths;
   readonly #inheritance: Inheritance;
   readonly #newcomers: Newcomers;
   readonly #context: CandidateContext;
-  readonly paths: InheritedPaths;
   #complete = false;
   /** Whether the start time is up: what is claimed by now is all that will be. */
   #settled = false;
@@ -55,35 +37,39 @@ export class Candidate {
   #ready = false;
   /** Whether it does not take over any more. */
   #refuses = false;
-  /** Whether the old process is gone: this one takes over once it is ready. */
-  #orphaned = false;
+  /** Set once the old process is gone: what to call when this one is ready. */
+  #readyAlone: (() => void) | undefined;
   readonly #began: number;
   #whenOrphaned: () => void = () => void this.#maybeReady();
-  #release = () => {};
   #over = false;
 
-  private constructor(context: CandidateContext) {
+  readonly #handlers: Handlers = {
+    settle: () => this.#settle(),
+    environment: ({ replaced }) => restoreEnvironment(replaced),
+    go: ({ tickets, window }) => {
+      if (!this.#refuses) this.#go(tickets, window);
+    },
+  };
+
+  private constructor(predecessor: Predecessor, context: CandidateContext) {
+    const { world, version } = context;
+    const { sockets } = predecessor.handoff;
+    this.predecessor = predecessor;
     this.#context = context;
-    this.#newcomers = new Newcomers(context.world);
-    this.#began = context.world.now();
-    this.predecessor = Predecessor.find(
-      context.world,
-      (message, handle) => this.#hear(message, handle),
-      (why) => context.log.warn(`Refused a handoff: ${why}.`),
-    ) as Predecessor;
-    const sockets = this.predecessor?.handoff.sockets ?? [];
-    this.#inheritance = new Inheritance(context.world, sockets);
-    this.paths = new InheritedPaths(sockets, context.world);
+    this.#newcomers = new Newcomers(world);
+    this.#began = world.now();
+    this.#inheritance = new Inheritance(world, sockets);
+    this.paths = new InheritedPaths(sockets, world);
+    predecessor.channel.listen((message, handle) => this.#hear(message, handle));
+    predecessor.send({ type: 'hello', protocol: PROTOCOL, version });
+    void predecessor.closed.then(() => this.#predecessorGone());
   }
 
-  /** This process as somebody's successor, or undefined in generation 0. */
+  /** This process as the successor of another one, or undefined in generation 0. */
   static find(context: CandidateContext): Candidate | undefined {
-    const candidate = new Candidate(context);
-    const { predecessor } = candidate;
-    if (!predecessor) return undefined;
-    predecessor.send({ type: 'hello', protocol: PROTOCOL, version: context.version });
-    void predecessor.closed.then(() => candidate.#predecessorGone());
-    return candidate;
+    const refuse = (why: string) => context.log.warn(`Refused a handoff: ${why}.`);
+    const predecessor = Predecessor.find(context.world, refuse);
+    return predecessor && new Candidate(predecessor, context);
   }
 
   /** Whether this process is still waiting for `go`. */
@@ -110,7 +96,7 @@ export class Candidate {
       waiting: this.#inheritance.unclaimed(),
     });
     // Behind the gate nothing else keeps this process alive.
-    this.predecessor.hold(this.#context.servers().length > 0);
+    this.predecessor.hold(this.#context.servers.size > 0);
     this.#maybeReady();
   }
 
@@ -128,21 +114,23 @@ export class Candidate {
   }
 
   #hear(message: ToSuccessor, handle: RawHandle | undefined): void {
-    if (this.#over) {
-      if (message.type === 'retire') this.paths.release();
-      this.#context.onMessage(message, handle);
-      return;
-    }
     if (message.type === 'socket') {
       this.#arrived(message.index, handle);
       return;
     }
     handle?.close();
-    if (message.type === 'settle') {
-      this.#settled = true;
-      this.#maybeReady();
-    } else if (message.type === 'environment') restoreEnvironment(message.replaced);
-    else if (message.type === 'go' && !this.#refuses) this.#go(message.tickets, message.window);
+    const handler = this.#handlers[message.type] as ((message: ToSuccessor) => void) | undefined;
+    handler?.(message);
+  }
+
+  /** The start time is up. */
+  #settle(): void {
+    this.#settled = true;
+    void this.#maybeReady();
+  }
+
+  get #servers(): Server[] {
+    return this.#context.servers.all().map(({ server }) => server);
   }
 
   #arrived(index: number, handle: RawHandle | undefined): void {
@@ -175,7 +163,7 @@ export class Candidate {
     if (this.#complete) return true;
     if (this.#context.settings.current.ready === 'manual') return false;
     if (this.#settled) return true;
-    return this.#context.servers().length > 0 && this.#inheritance.unclaimed().length === 0;
+    return this.#context.servers.size > 0 && this.#inheritance.unclaimed().length === 0;
   }
 
   async #maybeReady(): Promise<void> {
@@ -184,8 +172,7 @@ export class Candidate {
     if (this.#over || this.#refuses || this.#checking || !this.#isComplete()) return;
     this.#checking = true;
     const { healthCheck } = this.#context.settings.current;
-    const unhealthy =
-      healthCheck && (await askHealth(this.#context.world, healthCheck, this.#context.servers));
+    const unhealthy = healthCheck && (await askHealth(this.#context.world, healthCheck, () => this.#servers));
     if (this.#over || this.#refuses) return;
     if (unhealthy !== undefined) {
       this.#unhealthy(unhealthy);
@@ -196,8 +183,8 @@ export class Candidate {
       this.#checking = false;
       return;
     }
-    if (this.#orphaned) {
-      await this.#takeOver();
+    if (this.#readyAlone) {
+      this.#readyAlone();
       return;
     }
     this.#ready = true;
@@ -213,7 +200,7 @@ export class Candidate {
       this.#checking = false;
       void this.#maybeReady();
     };
-    if (this.#orphaned) this.#context.world.after(BETWEEN_CHECKS, askAgain);
+    if (this.#readyAlone) this.#context.world.after(BETWEEN_CHECKS, askAgain);
     else {
       // The old process ends this one, unless it is gone before that.
       this.#whenOrphaned = askAgain;
@@ -224,65 +211,43 @@ export class Candidate {
   #go(tickets: Record<string, string>, window: number): void {
     this.#over = true;
     this.paths.letRemove();
-    useTicketKeys(this.#context.servers(), tickets);
+    useTicketKeys(this.#servers, tickets);
     this.#context.beforeOpening();
     const { failed, opened, leftNames } = this.#inheritance.open();
     for (const { server, errno } of [...failed, ...this.#newcomers.open()])
       server.emit('error', new Error(`listen failed on an inherited socket (errno ${errno})`));
-    this.paths.keep(opened, leftNames, this.#context.servers());
-    void this.#context.olderOnesGone().then(() => this.paths.end());
+    this.paths.keep(opened, leftNames, this.#servers);
+    void this.#context.olders.gone().then(() => this.paths.end());
     this.predecessor.accepting();
     this.predecessor.hold(false);
     this.#context.onGo(window);
   }
 
-  #predecessorGone(): void {
+  async #predecessorGone(): Promise<void> {
     if (this.#over || this.#refuses) return;
-    const { world, log, settings } = this.#context;
-    this.#inheritance.orphaned();
-    // A name may still be looked up.
-    if (this.#inheritance.claimed().length === 0 && !this.#inheritance.pending) {
-      this.#leave('The old process ended before this one had claimed an address: leaving.');
-      return;
-    }
-    if (this.#ready) {
-      void this.#takeOver();
-      return;
-    }
-    this.#orphaned = true;
-    log.warn('The old process ended before it handed over: this one takes over once it is ready.');
+    const { world, log } = this.#context;
+    const ready = this.#ready
+      ? undefined
+      : new Promise<void>((resolve) => {
+          this.#readyAlone = resolve;
+        });
     // Behind the gate nothing else keeps it alive.
-    this.#release = world.stayAlive();
-    const left = Math.max(0, settings.current.startTimeout - (world.now() - this.#began));
-    decideAfter(world, left, () => this.#startTimeIsUp());
-    this.#whenOrphaned();
-  }
-
-  /** Takes over with the addresses that are claimed, if only others were awaited. */
-  #startTimeIsUp(): void {
-    this.#settled = true;
-    void this.#maybeReady();
-    decideAfter(this.#context.world, SETTLE_TIME, () => {
-      if (!this.#over)
-        this.#leave('The old process ended, and this one was not ready within `startTimeout`: leaving.');
+    const release = world.stayAlive();
+    const verdict = takeOverAlone({
+      ...this.#context,
+      inheritance: this.#inheritance,
+      began: this.#began,
+      ready,
+      settle: () => this.#settle(),
     });
-  }
-
-  #leave(why: string): void {
-    this.#context.log.error(why);
-    this.#over = true;
-    this.#context.onOrphaned();
-  }
-
-  async #takeOver(): Promise<void> {
-    const reason = await this.#inheritance.bindMissing();
-    if (this.#over) return;
-    if (reason !== undefined) {
-      this.#leave(`The old process ended before its sockets had come: ${reason}. This process exits.`);
-      return;
+    if (ready) this.#whenOrphaned();
+    const whyNot = await verdict;
+    if (whyNot === undefined) this.#go({}, 0);
+    else {
+      log.error(whyNot);
+      this.#over = true;
+      world.exit(1);
     }
-    this.#context.log.warn('The old process ended before it handed over: this one takes its place.');
-    this.#go({}, 0);
-    this.#release();
+    release();
   }
 }

@@ -1,7 +1,11 @@
+import type { Servers } from '../connections/servers.js';
 import { decideAfter } from '../decide.js';
+import type { InheritedPaths } from '../handoff/inherited-paths.js';
 import type { Predecessor } from '../handoff/predecessor.js';
 import { CHANNEL_TIME, verdictTime } from '../handoff/times.js';
 import type { Log } from '../log.js';
+import { askHealth } from '../readiness/health.js';
+import type { SettingsStore } from '../settings-store.js';
 import type { World } from '../world.js';
 
 /** Between two looks at the health of a process. */
@@ -11,36 +15,32 @@ export const BETWEEN_CHECKS = 250;
 export interface ProbationContext {
   world: World;
   log: Log;
+  settings: SettingsStore;
+  servers: Servers;
   predecessor: Predecessor;
+  /** The paths of the unix sockets, which are this process's after the commit. */
+  paths: InheritedPaths;
   /** Milliseconds in which the predecessor can roll back. */
   window: number;
-  /**
-   * Asks for the health of this process: resolves with the reason if it is not well, after it has failed several times, of
-   * which `onFailure` is told. Undefined where there is no check.
-   */
-  health(onFailure: (reason: string) => void): Promise<string | undefined> | undefined;
-  /** The predecessor does not come back any more. */
-  onCommitted(): void;
 }
 
 /** A new process from `go` until its predecessor has committed: it is watched, and may be sent away. */
 export class Probation {
-  /** Resolves when it is over, one way or the other. */
-  readonly over: Promise<void>;
+  /** How it ends. */
+  readonly outcome: Promise<'committed' | 'rolled back'>;
   readonly #context: ProbationContext;
   readonly #began: number;
   #ended = false;
   /** When the check was asked that has not come to an end. */
   #askedAt: number | undefined;
-  #resolve: () => void = () => {};
+  #resolve: (outcome: 'committed' | 'rolled back') => void = () => {};
 
   constructor(context: ProbationContext) {
     this.#context = context;
     this.#began = context.world.now();
-    this.over = new Promise((resolve) => {
+    this.outcome = new Promise((resolve) => {
       this.#resolve = resolve;
     });
-    void context.predecessor.closed.then(() => this.#channelClosed());
     void this.#watch();
   }
 
@@ -59,33 +59,39 @@ export class Probation {
     return new Promise((resolve) => {
       const longest = window + verdictTime(window, -1) + patience;
       const cancel = decideAfter(world, longest, () => resolve(false));
-      void this.over.then(() => {
+      void this.outcome.then(() => {
         cancel();
         resolve(true);
       });
     });
   }
 
-  /** The predecessor has committed, or is going to without being asked, or is gone. */
-  committed(): void {
-    if (this.#ended) return;
+  /** The predecessor has committed, or is going to without being asked, or is gone. Returns whether that was open until now. */
+  commit(): boolean {
+    if (this.#ended) return false;
     this.#warnOfSlowCheck();
-    this.end();
-    this.#context.onCommitted();
+    this.#end('committed');
+    this.#context.paths.own();
+    return true;
   }
 
-  /** A predecessor that lives rolls back once it has missed the channel for a while, and stops this process by a signal. */
-  #channelClosed(): void {
+  /** The channel has closed: a predecessor that lives rolls back, and stops this process by a signal. Resolves when it has not. */
+  async abandoned(): Promise<void> {
     const { world, predecessor } = this.#context;
+    await predecessor.closed;
     if (world.ppid() === predecessor.handoff.pid)
-      decideAfter(world, 2 * CHANNEL_TIME, () => this.committed());
-    else this.committed();
+      await new Promise<void>((resolve) => decideAfter(world, 2 * CHANNEL_TIME, resolve));
   }
 
-  /** It ends without a commit. */
-  end(): void {
+  /** The predecessor has rolled back. */
+  rollBack(): void {
+    this.#end('rolled back');
+    this.#context.paths.release();
+  }
+
+  #end(outcome: 'committed' | 'rolled back'): void {
     this.#ended = true;
-    this.#resolve();
+    this.#resolve(outcome);
   }
 
   /** A check that took half of the window or more has had no say, which its author should know. */
@@ -99,10 +105,10 @@ export class Probation {
   }
 
   async #watch(): Promise<void> {
-    const { world, predecessor, health } = this.#context;
+    const { world, predecessor } = this.#context;
     while (!this.#ended) {
       let ailing = false;
-      const asked = health((message) => {
+      const asked = this.#askHealth((message) => {
         this.#askedAt = world.now();
         ailing = true;
         predecessor.send({ type: 'check-failed', message });
@@ -118,5 +124,13 @@ export class Probation {
       if (ailing) predecessor.send({ type: 'check-passed' });
       await new Promise<void>((resolve) => world.after(BETWEEN_CHECKS, resolve));
     }
+  }
+
+  /** Resolves with the reason if this process is not well, after several failures; undefined where there is no check. */
+  #askHealth(onFailure: (reason: string) => void): Promise<string | undefined> | undefined {
+    const { world, settings, servers } = this.#context;
+    const { healthCheck } = settings.current;
+    const listening = () => servers.all().map(({ server }) => server);
+    return healthCheck && askHealth(world, healthCheck, listening, onFailure);
   }
 }
