@@ -24,6 +24,11 @@ export class Debug {
     if (this.#log.enabled && from !== to) this.#log(`generation ${this.generation}: ${from} -> ${to}`);
   }
 
+  /** Something came that has no effect in this phase. */
+  ignored(what: string, phase: string): void {
+    if (this.#log.enabled) this.#log(`generation ${this.generation}: ${what} ignored while ${phase}`);
+  }
+
   /** A message goes to a peer or has come from it; `handle`: whether a handle goes with it. */
   message(way: 'to' | 'from', peer: string, message: object, handle: boolean): void {
     // What a candidate writes to stderr is there already.

@@ -9,7 +9,7 @@ export type { Endless, Stats } from './endless.js';
 export { EndlessError, type EndlessErrorCode, type SuccessorEnd } from './errors.js';
 export type { EndlessEvents } from './events.js';
 export type { Hook, HookPhase } from './hooks.js';
-export type { State } from './lifecycle/lifecycle.js';
+export type { State } from './lifecycle/phase.js';
 export type { Address, ListenTarget } from './listen/address.js';
 export type { ListenOptions, Tls } from './listen/create-server.js';
 export type { Logger } from './log.js';

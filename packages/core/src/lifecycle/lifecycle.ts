@@ -39,14 +39,9 @@ import { Probation } from '../takeover/probation.js';
 import { type Release, WaitGroup } from '../wait-group.js';
 import type { World } from '../world.js';
 import { AppDrains } from './app-drains.js';
+import { CurrentPhase, type Draining, type State } from './phase.js';
 import { passes, predecessorTooSlow, shuttingDown, whyNotRestart } from './refusals.js';
 import { effectOf, meansRestart, StopSignals } from './signals.js';
-
-/**
- * Where a process is in its life, in the seed's four words: `'init'` until it accepts, `'running'` while it does,
- * `'shutting-down'` while it drains, `'terminated'` once it has drained.
- */
-export type State = 'init' | 'running' | 'shutting-down' | 'terminated';
 
 /** Time that older generations have to be gone once the hammer has fallen on all: the newest exits last where it can. */
 const CHAIN_TIME = 700;
@@ -69,7 +64,7 @@ export class Lifecycle {
   /** Resolves when this process has drained. */
   readonly done: Promise<void>;
 
-  #state: State = 'init';
+  readonly #phase: CurrentPhase;
   /** What this process is a successor of, before it has taken anything. */
   readonly #promised: Handoff | undefined;
   #generation: number;
@@ -80,21 +75,15 @@ export class Lifecycle {
   #stopWatching: (() => void) | undefined;
   /** Whether the watching ended because the application closed its last server: one that comes now is no oversight. */
   #retired = false;
-  #candidate: Candidate | undefined;
   #predecessor: Predecessor | undefined;
   /** The predecessor, once it hands connections over. */
   #parent: Older | undefined;
-  /** While this process serves and its predecessor can still roll back. */
-  #probation: Probation | undefined;
   /** Whether the predecessor has taken its place back: what happens here is no affair of its any more. */
   #sentAway = false;
   #dismiss: () => void = () => {};
   readonly #dismissed = new Promise<void>((resolve) => {
     this.#dismiss = resolve;
   });
-  #departure: Departure | undefined;
-  #ending: Shutdown | undefined;
-  #shutdown: Promise<ShutdownResult> | undefined;
   readonly #stopSignals = new StopSignals();
   /** Whether a stop waits for a candidate that may accept already, and whether it has to force-close at once then. */
   #stopWaits = false;
@@ -118,6 +107,7 @@ export class Lifecycle {
   constructor(world: World, version: string) {
     this.world = world;
     this.version = version;
+    this.#phase = new CurrentPhase(world.debug);
     this.#promised = Predecessor.peek(world);
     this.#generation = this.#promised?.generation ?? 0;
     world.debug.generation = this.#generation;
@@ -150,7 +140,7 @@ export class Lifecycle {
       generation: () => this.#generation,
       claim: (server, asked, ipv6Only) =>
         Boolean(
-          this.#candidate?.claim(server, asked, ipv6Only) ||
+          this.#phase.candidate?.claim(server, asked, ipv6Only) ||
             this.#surroundings?.activated?.claim(server, asked),
         ),
       expectsAll: () => !this.#retired,
@@ -161,8 +151,8 @@ export class Lifecycle {
       protocols: this.protocols,
       waits: this.waits,
       // Once the hammer has fallen they are better off with the old process.
-      servers: () => (this.#ending?.hammered ? [] : this.servers.all()),
-      adopter: () => (this.#ending?.onlyWaits ? this.#restart.adopter : undefined),
+      servers: () => (this.#phase.end?.shutdown.hammered ? [] : this.servers.all()),
+      adopter: () => (this.#phase.end?.shutdown.onlyWaits ? this.#restart.adopter : undefined),
       adopts: () => !this.#left,
       busy: () => this.#isBusy,
       log: this.log,
@@ -181,13 +171,12 @@ export class Lifecycle {
       spawner: new ChildSpawner(world),
       createDeparture: (signal, to) => this.#createDeparture('restart', signal, to),
       drain: (signal, { departure, began }, handed) => {
-        const ending = this.#createEnding('restart', signal, departure, handed, began);
-        void this.#runEnding(ending).then(() => this.#leave());
+        const run = this.#drain('restart', signal, departure, handed, began);
+        void run().then(() => this.#leave());
         this.#olders.handOn();
-        return ending;
+        return (this.#phase.end as Draining).shutdown;
       },
       keep: () => {
-        this.#departure = undefined;
         this.#closeNow();
         this.#pidFile.write(this.settings.current.pidFile, this.log);
       },
@@ -203,12 +192,7 @@ export class Lifecycle {
   }
 
   get state(): State {
-    return this.#state;
-  }
-
-  #enter(state: State): void {
-    this.world.debug.phase(this.#state, state);
-    this.#state = state;
+    return this.#phase.state;
   }
 
   get generation(): number {
@@ -226,13 +210,14 @@ export class Lifecycle {
 
   /** Whether this process is stopping for good; never true because of a restart. */
   get stopping(): boolean {
-    return this.#ending?.reason === 'shutdown';
+    return this.#phase.end?.shutdown.reason === 'shutdown';
   }
 
   /** Whether a request on an old connection of this server is late: this process drains, and the connection stays here. */
   isLate(server: Server | undefined): boolean {
     const tracked = server && this.servers.get(server);
-    return this.#ending !== undefined && !(tracked && this.#departure?.moves(tracked));
+    const { end } = this.#phase;
+    return end !== undefined && !(tracked && end.departure.moves(tracked));
   }
 
   configure(given: Settings): void {
@@ -247,7 +232,7 @@ export class Lifecycle {
   /** First use: reads the handoff, and from now on sees every server that begins to listen. */
   install({ forGood = false } = {}): void {
     this.#watchForGood ||= forGood;
-    if (!isMainThread || this.#state === 'terminated') return;
+    if (!isMainThread || this.state === 'terminated') return;
     if (!this.#installed) {
       this.#installed = true;
       this.#surroundings = new Surroundings({
@@ -257,7 +242,7 @@ export class Lifecycle {
         onStop: () => void this.#shutdownBySignal('SIGTERM'),
         onTerminalGone: () => void this.world.signals.emit('SIGHUP', 'SIGHUP', constants.signals.SIGHUP),
       });
-      this.#candidate = Candidate.find({
+      const candidate = Candidate.find({
         world: this.world,
         version: this.version,
         settings: this.settings,
@@ -267,8 +252,9 @@ export class Lifecycle {
         beforeOpening: () => this.#aboutToAccept(),
         onGo: (window) => this.#becomeNewest(window),
       });
-      if (this.#candidate) {
-        this.#predecessor = this.#candidate.predecessor;
+      if (candidate) {
+        this.#begin(candidate);
+        this.#predecessor = candidate.predecessor;
         this.#parent = this.#olders.add(this.#predecessor);
         this.#generation = this.#predecessor.handoff.generation;
         this.world.debug.generation = this.#generation;
@@ -287,6 +273,14 @@ export class Lifecycle {
       });
     }
     this.#watch();
+  }
+
+  #begin(candidate: Candidate): void {
+    const { current } = this.#phase;
+    if (current.name === 'draining') {
+      this.#phase.enter({ ...current, candidate });
+      candidate.refuse('it is shutting down');
+    } else this.#phase.enter({ name: 'candidate', candidate });
   }
 
   #watch(): void {
@@ -341,8 +335,9 @@ export class Lifecycle {
   /** "These are all": generation 0 is ready although it does not listen, a candidate although addresses are left. */
   ready(): void {
     this.install();
-    if (this.#candidate?.waiting) this.#candidate.complete();
-    else if (this.#state === 'init' && isMainThread) {
+    const { candidate } = this.#phase;
+    if (candidate) candidate.complete();
+    else if (this.state === 'init' && isMainThread) {
       this.#pidFile.write(this.settings.current.pidFile, this.log);
       this.#becomeReady();
     }
@@ -365,27 +360,29 @@ export class Lifecycle {
   #listening(server: Server): void {
     server.once('close', () => this.#closed(server));
     this.#tellKept();
-    if (this.#candidate?.waiting) {
-      this.#candidate.changed();
+    const { candidate } = this.#phase;
+    if (candidate) {
+      candidate.changed();
       return;
     }
     this.#intake.begin(server);
-    if (this.#state !== 'init') return;
+    if (this.state !== 'init') return;
     this.#pidFile.write(this.settings.current.pidFile, this.log);
     this.#becomeReady();
   }
 
   /** The application has closed a server; a drain has its own way of noticing. */
   #closed(server: Server): void {
-    if (this.#restart.undecided || this.#ending || server.listening) return;
+    const { current, candidate, end } = this.#phase;
+    if (this.#restart.undecided || end || server.listening) return;
     const used = this.servers.get(server)?.used;
     this.servers.remove(server);
-    if (this.#candidate?.waiting) {
-      this.#candidate.changed();
+    if (candidate) {
+      candidate.changed();
       return;
     }
-    if (this.servers.size > 0 || this.#state !== 'running') return;
-    this.#enter('init');
+    if (this.servers.size > 0 || current.name !== 'serving') return;
+    this.#phase.enter({ ...current, name: 'starting' });
     this.#stopListening();
     // A server that never had a connection may have been a port check, and the real one is still to come.
     if (this.#watchForGood || this.apps.used || !(used || this.#intake.expected(server))) return;
@@ -402,19 +399,20 @@ export class Lifecycle {
     for (const { server } of this.servers.all()) this.#intake.begin(server);
   }
 
-  #becomeReady(): void {
-    this.#enter('running');
+  #becomeReady(probation = this.#phase.probation): void {
+    if (!this.#phase.enter({ name: 'serving', ...(probation && { probation }) })) return;
     this.#listenToSignals();
     this.events.emit('ready', { pid: this.world.pid, generation: this.#generation });
   }
 
   #becomeNewest(window: number): void {
-    const candidate = this.#candidate as Candidate;
-    this.#candidate = undefined;
+    const { current } = this.#phase;
+    if (current.name !== 'candidate') return;
+    const { candidate } = current;
     this.#olders.expect(this.#parent as Older);
     const { predecessor, paths } = candidate;
     predecessor.channel.listen((message, handle) => this.#hearPredecessor(message, handle));
-    this.#probation = new Probation({
+    const probation = new Probation({
       world: this.world,
       log: this.log,
       settings: this.settings,
@@ -423,14 +421,14 @@ export class Lifecycle {
       paths,
       window,
     });
-    void this.#probation.abandoned().then(() => this.#becomeFinal());
+    void probation.abandoned().then(() => this.#becomeFinal());
     // Last, since who hears of it may stop the process again at once.
-    this.#becomeReady();
+    this.#becomeReady(probation);
   }
 
   /** The predecessor does not come back any more. */
   #becomeFinal(): void {
-    if (!this.#probation?.commit()) return;
+    if (!this.#phase.probation?.commit()) return;
     this.#serviceManager?.becomeMain();
     this.#prune(this.settings.current.maxDraining);
   }
@@ -464,11 +462,11 @@ export class Lifecycle {
   }
 
   async #onSignal(came: HookableSignal): Promise<void> {
-    const draining = this.#ending !== undefined;
+    const draining = this.#phase.end !== undefined;
     const effect = effectOf(came, this.settings.current, this.#surroundings, draining, this.log);
     if (!effect) return;
     const { action, signal } = effect;
-    if (this.#candidate?.waiting) return this.#onSignalAsCandidate(signal, action);
+    if (this.#phase.candidate) return this.#onSignalAsCandidate(signal, action);
     switch (action) {
       case 'restart':
         if (this.#ownEnd.ends(came)) return;
@@ -515,7 +513,7 @@ export class Lifecycle {
     }
     // A service manager that has sent the signal waits for an answer.
     const refusal = this.#whyNotRestart();
-    if (refusal && !this.#ending) this.#serviceManager?.notReloaded(refusal.message);
+    if (refusal && !this.#phase.end) this.#serviceManager?.notReloaded(refusal.message);
     try {
       await this.restart(signal);
     } catch (error) {
@@ -525,7 +523,7 @@ export class Lifecycle {
 
   /** `raised`: the application has raised the signal again, having done its part. */
   async #shutdownBySignal(signal: HookableSignal, raised = false): Promise<void> {
-    if (raised && (this.#state === 'terminated' || this.#ownEnd.hasRaised(signal))) return;
+    if (raised && (this.state === 'terminated' || this.#ownEnd.hasRaised(signal))) return;
     const which = this.#stopSignals.next(this.world.now());
     if (which === 'same') return;
     if (which === 'second') {
@@ -537,10 +535,11 @@ export class Lifecycle {
     if (crossing) await crossing;
     const committed = this.#restart.commit();
     if (committed) await committed;
-    if (this.#ending) {
+    const { end } = this.#phase;
+    if (end) {
       this.log.info(`Received ${signal}. Draining already; once more hammers.`);
       // The caller of `shutdown()` wanted to go on; whoever sent the signal wants an end.
-      await this.#shutdown;
+      await end.result;
       await this.#leave();
       return;
     }
@@ -571,8 +570,8 @@ export class Lifecycle {
       surroundings: this.#surroundings,
       settings: this.settings.current,
       newest,
-      ending: undecided || this.#ending !== undefined || this.#state === 'terminated',
-      starting: this.#candidate?.waiting || this.#state === 'init',
+      ending: undecided || this.#phase.end !== undefined,
+      starting: this.state === 'init',
       underWay,
     });
   }
@@ -599,16 +598,17 @@ export class Lifecycle {
 
   /** A chain has at most one open window: a restart waits until the predecessor has committed its own. */
   async #predecessorCommitted(): Promise<void> {
-    if (!this.#probation?.open) return;
+    const { probation } = this.#phase;
+    if (!probation?.open) return;
     this.log.info('The rollback window of this process is open: it restarts once that is over.');
     const { startTimeout } = this.settings.current;
-    if (await this.#probation.overWithin(startTimeout)) return;
+    if (await probation.overWithin(startTimeout)) return;
     throw predecessorTooSlow(startTimeout);
   }
 
   #createDeparture(reason: 'restart' | 'shutdown', signal: HookableSignal, to?: Handover): Departure {
     const { migrate, idleGrace } = this.settings.current;
-    this.#departure = new Departure({
+    return new Departure({
       world: this.world,
       protocols: this.protocols,
       servers: this.servers,
@@ -619,7 +619,6 @@ export class Lifecycle {
       idleGrace: idleGrace ?? (reason === 'shutdown' && signal === 'SIGINT' ? 0 : 5_000),
       onMoved: (address) => this.#moved(address),
     });
-    return this.#departure;
   }
 
   #hearPredecessor(message: ToSuccessor, handle: RawHandle | undefined): void {
@@ -645,12 +644,12 @@ export class Lifecycle {
       this.#sentAway = true;
       this.#olders.release();
       this.#parent?.reception.release();
-      this.#probation?.rollBack();
+      this.#phase.probation?.rollBack();
       void this.#beginShutdown('SIGTERM', () => {}).then(() => this.#leave());
     }
     this.#parent?.expectNoMore();
     this.#dismiss();
-    this.#ending?.limit(deadline);
+    this.#phase.end?.shutdown.limit(deadline);
   }
 
   #moved(address: string): void {
@@ -670,7 +669,7 @@ export class Lifecycle {
   }
 
   get #isBusy(): boolean {
-    return this.#ending !== undefined && this.servers.activeRequests > 0;
+    return this.#phase.end !== undefined && this.servers.activeRequests > 0;
   }
 
   // --- the end ---
@@ -693,30 +692,29 @@ export class Lifecycle {
   #beginShutdown(signal: HookableSignal, announce: () => void): Promise<ShutdownResult> {
     const undecided = this.#crossing() ?? this.#restart.commit();
     if (undecided) return undecided.then(() => this.#beginShutdown(signal, announce));
-    if (this.#shutdown) return this.#shutdown;
+    const { end, candidate } = this.#phase;
+    if (end) return end.result;
     announce();
-    this.#candidate?.refuse('it is shutting down');
+    candidate?.refuse('it is shutting down');
     if (!this.#sentAway) this.#becomeFinal();
     const departure = this.#createDeparture('shutdown', signal);
-    const ending = this.#createEnding('shutdown', signal, departure);
+    const run = this.#drain('shutdown', signal, departure);
     const told = this.#stopSignals.came && this.#ownListeners.count(signal) > 0;
     waitForWorkers(this.waits, told, this.#watchForGood);
-    return this.#runEnding(ending, this.#restart.stop(this.#shuttingDown()));
+    return run(this.#restart.stop(this.#shuttingDown()));
   }
 
-  /** `leaves` says whether a successor serves an address from now on. */
-  #createEnding(
+  /** The connections of this process come to their end; what is returned runs that, and takes what resolves when no candidate is left. */
+  #drain(
     reason: 'restart' | 'shutdown',
     signal: HookableSignal,
     departure: Departure,
     handed: ReadonlySet<string> = new Set(),
     began = this.world.now(),
-  ): Shutdown {
-    this.#enter('shutting-down');
-    const ending = new Shutdown(
+  ): (candidateGone?: Promise<unknown>) => Promise<ShutdownResult> {
+    const shutdown = new Shutdown(
       reason,
       signal,
-      this.settings.current.hammerTime,
       {
         world: this.world,
         servers: this.servers,
@@ -737,28 +735,35 @@ export class Lifecycle {
       },
       began,
     );
-    this.#ending = ending;
-    if (this.#hammersThen) ending.hammer();
-    if (reason === 'shutdown') this.#restart.retire(ending.left);
-    return ending;
-  }
-
-  /** `candidateGone` resolves when nobody else holds the listening sockets. */
-  #runEnding(ending: Shutdown, candidateGone?: Promise<unknown>): Promise<ShutdownResult> {
-    this.#shutdown = ending.run(candidateGone).then((result) => {
-      this.#enter('terminated');
-      this.#pidFile.remove();
-      this.#stopWatching?.();
-      this.#stopWatching = undefined;
-      this.#resolveDone();
-      return result;
+    let resolve: (result: ShutdownResult | Promise<never>) => void = () => {};
+    const result = new Promise<ShutdownResult>((settle) => {
+      resolve = settle;
     });
-    return this.#shutdown;
+    const { candidate, probation } = this.#phase;
+    const owned = { ...(candidate && { candidate }), ...(probation && { probation }) };
+    this.#phase.enter({ name: 'draining', shutdown, departure, result, ...owned });
+    shutdown.begin(this.settings.current.hammerTime);
+    if (this.#hammersThen) shutdown.hammer();
+    if (reason === 'shutdown') this.#restart.retire(shutdown.left);
+    return (candidateGone) => {
+      void shutdown.run(candidateGone).then(
+        (drained) => {
+          this.#phase.enter({ ...(this.#phase.current as Draining), name: 'drained' });
+          this.#pidFile.remove();
+          this.#stopWatching?.();
+          this.#stopWatching = undefined;
+          this.#resolveDone();
+          resolve(drained);
+        },
+        (error) => resolve(Promise.reject(error)),
+      );
+      return result;
+    };
   }
 
   /** The application closes some of its servers by itself: their connections end the way a shutdown ends them. */
   drainServers(closes: (tracked: TrackedServer) => boolean): void {
-    if (this.#ending) return;
+    if (this.#phase.end) return;
     this.#appDrains.drain(closes, this.#restart.needsSockets);
   }
 
@@ -772,14 +777,14 @@ export class Lifecycle {
     const committed = this.#restart.commit();
     // A process that has drained itself may still wait for older ones.
     if (committed) void committed.then(() => this.hammer());
-    else if (this.#ending && !this.#left) this.#ending.hammer();
+    else if (this.#phase.end && !this.#left) this.#phase.end.shutdown.hammer();
     else if (this.#stopWaits && !this.#left) this.#hammersThen = true;
     else this.log.info('Nothing is shutting down: the hammer is ignored.');
   }
 
   /** This process has drained: it waits for older generations, so that the newest ends last, and goes. */
   async #leave(): Promise<void> {
-    const ending = this.#ending as Shutdown;
+    const ending = this.#phase.end?.shutdown as Shutdown;
     if (this.#leaving) return;
     this.#leaving = true;
     await this.#olderOnesGone(ending);

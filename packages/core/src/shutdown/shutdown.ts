@@ -28,11 +28,10 @@ export class Shutdown {
   #onLate: (() => void) | undefined;
   readonly #closeNotices: CloseNotices;
 
-  /** `hammerTime` counts from `began`; the trigger names the hooks that run. */
+  /** The trigger names the hooks that run; nothing happens before {@link begin}. */
   constructor(
     reason: 'restart' | 'shutdown',
     trigger: HookableSignal,
-    hammerTime: number,
     context: ShutdownContext,
     began = context.world.now(),
   ) {
@@ -43,11 +42,15 @@ export class Shutdown {
     const { protocols, world, departure, waits } = context;
     this.#closeNotices = new CloseNotices(protocols, world, departure.offers);
     this.#deadline = new Deadline(world, () => this.#force());
-    const left = hammerTime < 0 ? -1 : Math.max(0, hammerTime - (world.now() - began));
-    // A restart takes nothing from those that drain already; a stop of the newest is a stop of them all.
-    if (reason === 'shutdown') this.limit(left);
-    else this.#deadline.within(left);
     waits.onChange(() => this.#releaseEmpty());
+  }
+
+  /** The deadline counts from the moment that was given. */
+  begin(hammerTime: number): void {
+    const left = hammerTime < 0 ? -1 : Math.max(0, hammerTime - (this.#context.world.now() - this.#began));
+    // A restart takes nothing from those that drain already; a stop of the newest is a stop of them all.
+    if (this.reason === 'shutdown') this.limit(left);
+    else this.#deadline.within(left);
   }
 
   /** Whether the hammer has fallen. */

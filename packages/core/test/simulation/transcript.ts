@@ -1,5 +1,5 @@
 import { shortForm } from '../../src/debug.js';
-import type { State } from '../../src/lifecycle/lifecycle.js';
+import type { State } from '../../src/lifecycle/phase.js';
 import type { SimProcess } from './process.js';
 import { type Program, Simulation } from './simulation.js';
 
