@@ -24,6 +24,7 @@ import type { Settings } from '../settings.js';
 import { SettingsStore } from '../settings-store.js';
 import { Apps } from '../shutdown/closing.js';
 import type { ShutdownResult } from '../shutdown/context.js';
+import { Exit } from '../shutdown/exit.js';
 import { OwnEnd } from '../shutdown/own-end.js';
 import { ProgressLine } from '../shutdown/progress.js';
 import { Shutdown } from '../shutdown/shutdown.js';
@@ -43,8 +44,6 @@ import { CurrentPhase, type Draining, type State } from './phase.js';
 import { passes, predecessorTooSlow, shuttingDown, whyNotRestart } from './refusals.js';
 import { effectOf, meansRestart, StopSignals } from './signals.js';
 
-/** Time that older generations have to be gone once the hammer has fallen on all: the newest exits last where it can. */
-const CHAIN_TIME = 700;
 /** Time that a hook before the hammer has. */
 const HAMMER_HOOK_TIME = 1_000;
 
@@ -80,15 +79,10 @@ export class Lifecycle {
   #parent: Older | undefined;
   /** Whether the predecessor has taken its place back: what happens here is no affair of its any more. */
   #sentAway = false;
-  #dismiss: () => void = () => {};
-  readonly #dismissed = new Promise<void>((resolve) => {
-    this.#dismiss = resolve;
-  });
   readonly #stopSignals = new StopSignals();
   /** Whether a stop waits for a candidate that may accept already, and whether it has to force-close at once then. */
   #stopWaits = false;
   #hammersThen = false;
-  #leaving = false;
   #left = false;
   #surroundings: Surroundings | undefined;
   #serviceManager: ServiceManager | undefined;
@@ -103,6 +97,7 @@ export class Lifecycle {
   readonly #intake: Intake;
   readonly #restart: Restarts;
   readonly #olders: Olders;
+  readonly #exit: Exit;
 
   constructor(world: World, version: string) {
     this.world = world;
@@ -172,9 +167,10 @@ export class Lifecycle {
       createDeparture: (signal, to) => this.#createDeparture('restart', signal, to),
       drain: (signal, { departure, began }, handed) => {
         const run = this.#drain('restart', signal, departure, handed, began);
-        void run().then(() => this.#leave());
+        const { shutdown } = this.#phase.end as Draining;
+        void run().then(() => this.#exit.run(shutdown));
         this.#olders.handOn();
-        return (this.#phase.end as Draining).shutdown;
+        return shutdown;
       },
       keep: () => {
         this.#closeNow();
@@ -183,6 +179,21 @@ export class Lifecycle {
       closeNow: () => this.#closeNow(),
       restartAgain: (signal) => void this.#restartBySignal(signal),
       prune: (left) => this.#prune(left),
+    });
+    this.#exit = new Exit({
+      world,
+      log: this.log,
+      settings: this.settings,
+      olders: this.#olders,
+      restarts: this.#restart,
+      ownEnd: this.#ownEnd,
+      hasOlder: () => this.#predecessor !== undefined && !this.#sentAway,
+      atTerminal: () => this.#surroundings?.terminal.there ?? false,
+      reported: (shutdown) => this.#serviceManager?.finish(shutdown),
+      leave: () => {
+        this.#left = true;
+        this.#stopListening();
+      },
     });
     this.done = new Promise((resolve) => {
       this.#resolveDone = resolve;
@@ -540,11 +551,11 @@ export class Lifecycle {
       this.log.info(`Received ${signal}. Draining already; once more hammers.`);
       // The caller of `shutdown()` wanted to go on; whoever sent the signal wants an end.
       await end.result;
-      await this.#leave();
+      await this.#exit.run((this.#phase.end as Draining).shutdown);
       return;
     }
     await this.#beginShutdown(signal, () => this.log.info(`Received ${signal}.`));
-    await this.#leave();
+    await this.#exit.run((this.#phase.end as Draining).shutdown);
   }
 
   // --- restart ---
@@ -645,10 +656,12 @@ export class Lifecycle {
       this.#olders.release();
       this.#parent?.reception.release();
       this.#phase.probation?.rollBack();
-      void this.#beginShutdown('SIGTERM', () => {}).then(() => this.#leave());
+      void this.#beginShutdown('SIGTERM', () => {}).then(() =>
+        this.#exit.run((this.#phase.end as Draining).shutdown),
+      );
     }
     this.#parent?.expectNoMore();
-    this.#dismiss();
+    this.#exit.dismiss();
     this.#phase.end?.shutdown.limit(deadline);
   }
 
@@ -780,43 +793,5 @@ export class Lifecycle {
     else if (this.#phase.end && !this.#left) this.#phase.end.shutdown.hammer();
     else if (this.#stopWaits && !this.#left) this.#hammersThen = true;
     else this.log.info('Nothing is shutting down: the hammer is ignored.');
-  }
-
-  /** This process has drained: it waits for older generations, so that the newest ends last, and goes. */
-  async #leave(): Promise<void> {
-    const ending = this.#phase.end?.shutdown as Shutdown;
-    if (this.#leaving) return;
-    this.#leaving = true;
-    await this.#olderOnesGone(ending);
-    await this.#serviceManager?.finish(ending);
-    await this.#restart.said();
-    const { successor, newest } = this.#restart;
-    if (newest !== undefined && this.#surroundings?.terminal.there)
-      this.log.info(
-        `pid ${newest} serves on. The terminal is the shell's again: Ctrl-C does not reach that process, \`kill ${newest}\` does.`,
-      );
-    if (!this.settings.current.exit) {
-      this.#left = true;
-      this.#stopListening();
-      successor?.close();
-      return;
-    }
-    // The channel to the successor ends with this process: until then it is not gone.
-    const status = () => (ending.reason === 'shutdown' && ending.cutRequests ? 1 : this.world.exitCode());
-    this.world.setExitCode(status());
-    if (this.#ownEnd.begin(ending, () => this.world.exit(status()))) return;
-    this.#left = true;
-    this.#stopListening();
-  }
-
-  async #olderOnesGone(ending: Shutdown): Promise<void> {
-    if (!this.#predecessor || this.#sentAway) return;
-    const release = this.world.stayAlive();
-    ending.waitForOlder();
-    const hammered = ending.fallen.then(
-      () => new Promise<void>((resolve) => this.world.after(CHAIN_TIME, resolve)),
-    );
-    await Promise.race([this.#olders.gone(), hammered, this.#dismissed]);
-    release();
   }
 }
