@@ -25,12 +25,9 @@ import { SettingsStore } from '../settings-store.js';
 import { Apps } from '../shutdown/closing.js';
 import type { ShutdownResult } from '../shutdown/context.js';
 import { Exit } from '../shutdown/exit.js';
-import { OwnEnd } from '../shutdown/own-end.js';
 import { ProgressLine } from '../shutdown/progress.js';
 import { Shutdown } from '../shutdown/shutdown.js';
-import { SignalHandlers } from '../signals/handlers.js';
-import { OwnListeners } from '../signals/own-listeners.js';
-import { HOOKABLE_SIGNALS, type HookableSignal } from '../signals/signals.js';
+import type { HookableSignal } from '../signals/signals.js';
 import { PidFile } from '../supervisor/pid-file.js';
 import { Surroundings } from '../supervisor/surroundings.js';
 import { ServiceManager } from '../supervisor/systemd.js';
@@ -40,9 +37,10 @@ import { Probation } from '../takeover/probation.js';
 import { type Release, WaitGroup } from '../wait-group.js';
 import type { World } from '../world.js';
 import { AppDrains } from './app-drains.js';
+import { Listeners } from './listeners.js';
 import { CurrentPhase, type Draining, type State } from './phase.js';
 import { passes, predecessorTooSlow, shuttingDown, whyNotRestart } from './refusals.js';
-import { effectOf, meansRestart, StopSignals } from './signals.js';
+import { effectOf, StopSignals } from './signals.js';
 
 /** Time that a hook before the hammer has. */
 const HAMMER_HOOK_TIME = 1_000;
@@ -88,10 +86,7 @@ export class Lifecycle {
   #serviceManager: ServiceManager | undefined;
   readonly #progress: ProgressLine;
   readonly #appDrains: AppDrains;
-  readonly #signals: SignalHandlers;
-  readonly #ownListeners: OwnListeners;
-  readonly #ownEnd: OwnEnd;
-  #saidWithheld = false;
+  readonly #listeners: Listeners;
   readonly #pidFile: PidFile;
   #resolveDone: () => void = () => {};
   readonly #intake: Intake;
@@ -111,19 +106,14 @@ export class Lifecycle {
     this.hooks = new Hooks(this.log);
     this.events = new Events(this.log);
     this.protocols = new Protocols(this.log, () => this.#olders.tellProtocols());
-    this.#signals = new SignalHandlers(world, (signal) => void this.#onSignal(signal));
-    this.#ownListeners = new OwnListeners({
+    this.#listeners = new Listeners({
       world,
-      isOurs: (listener) => this.#signals.owns(listener),
-      withholds: (signal) =>
-        meansRestart(signal, this.settings.current, this.#surroundings) && this.#mayEverRestart(),
-    });
-    this.#ownEnd = new OwnEnd({
-      world,
-      listeners: this.#ownListeners,
       settings: this.settings,
+      hooks: this.hooks,
       log: this.log,
-      stopListening: () => this.#stopListening(),
+      surroundings: () => this.#surroundings,
+      onSignal: (signal) => void this.#onSignal(signal),
+      mayEverRestart: () => this.#mayEverRestart(),
     });
     this.#pidFile = new PidFile(world);
     this.#appDrains = new AppDrains(world, this.servers);
@@ -186,13 +176,13 @@ export class Lifecycle {
       settings: this.settings,
       olders: this.#olders,
       restarts: this.#restart,
-      ownEnd: this.#ownEnd,
+      ownEnd: this.#listeners.ownEnd,
       hasOlder: () => this.#predecessor !== undefined && !this.#sentAway,
       atTerminal: () => this.#surroundings?.terminal.there ?? false,
       reported: (shutdown) => this.#serviceManager?.finish(shutdown),
       leave: () => {
         this.#left = true;
-        this.#stopListening();
+        this.#listeners.stop();
       },
     });
     this.done = new Promise((resolve) => {
@@ -269,7 +259,7 @@ export class Lifecycle {
         this.#parent = this.#olders.add(this.#predecessor);
         this.#generation = this.#predecessor.handoff.generation;
         this.world.debug.generation = this.#generation;
-        this.#listenToSignals();
+        this.#listeners.listen();
         this.#predecessor.handlersAreIn();
         this.#surroundings.keep(this.#predecessor.handoff);
         this.#pidFile.inherit(this.#predecessor.handoff.pidFile);
@@ -394,7 +384,7 @@ export class Lifecycle {
     }
     if (this.servers.size > 0 || current.name !== 'serving') return;
     this.#phase.enter({ ...current, name: 'starting' });
-    this.#stopListening();
+    this.#listeners.stop();
     // A server that never had a connection may have been a port check, and the real one is still to come.
     if (this.#watchForGood || this.apps.used || !(used || this.#intake.expected(server))) return;
     this.#stopWatching?.();
@@ -412,7 +402,7 @@ export class Lifecycle {
 
   #becomeReady(probation = this.#phase.probation): void {
     if (!this.#phase.enter({ name: 'serving', ...(probation && { probation }) })) return;
-    this.#listenToSignals();
+    this.#listeners.listen();
     this.events.emit('ready', { pid: this.world.pid, generation: this.#generation });
   }
 
@@ -448,22 +438,7 @@ export class Lifecycle {
 
   /** Looks again which signals are wanted, after a hook or a setting has changed that. */
   listenToWanted(): void {
-    if (this.#signals.installed) this.#listenToSignals();
-  }
-
-  #listenToSignals(): void {
-    const { signals } = this.settings.current;
-    const restarts = HOOKABLE_SIGNALS.filter((signal) => signals[signal] === 'restart');
-    this.#signals.listen(
-      (signal) => signals[signal] !== false || this.hooks.wants(signal),
-      (signal) => restarts.includes(signal),
-    );
-    this.#ownListeners.gate(restarts);
-  }
-
-  #stopListening(): void {
-    this.#signals.stop();
-    this.#ownListeners.stop();
+    this.#listeners.listenToWanted();
   }
 
   /** Whether this process could be replaced at another moment, if it cannot be now. */
@@ -480,10 +455,10 @@ export class Lifecycle {
     if (this.#phase.candidate) return this.#onSignalAsCandidate(signal, action);
     switch (action) {
       case 'restart':
-        if (this.#ownEnd.ends(came)) return;
+        if (this.#listeners.ownEnd.ends(came)) return;
         return this.#restartBySignal(signal);
       case 'shutdown':
-        return this.#shutdownBySignal(signal, this.#ownEnd.heard(came));
+        return this.#shutdownBySignal(signal, this.#listeners.ownEnd.heard(came));
       default: {
         const pre = this.hooks.run('pre', signal);
         // The hammer is there for what never ends: a hook of its own must not hold it up for ever.
@@ -534,7 +509,7 @@ export class Lifecycle {
 
   /** `raised`: the application has raised the signal again, having done its part. */
   async #shutdownBySignal(signal: HookableSignal, raised = false): Promise<void> {
-    if (raised && (this.state === 'terminated' || this.#ownEnd.hasRaised(signal))) return;
+    if (raised && (this.state === 'terminated' || this.#listeners.ownEnd.hasRaised(signal))) return;
     const which = this.#stopSignals.next(this.world.now());
     if (which === 'same') return;
     if (which === 'second') {
@@ -564,7 +539,7 @@ export class Lifecycle {
   async restart(signal: HookableSignal = 'SIGHUP'): Promise<RestartResult> {
     const refusal = this.#whyNotRestart();
     if (refusal) throw refusal;
-    this.#sayWithheld();
+    this.#listeners.sayWithheld();
     const { fd } = this.#pidFile;
     return this.#restart.restart({
       signal,
@@ -585,22 +560,6 @@ export class Lifecycle {
       starting: this.state === 'init',
       underWay,
     });
-  }
-
-  /** Says once which listeners of the application do not run now. */
-  #sayWithheld(): void {
-    if (this.#saidWithheld) return;
-    for (const signal of HOOKABLE_SIGNALS) {
-      const count = this.#ownListeners.count(signal);
-      if (this.settings.current.signals[signal] !== 'restart' || count === 0) continue;
-      this.#saidWithheld = true;
-      const when = this.settings.current.ownListeners
-        ? 'run once this process has been replaced'
-        : 'do not run';
-      this.log.info(
-        `${signal} restarts: the listeners that the application has for it ${when}: ${count} (${this.#ownListeners.names(signal)}).`,
-      );
-    }
   }
 
   #shuttingDown(): EndlessError {
@@ -691,7 +650,7 @@ export class Lifecycle {
   async shutdown(): Promise<ShutdownResult> {
     const result = await this.#beginShutdown('SIGTERM', () => {});
     // The caller goes on, and shall be stopped by a signal like any program.
-    if (!this.#stopSignals.came) this.#stopListening();
+    if (!this.#stopSignals.came) this.#listeners.stop();
     return result;
   }
 
@@ -712,7 +671,7 @@ export class Lifecycle {
     if (!this.#sentAway) this.#becomeFinal();
     const departure = this.#createDeparture('shutdown', signal);
     const run = this.#drain('shutdown', signal, departure);
-    const told = this.#stopSignals.came && this.#ownListeners.count(signal) > 0;
+    const told = this.#stopSignals.came && this.#listeners.own.count(signal) > 0;
     waitForWorkers(this.waits, told, this.#watchForGood);
     return run(this.#restart.stop(this.#shuttingDown()));
   }
