@@ -13,15 +13,15 @@ const { lifecycle, endless } = shared();
 /** First use: from now on endless sees every server that begins to listen, and leaves late requests to the adapter. */
 export function install(settings?: Settings): void {
   if (settings !== undefined) lifecycle.configure(settings);
-  lifecycle.apps.used = true;
-  lifecycle.apps.answerLate = true;
+  lifecycle.shared.apps.used = true;
+  lifecycle.shared.apps.answerLate = true;
   lifecycle.install();
 }
 
 /** Makes sure that the server of a request is looked after, also where it listened before endless was first used. */
 export function adopt({ socket }: { socket: Socket }): void {
   const { server } = socket as Socket & { server?: Server };
-  if (server && !lifecycle.servers.get(server)) lifecycle.adopt(server, socket);
+  if (server && !lifecycle.shared.servers.get(server)) lifecycle.adopt(server, socket);
 }
 
 /** What a late request is told. */
@@ -54,7 +54,7 @@ export function readiness(): Readiness {
 
 /** Seconds until a client may try again, where a request must be rejected because this process drains; else undefined. */
 export function rejectsLate({ socket }: { socket: Socket }): number | undefined {
-  if (lifecycle.settings.current.lateRequests !== 'reject') return undefined;
+  if (lifecycle.shared.settings.current.lateRequests !== 'reject') return undefined;
   return lifecycle.isLate((socket as Socket & { server?: Server }).server) ? RETRY_AFTER : undefined;
 }
 
@@ -63,8 +63,8 @@ export function rejectsLate({ socket }: { socket: Socket }): number | undefined 
  * requests be rejected after all some day, endless does it in the adapter's place.
  */
 export function mayStepAside(): boolean {
-  if (lifecycle.settings.current.lateRequests === 'reject') return false;
-  lifecycle.apps.answerLate = false;
+  if (lifecycle.shared.settings.current.lateRequests === 'reject') return false;
+  lifecycle.shared.apps.answerLate = false;
   return true;
 }
 
@@ -74,7 +74,7 @@ export function mayStepAside(): boolean {
  */
 export function onDrained(close: () => unknown, begin: () => unknown = () => {}): () => void {
   const closer = { begin, close };
-  const { closers } = lifecycle.apps;
+  const { closers } = lifecycle.shared.apps;
   closers.push(closer);
   return () => {
     const at = closers.indexOf(closer);

@@ -92,7 +92,7 @@ export interface Endless {
 
 /** Makes the public face of a lifecycle. */
 export function createEndless(lifecycle: Lifecycle): Endless {
-  const { hooks, events } = lifecycle;
+  const { hooks, events } = lifecycle.shared;
   return {
     async listen(app, address, options = {}) {
       checkListenOptions(options);
@@ -142,13 +142,13 @@ export function createEndless(lifecycle: Lifecycle): Endless {
     ready: () => lifecycle.ready(),
     hold: () => lifecycle.hold(),
     protocol(name, protocol) {
-      const sockets = lifecycle.protocols.define(name, protocol as SocketProtocol);
+      const sockets = lifecycle.shared.protocols.define(name, protocol as SocketProtocol);
       lifecycle.install();
       return sockets;
     },
     readiness: (_request, response) => answerReadiness(response, readinessOf(lifecycle)),
     done: lifecycle.done,
-    signal: lifecycle.abort.signal,
+    signal: lifecycle.shared.abort.signal,
     get state() {
       return lifecycle.state;
     },
@@ -172,7 +172,7 @@ export function readinessOf(lifecycle: Lifecycle): Readiness {
 }
 
 function statsOf(lifecycle: Lifecycle): Stats {
-  const servers = lifecycle.servers.stats();
+  const servers = lifecycle.shared.servers.stats();
   const sum = (key: keyof ServerCounts) => servers.reduce((total, server) => total + server[key], 0);
   return {
     state: lifecycle.state,
@@ -183,7 +183,7 @@ function statsOf(lifecycle: Lifecycle): Stats {
     migrated: lifecycle.migrated,
     restarts: lifecycle.generation,
     failedRestarts: lifecycle.failedRestarts,
-    holds: lifecycle.waits.left('holds'),
+    holds: lifecycle.shared.waits.left('holds'),
     servers,
   };
 }

@@ -30,6 +30,7 @@ export interface Draining {
   readonly departure: Departure;
   /** Resolves when the process has drained. */
   readonly result: Promise<ShutdownResult>;
+  settle(result: ShutdownResult | Promise<never>): void;
   /** A process that stops before it accepts still claims its addresses, so that it binds none a second time. */
   readonly candidate?: Candidate;
   /** Its predecessor may have rolled back while this process began to stop. */

@@ -1,0 +1,121 @@
+import type { Older, OlderContext } from '../chain/older.js';
+import { Olders } from '../chain/olders.js';
+import { Servers } from '../connections/servers.js';
+import { Events } from '../events.js';
+import { Predecessor } from '../handoff/predecessor.js';
+import type { Handoff } from '../handoff/protocol.js';
+import { ChildSpawner } from '../handoff/spawn.js';
+import { Hooks } from '../hooks.js';
+import { Log, textLogger } from '../log.js';
+import { Protocols } from '../migrate/protocols.js';
+import type { AttemptContext } from '../restart/attempt.js';
+import type { RestartContext } from '../restart/context.js';
+import { Restarts } from '../restart/restarts.js';
+import { SettingsStore } from '../settings-store.js';
+import { Apps } from '../shutdown/closing.js';
+import { ProgressLine } from '../shutdown/progress.js';
+import { PidFile } from '../supervisor/pid-file.js';
+import type { Surroundings } from '../supervisor/surroundings.js';
+import type { ServiceManager } from '../supervisor/systemd.js';
+import { WaitGroup } from '../wait-group.js';
+import type { World } from '../world.js';
+import { CurrentPhase } from './phase.js';
+
+/** What a restart changes of the process that is replaced. */
+export type RestartEffects = Omit<RestartContext, keyof AttemptContext | 'hooks' | 'olders'>;
+
+/** The process that started this one as its successor. */
+export interface Parent {
+  readonly predecessor: Predecessor;
+  /** What comes from it, once it hands connections over. */
+  readonly older: Older;
+  /** Whether it has rolled back: what happens here does not concern it any more. */
+  sentAway: boolean;
+}
+
+/** What every part of the lifecycle may use: one object of each kind, for the whole life of the process. */
+export class Shared {
+  readonly world: World;
+  readonly version: string;
+  readonly phase: CurrentPhase;
+  readonly settings = new SettingsStore();
+  readonly waits = new WaitGroup();
+  readonly abort = new AbortController();
+  readonly apps = new Apps();
+  readonly servers = new Servers(this.waits, () => this.restarts.needsSockets);
+  readonly progress: ProgressLine;
+  readonly log: Log;
+  readonly hooks: Hooks;
+  readonly events: Events;
+  readonly protocols: Protocols;
+  readonly pidFile: PidFile;
+  readonly olders: Olders;
+  readonly restarts: Restarts;
+  /** What this process is a successor of, before it has taken anything. */
+  readonly promised: Handoff | undefined;
+  generation: number;
+  /** Connections that came from the old process alive, or left for the new one. */
+  migrated = 0;
+  /** Who has started this process; known from the first use of endless. */
+  surroundings: Surroundings | undefined;
+  serviceManager: ServiceManager | undefined;
+  parent: Parent | undefined;
+  /** Whether this process has drained and waits for nothing any more. */
+  left = false;
+
+  constructor(world: World, version: string, effects: RestartEffects) {
+    this.world = world;
+    this.version = version;
+    this.phase = new CurrentPhase(world.debug);
+    this.promised = Predecessor.peek(world);
+    this.generation = this.promised?.generation ?? 0;
+    world.debug.generation = this.generation;
+    this.progress = new ProgressLine(world);
+    this.log = new Log(textLogger(world, () => this.progress.erase()));
+    this.hooks = new Hooks(this.log);
+    this.events = new Events(this.log);
+    this.protocols = new Protocols(this.log, () => this.olders.tellProtocols());
+    this.pidFile = new PidFile(world);
+    this.olders = new Olders({
+      ...this.#olderContext(),
+      world,
+      adopter: () => (this.phase.end?.shutdown.onlyWaits ? this.restarts.adopter : undefined),
+      adopts: () => !this.left,
+      busy: () => this.busy,
+      onHandedOn: (older, pid) =>
+        this.log.info(`Handed generation ${older}, which drains, on to pid ${pid}.`),
+    });
+    const { settings, servers, log, hooks, events, olders } = this;
+    const spawner = new ChildSpawner(world);
+    this.restarts = new Restarts({
+      ...{ world, settings, servers, log, hooks, events, olders, spawner },
+      ...effects,
+    });
+  }
+
+  #olderContext(): OlderContext {
+    const { world, protocols, waits, log } = this;
+    return {
+      ...{ world, protocols, waits, log },
+      // After a force-close they are better off with the old process.
+      servers: () => (this.phase.end?.shutdown.hammered ? [] : this.servers.all()),
+      onMoved: (address) => this.moved(address),
+    };
+  }
+
+  /** Whether this process drains and requests are in flight. */
+  get busy(): boolean {
+    return this.phase.end !== undefined && this.servers.activeRequests > 0;
+  }
+
+  /** A live connection has come, or has arrived at the successor. */
+  moved(address: string): void {
+    this.migrated += 1;
+    this.events.emit('migrated', { address });
+  }
+
+  /** Names this process in the pid file. */
+  writePidFile(): void {
+    this.pidFile.write(this.settings.current.pidFile, this.log);
+  }
+}

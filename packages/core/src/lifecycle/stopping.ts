@@ -1,0 +1,136 @@
+import type { EndlessError } from '../errors.js';
+import type { ShutdownResult } from '../shutdown/context.js';
+import type { Exit } from '../shutdown/exit.js';
+import type { HookableSignal } from '../signals/signals.js';
+import { waitForWorkers } from '../supervisor/workers.js';
+import type { Draining } from './draining.js';
+import type { Listeners } from './listeners.js';
+import { shuttingDown } from './refusals.js';
+import type { Shared } from './shared.js';
+import { StopSignals } from './signals.js';
+
+/** The parts of the lifecycle that a stop needs. */
+export interface StoppingParts {
+  listeners: Listeners;
+  draining: Draining;
+  exit: Exit;
+  /** The predecessor cannot roll back any more. */
+  commit(): void;
+  /** Whether the program was preloaded, and so are its workers. */
+  preloaded(): boolean;
+}
+
+/** Stops of this process, by a call, a signal or the predecessor, and the force-close. */
+export class Stopping {
+  readonly #shared: Shared;
+  readonly #parts: StoppingParts;
+  readonly #signals = new StopSignals();
+  /** Whether a stop waits for a candidate that may accept already, and whether it has to force-close at once then. */
+  #waits = false;
+  #hammersThen = false;
+
+  constructor(shared: Shared, parts: StoppingParts) {
+    this.#shared = shared;
+    this.#parts = parts;
+  }
+
+  /** Whether everything is force-closed as soon as this process drains. */
+  get hammersThen(): boolean {
+    return this.#hammersThen;
+  }
+
+  /** `raised`: the application has raised the signal again, having done its part. */
+  async bySignal(signal: HookableSignal, raised = false): Promise<void> {
+    const { world, log, phase, restarts } = this.#shared;
+    const { listeners } = this.#parts;
+    if (raised && (phase.state === 'terminated' || listeners.ownEnd.hasRaised(signal))) return;
+    const which = this.#signals.next(world.now());
+    if (which === 'same') return;
+    if (which === 'second') {
+      log.info(`Received ${signal}. again: hammering.`);
+      this.hammer();
+      return;
+    }
+    const crossing = this.#crossing();
+    if (crossing) await crossing;
+    const committed = restarts.commit();
+    if (committed) await committed;
+    if (phase.end) {
+      log.info(`Received ${signal}. Draining already; once more hammers.`);
+      // The caller of `shutdown()` wanted to go on; whoever sent the signal wants an end.
+      await phase.end.result;
+    } else await this.#begin(signal, () => log.info(`Received ${signal}.`));
+    await this.#exit();
+  }
+
+  /** The predecessor has rolled back: this process drains and exits. */
+  async sentAway(): Promise<void> {
+    await this.#begin('SIGTERM', () => {});
+    await this.#exit();
+  }
+
+  /** Drains this process for good, without ending it. */
+  async shutdown(): Promise<ShutdownResult> {
+    const result = await this.#begin('SIGTERM', () => {});
+    // The caller goes on, and a signal has to stop it like any program.
+    if (!this.#signals.came) this.#parts.listeners.stop();
+    return result;
+  }
+
+  /** Ends at once what is still running; only while draining. */
+  hammer(): void {
+    const { log, phase, restarts, left } = this.#shared;
+    const committed = restarts.commit();
+    // A process that has drained itself may still wait for older ones.
+    if (committed) void committed.then(() => this.hammer());
+    else if (phase.end && !left) phase.end.shutdown.hammer();
+    else if (this.#waits && !left) this.#hammersThen = true;
+    else log.info('Nothing is shutting down: the hammer is ignored.');
+  }
+
+  /** Newer generations drain too: this one ends now if it is beyond the last that may drain. */
+  prune(left: number): void {
+    const { log, olders, busy, generation } = this.#shared;
+    if (busy && left <= 0) {
+      log.warn(
+        `More than \`maxDraining\` generations are draining requests: hammering generation ${generation}.`,
+      );
+      this.hammer();
+    }
+    olders.prune(left);
+  }
+
+  async #exit(): Promise<void> {
+    const { end } = this.#shared.phase;
+    if (end) await this.#parts.exit.run(end.shutdown);
+  }
+
+  /** Resolves when a candidate that may accept already has taken over or is gone; undefined where there is none. */
+  #crossing(): Promise<void> | undefined {
+    const crossing = this.#shared.restarts.crossing(this.#refusal);
+    this.#waits ||= crossing !== undefined;
+    return crossing;
+  }
+
+  get #refusal(): EndlessError {
+    return shuttingDown(this.#shared.restarts.newest);
+  }
+
+  #begin(signal: HookableSignal, announce: () => void): Promise<ShutdownResult> {
+    const { phase, restarts, parent, waits } = this.#shared;
+    const { draining, listeners, commit, preloaded } = this.#parts;
+    const undecided = this.#crossing() ?? restarts.commit();
+    if (undecided) return undecided.then(() => this.#begin(signal, announce));
+    if (phase.end) return phase.end.result;
+    announce();
+    phase.candidate?.refuse('it is shutting down');
+    if (!parent?.sentAway) commit();
+    const departure = draining.createDeparture('shutdown', signal);
+    const hammers = this.#hammersThen;
+    const begun = draining.begin({ reason: 'shutdown', signal, departure, hammers });
+    restarts.retire(begun.shutdown.left);
+    const told = this.#signals.came && listeners.own.count(signal) > 0;
+    waitForWorkers(waits, told, preloaded());
+    return draining.run(begun, restarts.stop(this.#refusal));
+  }
+}
