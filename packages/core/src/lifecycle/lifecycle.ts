@@ -14,13 +14,11 @@ import type { Settings } from '../settings.js';
 import type { ShutdownResult } from '../shutdown/context.js';
 import { Exit } from '../shutdown/exit.js';
 import type { HookableSignal } from '../signals/signals.js';
-import { Surroundings } from '../supervisor/surroundings.js';
-import { ServiceManager } from '../supervisor/systemd.js';
-import { Candidate } from '../takeover/candidate.js';
 import { Probation } from '../takeover/probation.js';
 import type { Release } from '../wait-group.js';
 import type { World } from '../world.js';
 import { Draining } from './draining.js';
+import { install } from './install.js';
 import { Listeners } from './listeners.js';
 import type { State } from './phase.js';
 import { passes, predecessorTooSlow, whyNotRestart } from './refusals.js';
@@ -152,54 +150,14 @@ export class Lifecycle {
     if (!isMainThread || this.state === 'terminated') return;
     if (!this.#installed) {
       this.#installed = true;
-      this.shared.surroundings = new Surroundings({
-        world: this.shared.world,
-        events: this.shared.events,
-        log: this.shared.log,
+      install(this.shared, {
+        listeners: this.#listeners,
         onStop: () => void this.#stopping.bySignal('SIGTERM'),
-        onTerminalGone: () =>
-          void this.shared.world.signals.emit('SIGHUP', 'SIGHUP', constants.signals.SIGHUP),
-      });
-      const candidate = Candidate.find({
-        world: this.shared.world,
-        version: this.shared.version,
-        settings: this.shared.settings,
-        log: this.shared.log,
-        servers: this.shared.servers,
-        olders: this.shared.olders,
         beforeOpening: () => this.#aboutToAccept(),
         onGo: (window) => this.#becomeNewest(window),
       });
-      if (candidate) {
-        this.#begin(candidate);
-        const { predecessor } = candidate;
-        const { handoff } = predecessor;
-        this.shared.parent = { predecessor, older: this.shared.olders.add(predecessor), sentAway: false };
-        this.shared.generation = handoff.generation;
-        this.shared.world.debug.generation = this.shared.generation;
-        this.#listeners.listen();
-        predecessor.handlersAreIn();
-        this.shared.surroundings.keep(handoff);
-        this.shared.pidFile.inherit(handoff.pidFile);
-      } else this.shared.surroundings.look();
-      this.shared.serviceManager = ServiceManager.find({
-        world: this.shared.world,
-        events: this.shared.events,
-        signal: this.shared.abort.signal,
-        stopping: () => this.stopping && !this.shared.parent?.sentAway,
-        log: this.shared.log,
-        fd: this.shared.surroundings.kept.notify,
-      });
     }
     this.#watch();
-  }
-
-  #begin(candidate: Candidate): void {
-    const { current } = this.shared.phase;
-    if (current.name === 'draining') {
-      this.shared.phase.enter({ ...current, candidate });
-      candidate.refuse('it is shutting down');
-    } else this.shared.phase.enter({ name: 'candidate', candidate });
   }
 
   #watch(): void {

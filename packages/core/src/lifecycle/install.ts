@@ -1,0 +1,57 @@
+import { constants } from 'node:os';
+import { Surroundings } from '../supervisor/surroundings.js';
+import { ServiceManager } from '../supervisor/systemd.js';
+import { Candidate } from '../takeover/candidate.js';
+import type { Listeners } from './listeners.js';
+import type { Shared } from './shared.js';
+
+/** What the first use of endless sets going. */
+export interface InstallContext {
+  listeners: Listeners;
+  /** Somebody who has started this process wants it to stop. */
+  onStop(): void;
+  /** Just before the servers of a candidate accept. */
+  beforeOpening(): void;
+  /** The candidate is the newest process now, which the old one can replace for `window` milliseconds. */
+  onGo(window: number): void;
+}
+
+/** First use: finds out who has started this process, and whether it is the successor of another one. */
+export function install(shared: Shared, context: InstallContext): void {
+  const { world, version, settings, log, servers, events, olders, abort, phase, pidFile } = shared;
+  const { listeners, onStop, beforeOpening, onGo } = context;
+  const surroundings = new Surroundings({
+    ...{ world, events, log, onStop },
+    onTerminalGone: () => void world.signals.emit('SIGHUP', 'SIGHUP', constants.signals.SIGHUP),
+  });
+  shared.surroundings = surroundings;
+  const candidate = Candidate.find({
+    ...{ world, version, settings, log, servers, olders },
+    ...{ beforeOpening, onGo },
+  });
+  if (candidate) {
+    const { predecessor } = candidate;
+    const { handoff } = predecessor;
+    begin(shared, candidate);
+    shared.parent = { predecessor, older: olders.add(predecessor), sentAway: false };
+    shared.generation = handoff.generation;
+    world.debug.generation = handoff.generation;
+    listeners.listen();
+    predecessor.handlersAreIn();
+    surroundings.keep(handoff);
+    pidFile.inherit(handoff.pidFile);
+  } else surroundings.look();
+  shared.serviceManager = ServiceManager.find({
+    ...{ world, events, log, signal: abort.signal, fd: surroundings.kept.notify },
+    stopping: () => phase.end?.shutdown.reason === 'shutdown' && !shared.parent?.sentAway,
+  });
+}
+
+/** A process that stops already does not take over, and binds no address that it could claim. */
+function begin({ phase }: Shared, candidate: Candidate): void {
+  const { current } = phase;
+  if (current.name === 'draining') {
+    phase.enter({ ...current, candidate });
+    candidate.refuse('it is shutting down');
+  } else phase.enter({ name: 'candidate', candidate });
+}
