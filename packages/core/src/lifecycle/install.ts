@@ -13,7 +13,7 @@ export interface InstallContext {
   /** Just before the servers of a candidate accept. */
   beforeOpening(): void;
   /** The candidate is the newest process now, which the old one can replace for `window` milliseconds. */
-  onGo(window: number): void;
+  onGo(candidate: Candidate, window: number): void;
 }
 
 /** First use: finds out who has started this process, and whether it is the successor of another one. */
@@ -25,9 +25,10 @@ export function install(shared: Shared, context: InstallContext): void {
     onTerminalGone: () => void world.signals.emit('SIGHUP', 'SIGHUP', constants.signals.SIGHUP),
   });
   shared.surroundings = surroundings;
-  const candidate = Candidate.find({
+  const candidate: Candidate | undefined = Candidate.find({
     ...{ world, version, settings, log, servers, olders },
-    ...{ beforeOpening, onGo },
+    beforeOpening,
+    onGo: (window) => candidate && onGo(candidate, window),
   });
   if (candidate) {
     const { predecessor } = candidate;

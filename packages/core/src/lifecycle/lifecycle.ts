@@ -5,26 +5,24 @@ import { Intake } from '../connections/intake.js';
 import type { TrackedServer } from '../connections/tracked-server.js';
 import { type EndlessError, messageOf } from '../errors.js';
 import { concerns } from '../handoff/inheritance.js';
-import type { ToSuccessor } from '../handoff/protocol.js';
 import type { ListenOptions } from '../listen/create-server.js';
 import { silent } from '../log.js';
-import type { RawHandle } from '../node-private/handle.js';
 import type { RestartResult } from '../restart/context.js';
 import type { Settings } from '../settings.js';
 import type { ShutdownResult } from '../shutdown/context.js';
 import { Exit } from '../shutdown/exit.js';
 import type { HookableSignal } from '../signals/signals.js';
-import { Probation } from '../takeover/probation.js';
 import type { Release } from '../wait-group.js';
 import type { World } from '../world.js';
 import { Draining } from './draining.js';
 import { install } from './install.js';
 import { Listeners } from './listeners.js';
 import type { State } from './phase.js';
-import { passes, predecessorTooSlow, whyNotRestart } from './refusals.js';
-import { type Parent, Shared } from './shared.js';
+import { passes, whyNotRestart } from './refusals.js';
+import { Shared } from './shared.js';
 import { effectOf } from './signals.js';
 import { Stopping } from './stopping.js';
+import { TakingOver } from './taking-over.js';
 
 /** Time that a hook before the hammer has. */
 const HAMMER_HOOK_TIME = 1_000;
@@ -34,6 +32,7 @@ export class Lifecycle {
   readonly shared: Shared;
   readonly #draining: Draining;
   readonly #stopping: Stopping;
+  readonly #takingOver: TakingOver;
   #installed = false;
   /** With `register` every server of the program is meant, also one that comes after the last was closed. */
   #watchForGood = false;
@@ -99,8 +98,13 @@ export class Lifecycle {
       listeners: this.#listeners,
       draining: this.#draining,
       exit: this.#exit,
-      commit: () => this.#becomeFinal(),
+      commit: () => this.#takingOver.commit(),
       preloaded: () => this.#watchForGood,
+    });
+    this.#takingOver = new TakingOver(shared, {
+      stopping: this.#stopping,
+      exit: this.#exit,
+      restartAgain: () => void this.#restartBySignal('SIGHUP'),
     });
     // A program may look for a free port before it uses endless.
     if (isMainThread && shared.promised) this.#watch();
@@ -154,7 +158,8 @@ export class Lifecycle {
         listeners: this.#listeners,
         onStop: () => void this.#stopping.bySignal('SIGTERM'),
         beforeOpening: () => this.#aboutToAccept(),
-        onGo: (window) => this.#becomeNewest(window),
+        // Last, since a listener of 'ready' may stop the process again at once.
+        onGo: (candidate, window) => this.#becomeReady(this.#takingOver.begin(candidate, window)),
       });
     }
     this.#watch();
@@ -200,13 +205,7 @@ export class Lifecycle {
   keepConnections(server: Server): void {
     this.install();
     this.shared.servers.setMigrate(server, false);
-    this.#tellKept();
-  }
-
-  /** The old process offers no connection of these; it is told before it hears that this one is ready. */
-  #tellKept(): void {
-    const addresses = this.shared.servers.keeping;
-    if (addresses.length > 0) this.shared.parent?.predecessor.send({ type: 'keeps', addresses });
+    this.#takingOver.tellKept();
   }
 
   /** "These are all": generation 0 is ready although it does not listen, a candidate although addresses are left. */
@@ -236,7 +235,7 @@ export class Lifecycle {
 
   #listening(server: Server): void {
     server.once('close', () => this.#closed(server));
-    this.#tellKept();
+    this.#takingOver.tellKept();
     const { candidate } = this.shared.phase;
     if (candidate) {
       candidate.changed();
@@ -280,34 +279,6 @@ export class Lifecycle {
     if (!this.shared.phase.enter({ name: 'serving', ...(probation && { probation }) })) return;
     this.#listeners.listen();
     this.shared.events.emit('ready', { pid: this.shared.world.pid, generation: this.shared.generation });
-  }
-
-  #becomeNewest(window: number): void {
-    const { current } = this.shared.phase;
-    if (current.name !== 'candidate') return;
-    const { candidate } = current;
-    this.shared.olders.expect((this.shared.parent as Parent).older);
-    const { predecessor, paths } = candidate;
-    predecessor.channel.listen((message, handle) => this.#hearPredecessor(message, handle));
-    const probation = new Probation({
-      world: this.shared.world,
-      log: this.shared.log,
-      settings: this.shared.settings,
-      servers: this.shared.servers,
-      predecessor,
-      paths,
-      window,
-    });
-    void probation.abandoned().then(() => this.#becomeFinal());
-    // Last, since who hears of it may stop the process again at once.
-    this.#becomeReady(probation);
-  }
-
-  /** The predecessor does not come back any more. */
-  #becomeFinal(): void {
-    if (!this.shared.phase.probation?.commit()) return;
-    this.shared.serviceManager?.becomeMain();
-    this.#stopping.prune(this.shared.settings.current.maxDraining);
   }
 
   // --- signals: one path for the process ---
@@ -401,7 +372,7 @@ export class Lifecycle {
       signal,
       generation: this.shared.generation,
       surroundings: { ...this.shared.surroundings?.kept, ...(fd !== undefined && { pidFile: fd }) },
-      predecessorCommitted: this.#predecessorCommitted(),
+      predecessorCommitted: this.#takingOver.committed(),
     });
   }
 
@@ -416,48 +387,6 @@ export class Lifecycle {
       starting: this.state === 'init',
       underWay,
     });
-  }
-
-  /** A chain has at most one open window: a restart waits until the predecessor has committed its own. */
-  async #predecessorCommitted(): Promise<void> {
-    const { probation } = this.shared.phase;
-    if (!probation?.open) return;
-    this.shared.log.info('The rollback window of this process is open: it restarts once that is over.');
-    const { startTimeout } = this.shared.settings.current;
-    if (await probation.overWithin(startTimeout)) return;
-    throw predecessorTooSlow(startTimeout);
-  }
-
-  #hearPredecessor(message: ToSuccessor, handle: RawHandle | undefined): void {
-    switch (message.type) {
-      case 'committed':
-        this.#becomeFinal();
-        break;
-      case 'restart-again':
-        void this.#restartBySignal('SIGHUP');
-        break;
-      case 'retire':
-        this.#retire(message.deadline);
-        break;
-      default:
-        this.shared.olders.hear((this.shared.parent as Parent).older, message, handle);
-    }
-  }
-
-  /** The predecessor has taken its place back: what this process holds is brought to its end, and nothing else. */
-  #retire(deadline: number): void {
-    const parent = this.shared.parent as Parent;
-    if (!parent.sentAway) {
-      this.shared.log.error('The old process has taken its place back: this one leaves.');
-      parent.sentAway = true;
-      this.shared.olders.release();
-      parent.older.reception.release();
-      this.shared.phase.probation?.rollBack();
-      void this.#stopping.sentAway();
-    }
-    parent.older.expectNoMore();
-    this.#exit.dismiss();
-    this.shared.phase.end?.shutdown.limit(deadline);
   }
 
   // --- the end ---
