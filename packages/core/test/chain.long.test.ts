@@ -31,6 +31,10 @@ describe('half a request is completed and answered although, while its channel i
     await sleep(50);
     const between = await hup(program, program.pid);
     const newest = await hup(program, between);
+    // A process that answers has told the one before it that it takes channels.
+    const other = new RawClient(port);
+    await other.get('/').receive(/generation 2$/);
+    other.socket.destroy();
     const pids = { oldest: program.pid, between, newest };
     program.signal('SIGSTOP', pids[stopped]);
     await program.waitFor(`event committed ${between}`);
