@@ -138,12 +138,13 @@ export class Restart {
       const command = successorCommand(settings.current.restart);
       await nextTurn(world);
       this.#enter({ name: 'starting' });
-      log.info(`Received ${signal}. forking.`);
       // Looked at only now: a hook may have opened or closed a server.
       const kept = keepPathsOf(this.#listeningSockets(), world, log);
       paths = kept.paths;
       paths.keepFromRemoval();
       paths.watch();
+      // Not before: a deploy that waits for this line may remove a path.
+      log.info(`Received ${signal}. forking.`);
       const { listeningSockets } = kept;
       const request = { command, generation: generation + 1, surroundings, listeningSockets, paths, limits };
       const attempt = new Attempt(this.#context, request);
