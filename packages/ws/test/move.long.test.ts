@@ -53,15 +53,25 @@ interface Drained {
   peak: number;
 }
 
+/** How often all connections move; their time is the median, since one move alone varies by half. */
+const MOVES = 5;
+
 test('10,000 WebSockets move within twice the time of 10,000 idle HTTP connections, and memory does not double', async () => {
   const drained = async (open: (port: number) => Promise<unknown>) => {
     const { program, port } = await serve('many.mjs');
     await open(port);
-    program.signal('SIGHUP');
-    const [, report = ''] = await program.waitFor(/drained (.*)/, { timeout: 60_000 });
+    const reports: Drained[] = [];
+    for (let pid = program.pid, move = 0; move < MOVES; move += 1) {
+      program.signal('SIGHUP', pid);
+      const [, report = ''] = await program.waitFor(new RegExp(`${pid} drained (.*)`), { timeout: 60_000 });
+      reports.push(JSON.parse(report) as Drained);
+      [pid = 0] = await program.waitForPids(1);
+    }
     const after = await getJson<{ migrated: number; clients: number; rss: number; peak: number }>(port, '/');
     expect(after.migrated).toBe(10_000);
-    return { ...(JSON.parse(report) as Drained), after };
+    const times = reports.map(({ durationMs }) => durationMs).sort((one, other) => one - other);
+    const { before, peak } = reports[0] as Drained;
+    return { times, durationMs: times[Math.floor(MOVES / 2)] as number, before, peak, after };
   };
   // One after the other: a process may have so many descriptors.
   const idle: net.Socket[] = [];
@@ -91,7 +101,7 @@ test('10,000 WebSockets move within twice the time of 10,000 idle HTTP connectio
   let heard = 0;
   for (const client of clients) {
     client.onText = (text) => {
-      expect(text).toBe('hello 42 1');
+      expect(text).toBe(`hello 42 ${MOVES}`);
       heard += 1;
     };
     void client.say('hello');
