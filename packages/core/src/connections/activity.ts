@@ -37,7 +37,7 @@ export function idleConnections(tracked: TrackedServer): Set<Socket> {
   // Node calls a connection idle whose response has ended but waits in the send buffer of a slow reader.
   for (const socket of betweenRequests(tracked.server))
     if (carriers.has(socket) && !currentResponse(socket)) idle.add(socket);
-  for (const socket of carriers) if (socket.bytesRead === 0 && speaksHttp(socket)) idle.add(socket);
+  for (const socket of carriers) if (speaksHttp(socket) && socket.bytesRead === 0) idle.add(socket);
   if (tracked.secure) for (const socket of tracked.sockets) if (socket.bytesRead === 0) idle.add(socket);
   return idle;
 }
