@@ -2,12 +2,12 @@ import type { Endless, Settings } from '@endless/core';
 import { adopt, extend, install, LATE, mayStepAside, readiness, rejectsLate } from '@endless/core/adapter';
 import type { NextFunction, Request, RequestHandler, Response } from 'express';
 
-/** The one lifecycle of this process, which called as a function makes the middleware. */
+/** The one lifecycle of this process; called as a function, it makes the middleware. */
 export interface EndlessExpress extends Omit<Endless, 'readiness'> {
   /**
-   * The middleware: `app.use(endless())`, first of all, with the app's own `app.listen(9090)`, is enough. The settings are
-   * those of `endless.configure`. A request that comes late under `lateRequests: 'reject'` goes to the app's error
-   * handlers, with `status` 503.
+   * Makes the middleware. `app.use(endless())` before all others and the app's own `app.listen(9090)` are enough. The
+   * settings are those of `endless.configure`. With `lateRequests: 'reject'` a late request goes to the app's error
+   * handlers with `status` 503.
    */
   (settings?: Settings): RequestHandler;
   /** A route for readiness checks: `app.get('/ready', endless.readiness)`. */
@@ -42,8 +42,8 @@ export const endless: EndlessExpress = extend(
 );
 
 /**
- * Takes a middleware that has nothing more to do out of the app's stack: Express asks for time for each layer with each request.
- * The stack is replaced and not changed, since the request at hand, and others, are walking along it.
+ * Removes a middleware that has nothing more to do from the app's stack: each layer costs each request time. Replaces
+ * the stack and does not change it, since this request and others are still walking along it.
  */
 function leaveStack({ app }: Request, middleware: unknown): void {
   // Express 4 keeps its router under the first name, and throws at the second.

@@ -7,7 +7,7 @@ import type { FastifyListenOptions, FastifyPluginCallback } from 'fastify';
 import fastifyPlugin from 'fastify-plugin';
 import { runPreClose } from './pre-close.js';
 
-/** A Fastify app, whatever its server, its logger and its types are. */
+/** A Fastify app with any server, logger and types. */
 interface App {
   readonly server: Server;
   addresses(): (string | AddressInfo)[];
@@ -22,7 +22,7 @@ interface Reply {
 
 /** The one lifecycle of this process. */
 export interface EndlessFastify extends Omit<Endless, 'readiness' | 'listen'> {
-  /** As in core, and takes the Fastify app itself. */
+  /** Listens as in core; also accepts the Fastify app itself. */
   listen(app: App | RequestListener | Server, address: Address, options?: ListenOptions): Promise<Server>;
   /** A route for readiness checks: `app.get('/ready', endless.readiness)`. */
   readiness(request: unknown, reply: Reply): void;
@@ -69,7 +69,7 @@ const plugin: FastifyPluginCallback<Settings> = (app, options, done) => {
   if (!appsThatEndWithUs.has(app.server)) {
     appsThatEndWithUs.add(app.server);
     const untie = adapter.onDrained(() => app.close(), runPreClose.bind(undefined, app));
-    // Somebody else closes the app: its clients are told, or Fastify would wait 72 s for those that stay.
+    // The program closes the app: clients get a close notice, or Fastify would wait 72 s for idle ones.
     app.addHook('preClose', (next) => next(void adapter.drainAddresses(app.addresses())));
     app.addHook('onClose', (_app, next) => next(void untie()));
   }

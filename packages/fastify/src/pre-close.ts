@@ -3,7 +3,7 @@ import { promisify } from 'node:util';
 const kept = (part: object, name: string) =>
   Reflect.get(part, Object.getOwnPropertySymbols(part).find((key) => key.description === name) ?? '');
 
-/** Runs the preClose hooks of an app and takes them out: later its `close` would run them again, behind its own 503. */
+/** Runs the preClose hooks of an app and removes them: its `close` would run them again later, behind its own 503. */
 export async function runPreClose(app: object): Promise<void> {
   const above = Object.getPrototypeOf(app);
   await (kept(above, 'fastify.hooks') ? runPreClose(above) : runFrom(app));

@@ -10,14 +10,14 @@ import {
 import { adopt, extend, install, LATE, readiness, rejectsLate } from '@endless/core/adapter';
 import type Koa from 'koa';
 
-/** The one lifecycle of this process, which called as a function makes the middleware. */
+/** The one lifecycle of this process; called as a function, it makes the middleware. */
 export interface EndlessKoa extends Omit<Endless, 'readiness' | 'listen'> {
   /**
-   * The middleware: `app.use(endless())`, first of all, with the app's own `app.listen(9090)`, is enough. The settings are
-   * those of `endless.configure`. A request that comes late under `lateRequests: 'reject'` is thrown with `ctx.throw(503)`.
+   * Makes the middleware. `app.use(endless())` before all others and the app's own `app.listen(9090)` are enough. The
+   * settings are those of `endless.configure`. With `lateRequests: 'reject'` a late request gets `ctx.throw(503)`.
    */
   (settings?: Settings): Koa.Middleware;
-  /** As in core, and takes the Koa app itself. */
+  /** Listens as in core; also accepts the Koa app itself. */
   listen(
     app: { callback(): RequestListener } | RequestListener | Server,
     address: Address,
@@ -32,7 +32,7 @@ export const endless: EndlessKoa = extend(
   Object.assign(
     function endless(settings?: Settings): Koa.Middleware {
       install(settings);
-      // Not `async`: that would be another promise, and three more turns of the queue, for each request.
+      // Not `async`: that would cost each request another promise and three more microtasks.
       return function endless(ctx, next) {
         adopt(ctx.req);
         const retryAfter = rejectsLate(ctx.req);

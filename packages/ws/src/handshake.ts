@@ -1,7 +1,7 @@
 import { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 
-/** The request of a handshake, as it travels. */
+/** The request of a handshake, as the old process sends it. */
 export interface HandshakeRequest {
   method: string;
   url: string;
@@ -11,17 +11,17 @@ export interface HandshakeRequest {
   rawHeaders: string[];
 }
 
-/** What a handshake agreed on, as it stands in the answer: subprotocol and extensions. */
+/** The subprotocol and the extensions on which a handshake agreed, as its answer names them. */
 export type Agreement = Record<'protocol' | 'extensions', string | undefined>;
 
-/** What another process needs to know of a request, apart from what the application makes of it later. */
+/** The parts of a request that another process needs, without what the application adds to it later. */
 export function travelling(request: IncomingMessage): HandshakeRequest {
   const { method = 'GET', url = '/', httpVersionMajor, httpVersionMinor } = request;
   const [headers, rawHeaders] = [{ ...request.headers }, [...request.rawHeaders]];
   return { method, url, httpVersionMajor, httpVersionMinor, headers, rawHeaders };
 }
 
-/** The request again, on the socket as it is now. */
+/** Makes the request again, on its socket in this process. */
 export function requestOn(socket: Socket, travelled: HandshakeRequest): IncomingMessage {
   const { httpVersionMajor, httpVersionMinor } = travelled;
   return Object.assign(new IncomingMessage(socket), travelled, {
@@ -30,7 +30,7 @@ export function requestOn(socket: Socket, travelled: HandshakeRequest): Incoming
   });
 }
 
-/** What the lines of an answer agree on. */
+/** Reads from the header lines of an answer what the handshake agreed on. */
 export function agreementIn(lines: readonly string[]): Agreement {
   const value = (name: string) =>
     lines
@@ -41,8 +41,8 @@ export function agreementIn(lines: readonly string[]): Agreement {
 }
 
 /**
- * Whether both sides compress each message on its own: then no compression state has to move, and none cannot. Also true
- * where nothing is compressed.
+ * Whether a connection has no compression state, which cannot move: both sides compress each message on its own, or
+ * nothing at all.
  */
 export function carriesNoContext({ extensions }: Agreement): boolean {
   return (
@@ -52,8 +52,8 @@ export function carriesNoContext({ extensions }: Agreement): boolean {
 }
 
 /**
- * Keeps the answer to a handshake that the client has had already from being written again. Anything else that is written
- * first is a refusal: it is not written either, and `onRefused` is called.
+ * Withholds the answer to a repeated handshake, since the client has it already. Anything else that the server writes
+ * first is a refusal: it is withheld too, and `onRefused` runs.
  */
 export function withholdAnswer(socket: Socket, onRefused: () => void): void {
   const restore = () => {
@@ -74,7 +74,7 @@ export function withholdAnswer(socket: Socket, onRefused: () => void): void {
 
 const CLOSE = 0x88;
 
-/** Closes a WebSocket for which nobody has a `WebSocket`: writes the close frame itself. */
+/** Closes a connection that has no `WebSocket` object: writes the close frame itself. */
 export function closeRaw(socket: Socket, code: number): void {
   socket.end(Buffer.from([CLOSE, 2, code >> 8, code & 0xff]));
   socket.resume();

@@ -1,31 +1,31 @@
 /**
- * Every private name of ws that is read, none of them written. ws has no public word for what it has read and not delivered
- * yet; `test/internals.test.ts` pins these on the oldest and the newest ws 8.
+ * Every private name of ws that endless reads; it writes to none. ws has no public name for bytes that it has read and
+ * not yet delivered. `test/internals.test.ts` pins the names on the oldest and the newest ws 8.
  */
 import type { WebSocket } from 'ws';
 
-/** What takes frames apart. */
+/** The part of ws that parses frames. */
 interface Receiver {
-  /** Where in a frame it is: see the states below. */
+  /** Its position in a frame: see the states below. */
   _state: number;
-  /** Whether it is in the middle of a turn. */
+  /** Whether its parse loop runs now. */
   _loop: boolean;
   _fin: boolean;
-  /** Of the frame that it is in; a continuation has that of its message. */
+  /** The opcode of the current frame; a continuation has that of its message. */
   _opcode: number;
   _payloadLength: number;
   _mask: Buffer | undefined;
-  /** The opcode of the message of which a first frame has begun, or 0. */
+  /** The opcode of the message whose first frame has begun, or 0. */
   _fragmented: number;
   /** The payloads of that message so far, unmasked. */
   _fragments: Buffer[];
-  /** What has come of the current frame, or of the next one, as it came. */
+  /** The bytes received of the current frame, or of the next one, unchanged. */
   _buffers: Buffer[];
-  /** It is a `Writable`: bytes that it has not begun with. */
+  /** It is a `Writable`: the number of bytes that it has not begun to parse. */
   writableLength: number;
 }
 
-/** What puts frames together; `_deflating` became `_state` in the course of ws 8. */
+/** The part of ws that builds frames; a minor release of ws 8 renamed `_deflating` to `_state`. */
 interface Sender {
   _firstFragment: boolean;
   _queue: unknown[];
@@ -39,7 +39,7 @@ const GET_PAYLOAD_LENGTH_64 = 2;
 const GET_MASK = 3;
 const GET_DATA = 4;
 
-/** A half message that is larger waits for its end: to move it would hold up all others. */
+/** A larger half message stays until it is complete: its move would delay all others. */
 export const LARGEST_HALF = 4 * 1024 * 1024;
 
 const FIN = 0x80;
@@ -52,7 +52,7 @@ function partsOf(ws: WebSocket): { receiver: Receiver; sender: Sender } {
   return { receiver, sender };
 }
 
-/** Whether this WebSocket is made as we know it; of another one nothing can be told. */
+/** Whether this WebSocket has the private names above, without which it cannot move. */
 export function isKnown(ws: WebSocket): boolean {
   const { receiver, sender } = partsOf(ws);
   return (
@@ -72,7 +72,7 @@ export function isKnown(ws: WebSocket): boolean {
   );
 }
 
-/** Whether all that was sent is written, to the end of a message. */
+/** Whether ws has written every message that the application sent, each to its end. */
 export function nothingToSend(ws: WebSocket): boolean {
   const { sender } = partsOf(ws);
   const { _firstFragment, _queue, _deflating, _state } = sender;
@@ -80,21 +80,21 @@ export function nothingToSend(ws: WebSocket): boolean {
 }
 
 /**
- * What has been read and not delivered, as the bytes of a client from which another WebSocket delivers it: the part of a
- * message that has come, and the part of a frame. Undefined while that cannot be told.
+ * The bytes that ws has read and not delivered, as a client would send them to another WebSocket: part of a message,
+ * and part of a frame. Undefined while they cannot be told.
  */
 export function undelivered(ws: WebSocket): Buffer | undefined {
   const { receiver } = partsOf(ws);
   const { _state: state, _fragmented: fragmented, _fragments: fragments } = receiver;
   if (receiver._loop || receiver.writableLength > 0 || state > GET_DATA) return undefined;
   if (sizeOf(fragments) + sizeOf(receiver._buffers) > LARGEST_HALF) return undefined;
-  // What is inflated cannot be told from what is not: only between two messages.
+  // ws does not tell inflated bytes from others, so a connection with extensions moves only between two messages.
   if (ws.extensions !== '' && (state !== GET_INFO || fragmented)) return undefined;
   const parts: Buffer[] = [];
   let opcode = receiver._opcode;
   if (fragmented) {
     const inData = state !== GET_INFO && opcode < CONTROL;
-    // The frame that it is in may be the first, or those before it were empty: then it can stand for the first.
+    // The current frame may be the first, or follow empty ones: then it can stand for the first.
     if (!inData || fragments.length > 0) {
       parts.push(head(fragmented, sizeOf(fragments)), NO_MASK, ...fragments);
       if (inData) opcode = 0;

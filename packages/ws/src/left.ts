@@ -2,7 +2,7 @@ import type { Tell } from '@endless/core';
 import type { WebSocket } from 'ws';
 import { controlPayloadOf, type Payload, payloadOf, reasonOf } from './payload.js';
 
-/** What is done to a WebSocket object whose connection has left. */
+/** One call of the application on a `WebSocket` object whose connection has moved. */
 export type Deed =
   | { call: 'send'; data: Payload; options: Record<string, boolean> }
   | { call: 'ping' | 'pong'; data: Payload }
@@ -18,21 +18,21 @@ const CLOSED = 3;
 const STATES = ['CONNECTING', 'OPEN', 'CLOSING', 'CLOSED'];
 const SEND_OPTIONS = ['binary', 'compress', 'fin', 'mask'];
 
-/** How many bytes may wait for a client that does not read: they are in the memory of the new process. */
+/** Maximum of bytes that wait for a client that does not read: the new process keeps them in memory. */
 const MOST_WAITING = 64 * 1024 * 1024;
 const TRY_AGAIN_LATER = 1013;
 const ABNORMAL = 1006;
 
 /**
- * Makes an object whose connection has left pass on what is done to it: the application may still hold it, and be in the
- * middle of an answer. Its listeners are taken off, so that nobody hears a close that did not happen; then it emits `'moved'`.
- * `own` are those of its server, which hear that the object is done with. Returns what to call when the connection has ended.
+ * Makes an object whose connection has moved pass its calls on: the application may still hold it in the middle of an
+ * answer. Removes its listeners, since its connection did not close, and emits `'moved'`. `own` are its server's
+ * listeners, which get the close of the object. Returns the function to call once the connection has ended.
  */
 export function leave(ws: WebSocket, own: readonly Listener[], tell: Tell): () => void {
   let state = OPEN;
   let waiting = 0;
 
-  /** Calls back when the new process has written it, as ws does; until then its bytes wait. */
+  /** Calls back once the new process has written the bytes, as ws does; until then they count as waiting. */
   const pass = (deed: Deed, bytes = 0, callback?: Callback) => {
     waiting += bytes;
     const done = (error?: Error) => {
@@ -114,10 +114,10 @@ export function leave(ws: WebSocket, own: readonly Listener[], tell: Tell): () =
   };
 }
 
-/** Does to a connection here what was done to it where it was before; resolves when it is written. */
+/** Carries out a call that the old process passed on; resolves once its bytes are written. */
 export function carryOut(ws: WebSocket, deed: Deed): Promise<void> {
   return new Promise((resolve) => {
-    // A write that fails is never done: its connection has ended, and of that the old process is told.
+    // A failed write never resolves: its connection has ended, and the old process gets a message of that.
     const written = (error?: Error | null) => {
       if (!error) resolve();
     };
@@ -145,7 +145,7 @@ const notOpen = (state: number) =>
 const callbackIn = (given: readonly unknown[]) =>
   given.find((each): each is Callback => typeof each === 'function');
 
-/** The options that ws knows, as it takes them. */
+/** The options of `send` that ws knows, as booleans. */
 function optionsIn([given]: readonly unknown[]): Record<string, boolean> {
   const options = typeof given === 'object' && given !== null ? (given as Record<string, unknown>) : {};
   return Object.fromEntries(

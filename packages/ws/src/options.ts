@@ -3,38 +3,38 @@ import type { Server } from 'node:net';
 import { EndlessError } from '@endless/core';
 import type { WebSocket } from 'ws';
 
-/** What `save` returns for a connection that must not move now; it is asked again. */
+/** `save` returns this for a connection that must not move now; endless calls it again later. */
 export const stay: unique symbol = Symbol('@endless/ws stay');
 
-/** How the connections of a `WebSocketServer` move: with `save` and `restore`, or `stateless`; with neither they do not. */
+/** How the connections of a `WebSocketServer` move: with `save` and `restore`, or `stateless`; without them, they do not. */
 export interface WebSocketsOptions<State> {
   /**
-   * What the application knows of this connection, for the new process: anything that can be cloned. Called at the moment at
-   * which it leaves. `stay`: not now. A throw: not at all.
+   * Returns the application's state of this connection, for the new process: anything that can be cloned. Runs at the
+   * moment of the move. `stay` delays the move; a throw prevents it.
    */
   save?(ws: WebSocket, request: IncomingMessage): State | typeof stay;
-  /** Takes it, before the handlers of `'connection'` run; they also get it as their third argument. */
+  /** Gets that state before the handlers of `'connection'` run; they get it as their third argument. */
   restore?(ws: WebSocket, state: State, request: IncomingMessage): unknown;
-  /** Nothing has to be saved: from the request alone the handlers of `'connection'` make a connection what it was. */
+  /** Declares that there is no state to save: the handlers of `'connection'` rebuild a connection from its request alone. */
   stateless?: boolean;
-  /** By which both processes know this server. Default: its `path`, or `''`. */
+  /** Names this server in both processes. Default: its `path`, or `''`. */
   name?: string;
-  /** The HTTP server whose `'upgrade'` moved connections go through again; default: straight to `'connection'`. */
+  /** The HTTP server that emits `'upgrade'` again for each moved connection. Default: only `'connection'` is emitted. */
   through?: Server;
   /** Milliseconds over which the closes of connections that cannot move are spread. Default 5000. */
   closeWithin?: number;
 }
 
-/** Why connections do not move of which nothing is said. */
+/** The log's reason why connections without `save`, `restore` and `stateless` do not move. */
 export const UNSAID =
   'they are closed with 1012. To let them move, give `endlessWebSockets` `save` and `restore`, or `stateless: true` where the request alone rebuilds a connection.';
 
-/** Whether it is said how the connections become what they were. */
+/** Whether the options tell how the new process rebuilds a connection. */
 export function moves({ save, restore, stateless }: WebSocketsOptions<never>): boolean {
   return stateless === true || save !== undefined || restore !== undefined;
 }
 
-/** Refuses options that are wrong or contradict each other with `ERR_ENDLESS_INVALID_OPTION`. */
+/** Throws `ERR_ENDLESS_INVALID_OPTION` for options that are invalid or contradict each other. */
 export function checkOptions(options: WebSocketsOptions<never>): void {
   const refuse = (why: string) => {
     throw new EndlessError('ERR_ENDLESS_INVALID_OPTION', `endlessWebSockets: ${why}.`);

@@ -1,12 +1,12 @@
-/** What ws takes and what it refuses, checked where it is called: elsewhere nobody would hear the error. */
+/** Checks arguments as ws does, in the process that calls: the caller would not get an error of the new process. */
 
 const MOST_CONTROL = 125;
 const MOST_REASON = 123;
 
-/** A message as it travels: an empty text is one too. */
+/** A message as one process sends it to the other; it may be an empty text. */
 export type Payload = string | Buffer;
 
-/** What ws would send for `data`; throws where ws throws. */
+/** The bytes that ws would send for `data`; throws where ws throws. */
 export function payloadOf(data: unknown): Payload {
   if (typeof data === 'string') return data;
   if (typeof data === 'number') return String(data);
@@ -19,7 +19,7 @@ export function payloadOf(data: unknown): Payload {
   return Buffer.from(data as readonly number[]);
 }
 
-/** Likewise for a ping or a pong. */
+/** The bytes that ws would send for a ping or a pong; throws where ws throws. */
 export function controlPayloadOf(data: unknown): Payload {
   const payload = payloadOf(data);
   if (Buffer.byteLength(payload) > MOST_CONTROL)

@@ -16,21 +16,21 @@ import { isKnown, nothingToSend, undelivered } from './internals.js';
 import { carryOut, type Deed, leave } from './left.js';
 import { checkOptions, moves, stay, UNSAID, type WebSocketsOptions } from './options.js';
 
-/** What the old process tells of a connection. */
+/** What the old process sends with a connection. */
 interface Travelled {
   request: HandshakeRequest;
   agreed: Agreement;
   state: unknown;
 }
 
-/** A connection that is here. */
+/** A connection in this process. */
 interface Known {
   ws: WebSocket;
   request: IncomingMessage;
-  /** The request as it was before the application saw it. */
+  /** The request before the application could change it. */
   original: HandshakeRequest;
   agreed: Agreement;
-  /** The listeners of `'close'` that were there before the application's: the server's own. */
+  /** The server's own listeners of `'close'`, added before those of the application. */
   own: ((...args: never[]) => void)[];
 }
 
@@ -39,8 +39,8 @@ const GOING_AWAY = 1001;
 const EMPTY = Buffer.alloc(0);
 
 /**
- * Lets the WebSockets of this server live through restarts: each moves to the new process at a moment when that can be done
- * without its client noticing. One that cannot move is closed with 1012 on a restart, and each with 1001 on a shutdown.
+ * Keeps the WebSockets of this server over restarts: each moves to the new process at a moment that its client does not
+ * notice. A restart closes those that cannot move with 1012, and a shutdown closes all with 1001.
  */
 export function endlessWebSockets<State = undefined>(
   wss: WebSocketServer,
@@ -50,7 +50,7 @@ export function endlessWebSockets<State = undefined>(
   const known = new WeakMap<Socket, Known>();
   const arriving = new WeakMap<IncomingMessage, { travelled: Travelled; failed: (error: unknown) => void }>();
   const agreements = new WeakMap<IncomingMessage, Agreement>();
-  /** What was said of a connection whose handshake is not repeated yet. */
+  /** The calls passed on for a connection whose handshake is not repeated yet. */
   const early = new WeakMap<Socket, (() => void)[]>();
   const originals = new WeakMap<IncomingMessage, HandshakeRequest>();
   let checked = false;
@@ -80,13 +80,13 @@ export function endlessWebSockets<State = undefined>(
 
   wss.on('headers', (lines, request) => {
     agreements.set(request, agreementIn(lines));
-    // The application may have put a listener before ours.
+    // The application may have added a listener before this one.
     if (wss.listeners('connection')[0] !== meet)
       wss.off('connection', meet).prependListener('connection', meet);
   });
   wss.prependListener('connection', meet);
   wss.once('close', () => sockets.close());
-  // Its listeners see the request again, so it has to be what they saw.
+  // The listeners of `'upgrade'` get the request again, so it must be unchanged.
   options.through?.prependListener('upgrade', (request: IncomingMessage) =>
     originals.set(request, travelling(request)),
   );
@@ -112,7 +112,7 @@ export function endlessWebSockets<State = undefined>(
       void Promise.resolve(options.restore?.(ws, travelled.state as State, request)).catch(failed);
     } catch (error) {
       failed(error);
-      // The handlers of 'connection' must not meet it without its state; where others emit that, nobody would catch this.
+      // The handlers of `'connection'` must not get it without its state; with `through`, this throw would stay uncaught.
       if (!options.through) throw error;
     }
     for (const carry of early.get(socket) ?? []) carry();
@@ -146,8 +146,8 @@ export function endlessWebSockets<State = undefined>(
   }
 
   /**
-   * Repeats the handshake, so that ws makes the connection as it makes every other; its answer is not written again. The
-   * promise rejects when the application fails to restore it.
+   * Repeats the handshake, so that ws makes this connection as any other; its answer is not written again. The promise
+   * rejects when the application's `restore` fails.
    */
   function restore(socket: Socket, travelled: Travelled): Promise<void> {
     return new Promise((_resolve, failed) => {
@@ -168,7 +168,7 @@ export function endlessWebSockets<State = undefined>(
   }
 }
 
-/** The server, for a handshake whose questions were answered before: who may come in, and with which subprotocol. */
+/** The server for a repeated handshake: it asks neither `verifyClient` nor for a subprotocol again. */
 function settled(wss: WebSocketServer, agreed: Agreement): WebSocketServer {
   const options: ServerOptions = {
     ...wss.options,
@@ -181,7 +181,7 @@ function settled(wss: WebSocketServer, agreed: Agreement): WebSocketServer {
   });
 }
 
-/** By which both processes know a server, also where it is the only one. */
+/** The name of a server in both processes, also where it has none of its own. */
 const nameOf = (name: string) => (name === '' ? 'ws' : `ws:${name}`);
 
 function sameAgreement(one: Agreement | undefined, other: Agreement): boolean {
