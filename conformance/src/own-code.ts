@@ -3,20 +3,20 @@ import { get, type Program } from '@endless/testkit';
 import { describe, expect, test } from 'vitest';
 import { hup, type Served, until } from './program.js';
 
-/** Loads the listeners into a program that knows nothing of them. */
+/** Node.js options that load the listeners into a program without them. */
 export const OWN_LISTENERS = ['--import', fileURLToPath(new URL('../own-listeners.mjs', import.meta.url))];
 
-/** What a process has said of its own listeners, in order. */
+/** The lines that the listeners of a process have printed, in order. */
 function said(program: Program, pid: number): string[] {
   return [...program.stdout.matchAll(/^own (\w+) (\d+)$/gm)]
     .filter(([, , sayer]) => Number(sayer) === pid)
     .map(([, what]) => what as string);
 }
 
-/** Behaviour of an application with SIGTERM and SIGHUP listeners of its own, which `start` loads into it. */
+/** Tests an application with SIGTERM and SIGHUP listeners of its own, which `start` loads into it. */
 export function ownCode(name: string, start: () => Promise<Served>): void {
   describe(`${name}: an application with its own SIGTERM and SIGHUP listeners`, () => {
-    test('runs them at the end of the old process of a restart, after the last answer', async () => {
+    test('has them run at the end of the old process, after its last answer', async () => {
       const { program, port } = await start();
       const slow = get({ port, path: '/slow?ms=500' });
       await until(async () => (await activeRequests(port)) > 1);
@@ -29,7 +29,7 @@ export function ownCode(name: string, start: () => Promise<Served>): void {
       expect(said(program, successor)).toEqual([]);
     });
 
-    test('has the time that its SIGTERM listener takes, and loses no request to a stop', async () => {
+    test('exits only after its SIGTERM listener is done, and loses no request', async () => {
       const { program, port } = await start();
       const slow = get({ port, path: '/slow?ms=300' });
       await until(async () => (await activeRequests(port)) > 1);

@@ -5,26 +5,26 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { freePort, get, type Program, type ProgramOptions, startProgram } from '@endless/testkit';
 import { expect, onTestFinished } from 'vitest';
 
-/** Milliseconds that a restart can be taken back, where a test is not about that: each would wait for it. */
+/** The rollback window in milliseconds for tests of something else: each of them waits for its end. */
 const SHORT_WINDOW = 100;
 
-/** A program that listens on a port of its own and is ended with the test. */
+/** A program that listens on a port of its own and that the test stops at its end. */
 export interface Served {
   program: Program;
   port: number;
-  /** Makes the successors of this program fail in this way; without a name they no longer do. */
+  /** Makes the successors of this program fail in this way; without a name, they work again. */
   fault(name?: string): void;
-  /** A folder that goes with the test. */
+  /** A folder that is removed with the test. */
   folder: string;
 }
 
-/** How a program is served. */
+/** How a program starts. */
 export interface ServeOptions extends ProgramOptions {
-  /** What it prints when it listens. */
+  /** The text that it prints when it listens. */
   ready?: RegExp;
 }
 
-/** Starts a program, waits until it listens, and with the test ends every process of it; a process warning fails the test. */
+/** Starts a program and waits until it listens. The test kills all its processes at its end; a process warning fails it. */
 export async function serve(
   file: string,
   settings: object = {},
@@ -70,7 +70,7 @@ export async function hup(program: Program, pid: number = newestPid(program)): P
   return Number(successor);
 }
 
-/** The pid of the newest process: a candidate may say that it listens long before it has taken over, or a moment after. */
+/** The pid of the newest process: a candidate prints that it listens long before it takes over, or a moment after. */
 export function newestPid(program: Program): number {
   const [, taken, back] =
     [
@@ -81,12 +81,12 @@ export function newestPid(program: Program): number {
   return Number(taken ?? back ?? program.pid);
 }
 
-/** Asks for `target` on a fresh connection and resolves with the JSON it gets. */
+/** Requests `target` on a fresh connection and resolves with the JSON of the answer. */
 export async function getJson<Answer>(port: number, target: string, timeout = 10_000): Promise<Answer> {
   return JSON.parse((await get({ port, path: target, timeout })).body) as Answer;
 }
 
-/** Waits until something is so, for 5 s if nothing else is said. */
+/** Waits until a condition holds, for 5 s by default. */
 export async function until(holds: () => boolean | Promise<boolean>, timeout = 5_000): Promise<void> {
   for (const end = performance.now() + timeout; !(await holds()); await sleep(10))
     if (performance.now() > end) throw new Error(`still not so after ${timeout} ms: ${holds}`);

@@ -6,17 +6,17 @@ import { RawClient } from './client.js';
 import { OWN_LISTENERS, ownCode } from './own-code.js';
 import { getJson, hup, type Served, serve, until } from './program.js';
 
-/** What one run of the suite is about. */
+/** The options of one run of the suite. */
 export interface RunOptions {
-  /** The Node.js binary. Default: the one that runs the tests. */
+  /** The Node.js binary that runs the program. Default: the one that runs the tests. */
   node?: string;
-  /** How often the program is restarted under load. Default 5. */
+  /** The number of restarts under load. Default 5. */
   restarts?: number;
-  /** Runs what a framework can get wrong by itself, and leaves out what the server below it does. Default false. */
+  /** Runs only what a framework can break by itself, and not what the server below it does. Default false. */
   essential?: boolean;
 }
 
-/** How the application is made to listen: by the framework's own call, or by `endless.listen`. */
+/** How the application listens: by the framework's own call, or by `endless.listen`. */
 const LISTENS = ['own', 'endless'] as const;
 
 interface Stats {
@@ -25,9 +25,9 @@ interface Stats {
 }
 
 /**
- * Runs the behaviour that every adapter shares against a program.
+ * Tests the behaviour that all adapters share on a program.
  *
- * The program is started with PORT, SETTINGS (JSON for `endless.configure`) and LISTEN, prints `listening <pid>
+ * The program gets PORT, SETTINGS (JSON for `endless.configure`) and LISTEN, prints `listening <pid>
  * <generation>`, sets `x-generation` on every answer, and has these routes: `/` (the generation), `/slow?ms=`, `/throw`,
  * `/stream?ms=` (two chunks), `/hijack?ms=` (answers past the framework), `POST /upload` (the length), `/never`
  * (no answer), `/stats` (`endless.stats()`), `/ready` (`endless.readiness`), `/proxied` (sets `Connection: keep-alive`),
@@ -61,7 +61,7 @@ export function conformance(
           if (mode === 'keep-alive') expect(report.opened).toBe(connections);
         });
 
-    test('slow, streamed and uploaded requests finish on the process that began them', async () => {
+    test('the process that began a slow, streamed or uploaded request finishes it', async () => {
       const { program, port } = await start();
       const slow = get({ port, path: '/slow?ms=600' });
       const stream = get({ port, path: '/stream?ms=600' });
@@ -80,7 +80,7 @@ export function conformance(
   });
 
   describe(`${name}: while it drains`, () => {
-    /** A shutdown that a held request keeps from ending, with old connections to say things on. */
+    /** Begins a shutdown that a request in flight keeps open, with idle connections from before. */
     async function draining(
       count: number,
       settings: object = {},
@@ -101,7 +101,7 @@ export function conformance(
       ['an answer that a proxy gave Connection: keep-alive', '/proxied', 200],
       ['the refusal of a URL', '/%zz', '4\\d\\d'],
     ] as const;
-    test(`new connections are refused, and what is answered on an old one says close and closes it: ${ANSWERS.map(([what]) => what).join(', ')}`, async () => {
+    test(`it refuses new connections, and closes an old one with \`Connection: close\` on: ${ANSWERS.map(([what]) => what).join(', ')}`, async () => {
       const { clients, port } = await draining(ANSWERS.length);
       await expect(get({ port })).rejects.toThrow('ECONNREFUSED');
       for (const [at, [what, target, status]] of ANSWERS.entries()) {
@@ -111,7 +111,7 @@ export function conformance(
       }
     });
 
-    test(`lateRequests 'reject' answers 503 with Connection: close and Retry-After`, async () => {
+    test("with lateRequests 'reject' it answers 503 with Connection: close and Retry-After", async () => {
       const { clients } = await draining(1, { lateRequests: 'reject' });
       const answer = await clients[0]?.get('/').closed;
       expect(answer).toMatch(/^HTTP\/1.1 503 /);
@@ -121,9 +121,9 @@ export function conformance(
     });
   });
 
-  describe(`${name}: a restart that is taken back`, () => {
+  describe(`${name}: a rollback`, () => {
     for (const listen of listens)
-      test(`leaves the app as it was, with ${listen} listen: no connection is refused, the next restart works`, async () => {
+      test(`refuses no connection, and the next restart works, with ${listen} listen`, async () => {
         const { program, port } = await start({ rollbackWindow: 2_000 }, listen);
         const load = startLoad({ port, connections: 5, mode: 'new-connection' });
         const stream = get({ port, path: '/stream?ms=1500' });
@@ -140,7 +140,7 @@ export function conformance(
   });
 
   describe(`${name}: readiness`, () => {
-    test('is green, stays green over a restart, and is red from the first moment of a shutdown', async () => {
+    test('is 200, stays 200 over a restart, and is 503 from the first moment of a shutdown', async () => {
       const { program, port } = await start({ shutdownDelay: 700 });
       expect(await ready(port)).toEqual({ status: 200, body: { state: 'running', generation: 0 } });
       const pid = await hup(program);
@@ -155,7 +155,7 @@ export function conformance(
 
   describe(`${name}: active requests`, () => {
     const FINISHED = ['/slow?ms=200', '/stream?ms=200', '/throw', '/no-such-route', '/%zz', '/upload'];
-    test(`are none again after ${FINISHED.join(', ')}`, async () => {
+    test(`drop to 0 after each of ${FINISHED.join(', ')}`, async () => {
       const { port } = await start();
       for (const target of FINISHED) {
         await get({ port, path: target, method: target === '/upload' ? 'POST' : 'GET' });
@@ -164,7 +164,7 @@ export function conformance(
     });
 
     if (!abilities.hijack)
-      test('count a hijacked answer until it ends', async () => {
+      test('include a hijacked answer until its end', async () => {
         const { port } = await start();
         const client = new RawClient(port).get('/hijack?ms=300');
         await active(port, 1);
@@ -174,7 +174,7 @@ export function conformance(
 
     const HALF_AN_UPLOAD = 'POST /upload HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n01';
     const ABORTED = ['/slow?ms=400', '/stream?ms=400', '/never', HALF_AN_UPLOAD];
-    test('forget a client that aborts a slow answer, a stream, one that never ends and an upload', async () => {
+    test('drop to 0 when a client aborts a slow answer, a stream, an endless answer or an upload', async () => {
       const { port } = await start();
       for (const target of ABORTED) {
         const client = new RawClient(port);
@@ -186,7 +186,7 @@ export function conformance(
       }
     });
 
-    test('count every pipelined request', async () => {
+    test('include every pipelined request', async () => {
       const { port } = await start();
       const client = new RawClient(port).get('/slow?ms=300', '/slow?ms=300', '/slow?ms=300');
       await active(port, 3);
@@ -204,8 +204,8 @@ export function conformance(
       ),
     );
 
-  describe(`${name}: the end`, () => {
-    test('SIGTERM answers what is in flight, exits with 0 and leaves nothing behind', async () => {
+  describe(`${name}: SIGTERM`, () => {
+    test('answers the requests in flight, exits with status 0 and reports no error', async () => {
       const { program, port } = await start();
       const slow = get({ port, path: '/slow?ms=400' });
       await active(port, 1);
@@ -215,7 +215,7 @@ export function conformance(
       expect(program.stderr).not.toMatch(/error|threw/i);
     });
 
-    test('the hammer ends a request that never ends, and says which', async () => {
+    test('force-closes a request that never ends at `hammerTime`, names it and exits with status 1', async () => {
       const { program, port } = await start({ hammerTime: 500 });
       new RawClient(port).get('/never?token=secret');
       await active(port, 1);
@@ -235,12 +235,12 @@ async function keepBusy(port: number): Promise<void> {
   await active(port, 1);
 }
 
-/** Waits until so many requests are in flight beside the one that asks. */
+/** Waits until this many requests are in flight beside the one for `/stats`. */
 async function active(port: number, count: number): Promise<void> {
   await until(async () => (await getJson<Stats>(port, '/stats')).activeRequests === count + 1);
 }
 
-/** Waits until no request is in flight but the one that asks. */
+/** Waits until no request is in flight but the one for `/stats`. */
 async function idle(port: number): Promise<void> {
   await sleep(20);
   await active(port, 0);

@@ -5,11 +5,11 @@ export type { Browser, Page } from 'playwright-core';
 
 const CHROMIUM = '/usr/bin/chromium';
 
-/** Whether the Chromium of Debian's packages is here: without it `openBrowser` rejects. */
+/** Whether Debian's Chromium is installed: without it, `openBrowser` rejects. */
 export const hasBrowser = existsSync(CHROMIUM);
 
 /** Starts a headless Chromium with a profile of its own; the caller closes it. */
 export function openBrowser(): Promise<Browser> {
-  // As root Chromium starts without its sandbox only, which is how Playwright starts it unless told otherwise.
+  // As root, Chromium starts only without its sandbox, which is Playwright's default.
   return chromium.launch({ executablePath: CHROMIUM, chromiumSandbox: false });
 }

@@ -4,11 +4,11 @@ import net from 'node:net';
 /** One request on a connection of its own. */
 export interface GetOptions {
   port?: number;
-  /** `127.0.0.1` if not given. */
+  /** Default `127.0.0.1`. */
   host?: string;
   /** A unix socket instead of `port` and `host`. */
   socketPath?: string;
-  /** The request target; `/` if not given. */
+  /** The request target. Default `/`. */
   path?: string;
   method?: string;
   headers?: Record<string, string>;
@@ -17,14 +17,14 @@ export interface GetOptions {
   timeout?: number;
 }
 
-/** What came back. */
+/** An answer. */
 export interface GetResponse {
   status: number;
   headers: http.IncomingHttpHeaders;
   body: string;
 }
 
-/** Asks once, on a fresh connection; rejects if there is no whole answer. */
+/** Sends one request on a fresh connection; rejects without a whole answer. */
 export function get(where: string | GetOptions): Promise<GetResponse> {
   const { body, timeout = 5000, ...rest } = typeof where === 'string' ? fromUrl(where) : where;
   const options = { host: '127.0.0.1', ...rest, agent: false, signal: AbortSignal.timeout(timeout) };
@@ -55,11 +55,11 @@ function fromUrl(text: string): GetOptions {
 export interface RawExchangeOptions {
   /** `127.0.0.1` if not given. */
   host?: string;
-  /** Milliseconds until it stops to listen. Default 1000. */
+  /** Milliseconds until it stops reading. Default 1000. */
   timeout?: number;
 }
 
-/** Writes bytes on a fresh connection and resolves with all that came (as latin1) until it closed or the time was over. */
+/** Writes bytes on a fresh connection; resolves with all bytes (as latin1) received until its close or the timeout. */
 export function rawExchange(
   where: number | string,
   bytes: Buffer | string,

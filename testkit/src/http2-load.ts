@@ -1,45 +1,45 @@
 import { type ClientHttp2Session, connect, constants } from 'node:http2';
 
-/** What a load of HTTP/2 does. */
+/** The options of an HTTP/2 load. */
 export interface Http2LoadOptions {
   /** `https:` or, with prior knowledge, `http:`. */
   url: string;
-  /** How many streams are open at any time, all of them on one session. */
+  /** The number of streams open at any time, all on one session. */
   streams: number;
   /** Milliseconds until a request without a whole answer is lost. Default 5000. */
   timeout?: number;
 }
 
-/** What has become of it, live while it runs. */
+/** The result of an HTTP/2 load, live while it runs. */
 export interface Http2LoadReport {
   readonly answered: number;
-  /** Why each lost request was lost. */
+  /** The reason of each loss. */
   readonly lost: readonly string[];
-  /** How many requests were sent again because they had not been run: refused, or above the last stream of a GOAWAY. */
+  /** Requests sent again because the server did not run them: refused, or above the last stream of a GOAWAY. */
   readonly retried: number;
   /** Sessions begun. */
   readonly sessions: number;
-  /** How many requests each generation answered. */
+  /** The number of requests that each generation answered. */
   readonly answers: ReadonlyMap<string, number>;
 }
 
-/** A load of HTTP/2 that runs. */
+/** A running HTTP/2 load. */
 export interface Http2Load extends Http2LoadReport {
-  /** Lets streams that are open come to their end. */
+  /** Starts no more streams, and waits for the end of those that are open. */
   stop(): Promise<Http2LoadReport>;
 }
 
 /**
- * Starts as many streams as are asked for, each followed by the next, on one session that is replaced when a GOAWAY comes.
+ * Keeps `streams` streams open on one session; a GOAWAY makes it open another session.
  *
- * A request is sent again only where RFC 9113 (8.7) says that it has not been run: refused with REFUSED_STREAM, or above
- * the last stream that a GOAWAY named. Whatever else goes wrong is a loss.
+ * It sends a request again only where RFC 9113 (8.7) says that the server did not run it: refused with REFUSED_STREAM,
+ * or above the last stream of a GOAWAY. Every other failure is a loss.
  */
 export function startHttp2Load(options: Http2LoadOptions): Http2Load {
   return new RunningHttp2Load(options);
 }
 
-/** A session, and the last stream that its server will have run. */
+/** A session, and the last stream that its server runs. */
 interface Session {
   session: ClientHttp2Session;
   last: number;
@@ -105,7 +105,7 @@ class RunningHttp2Load implements Http2Load {
     return current;
   }
 
-  /** One request: who answered it, `retry` where it has not been run, or why it is lost. */
+  /** Sends one request: resolves with the generation that answered, `retry` if the server did not run it, or the loss. */
   #ask(): Promise<string> {
     const current = this.#session();
     return new Promise((resolve) => {

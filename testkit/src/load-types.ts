@@ -2,7 +2,7 @@ import type { ConnectionOptions } from 'node:tls';
 
 /** One request of a load. */
 export interface LoadRequest {
-  /** `GET` if not given. */
+  /** Default `GET`. */
   method?: string;
   /** The request target as it stands in the request line. */
   target: string;
@@ -19,15 +19,15 @@ export interface LoadResponse {
   status: number;
   /** Names are in lower case. */
   headers: Record<string, string>;
-  /** Kept only when `label`, `check` or `onResponse` is there to look at it; else empty. */
+  /** Kept only if `label`, `check` or `onResponse` reads it; otherwise empty. */
   body: Buffer;
-  /** From the moment the request was due, a connection that had to be opened included. */
+  /** Milliseconds since the request was due, including the time to open a connection. */
   latencyMs: number;
 }
 
 /** Why a request counts as lost. */
 export type LossReason =
-  /** The connection was refused, or the unix socket was not there. */
+  /** The connection was refused, or the unix socket was missing. */
   | 'refused'
   /** The connection could not be opened for another reason. */
   | 'connect-failed'
@@ -39,12 +39,12 @@ export type LossReason =
   | 'timeout'
   /** The answer was a server error. */
   | '5xx'
-  /** The answer was no HTTP, or bytes came that nobody had asked for. */
+  /** The answer was not valid HTTP, or bytes came without a request. */
   | 'malformed'
   /** `check` did not accept the answer. */
   | 'wrong';
 
-/** One lost request, with what helps to find out why. */
+/** One lost request, with the facts that help to find its cause. */
 export interface Loss {
   reason: LossReason;
   detail: string;
@@ -54,42 +54,42 @@ export interface Loss {
   target: string;
   /** Milliseconds since the connection was begun. */
   connectionAge: number;
-  /** Answers that this connection had carried before. */
+  /** The number of answers on this connection before. */
   answeredBefore: number;
   /** The label of the last of them. */
   lastLabel: string | undefined;
-  /** Bytes of the response that had come. */
+  /** Bytes received of the response. */
   received: number;
   /** The client's port, to find the connection in a trace. */
   localPort: number | undefined;
 }
 
-/** What a load does. */
+/** The options of a load. */
 export interface LoadOptions {
   port?: number;
-  /** `127.0.0.1` if not given. */
+  /** Default `127.0.0.1`. */
   host?: string;
   /** A unix socket instead of `port` and `host`. */
   path?: string;
   /** Speaks TLS, with these options; each connection makes a whole handshake. */
   tls?: ConnectionOptions;
-  /** How many workers there are, each with one connection at a time. */
+  /** The number of workers, each with one connection at a time. */
   connections: number;
-  /** Whether a worker stays on its connection, or opens one for each request. */
+  /** Whether a worker keeps its connection, or opens one for each request. */
   mode: 'keep-alive' | 'new-connection';
-  /** Makes the nth request; `GET /` if not given. */
+  /** Makes the nth request. Default `GET /`. */
   request?: (n: number) => LoadRequest;
-  /** Milliseconds between an answer and the worker's next request; none if not given. */
+  /** Milliseconds between an answer and the worker's next request. Default 0. */
   thinkTime?: () => number;
   /** Milliseconds until a request without a whole answer is lost. Default 5000. */
   timeout?: number;
   /** Milliseconds that a worker waits after a loss, so that a dead server makes no busy loop. Default 20. */
   lossPause?: number;
-  /** The load ends by itself after so many requests. */
+  /** The number of requests after which the load ends by itself. */
   maxRequests?: number;
-  /** Says who answered; the header `x-generation` if not given. */
+  /** Names the process that answered. Default: the header `x-generation`. */
   label?: (response: LoadResponse) => string;
-  /** Says what is wrong with an answer, which makes it a loss. */
+  /** Returns what is wrong with an answer, which makes it a loss. */
   check?: (response: LoadResponse) => string | undefined;
   /** Sees every answer that is not a loss. */
   onResponse?: (response: LoadResponse) => void;
@@ -97,15 +97,15 @@ export interface LoadOptions {
   recordLatency?: boolean;
 }
 
-/** What has become of a load, live while it runs. */
+/** The result of a load, live while it runs. */
 export interface LoadReport {
-  /** Requests that have come to their end: `answered + lostCount`. */
+  /** Finished requests: `answered + lostCount`. */
   readonly requests: number;
   readonly answered: number;
   readonly lostCount: number;
   /** The first thousand losses. */
   readonly lost: readonly Loss[];
-  /** How many requests were lost for each reason. */
+  /** The number of losses for each reason. */
   readonly lostBy: ReadonlyMap<LossReason, number>;
   /** Connections begun. */
   readonly opened: number;
@@ -113,17 +113,17 @@ export interface LoadReport {
   readonly idleClosed: number;
   /** Answers in keep-alive mode after which the connection could not be used again, which is no loss. */
   readonly toldToClose: number;
-  /** How many requests each label answered. */
+  /** The number of answers with each label. */
   readonly answers: ReadonlyMap<string, number>;
   /** Milliseconds of each answered request, with `recordLatency`. */
   readonly latencies: readonly number[];
   readonly durationMs: number;
 }
 
-/** A load that runs. */
+/** A running load. */
 export interface Load extends LoadReport {
   /** Resolves when the load has ended, by `stop` or by `maxRequests`. */
   readonly ended: Promise<LoadReport>;
-  /** Lets requests in flight come to their end, closes every connection and leaves no timer. */
+  /** Waits for the requests in flight, closes every connection and leaves no timer. */
   stop(): Promise<LoadReport>;
 }

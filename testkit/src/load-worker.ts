@@ -5,11 +5,11 @@ import type { LoadOptions, LoadRequest, LoadResponse, LossReason } from './load-
 import { requestBytes } from './request-bytes.js';
 import { type ResponseHead, ResponseParser } from './response-parser.js';
 
-/** What a worker needs of the load that it belongs to. */
+/** The parts of its load that a worker uses. */
 export interface WorkerContext {
   options: LoadOptions;
   ledger: LoadLedger;
-  /** Hands out the next request, or undefined when there is no more to do. */
+  /** Returns the next request, or undefined when the load ends. */
   take(): { n: number; request: LoadRequest } | undefined;
   /** Called once, when the worker has closed its connection for good. */
   retired(): void;
@@ -31,7 +31,7 @@ interface Exchange {
   written: boolean;
 }
 
-/** One client: one connection at a time, one request at a time, no second try. */
+/** One client: one connection and one request at a time, without a retry. */
 export class LoadWorker {
   readonly #context: WorkerContext;
   readonly #timeout: number;
@@ -62,7 +62,7 @@ export class LoadWorker {
     else this.#open();
   }
 
-  /** Lets the request in flight come to its end; one that only waits leaves at once. */
+  /** Stops after the request in flight, or at once between two requests. */
   stop(): void {
     this.#stopping = true;
     if (this.#exchange) return;
@@ -90,7 +90,7 @@ export class LoadWorker {
     };
     this.#connection = connection;
     this.#context.ledger.opened++;
-    // A connection that was given up may still speak: its listeners stay, so that nobody throws, and say nothing.
+    // An abandoned connection may still emit: its listeners stay, so that no event throws, and do nothing.
     const on = <Args extends unknown[]>(event: string, listener: (...args: Args) => void) =>
       socket.on(event, (...args: Args) => {
         if (this.#connection === connection) listener(...args);

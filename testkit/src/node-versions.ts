@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
 
-/** A Node.js that programs can be started with. */
+/** A Node.js binary that can run programs. */
 export interface NodeBinary {
   version: string;
   major: number;
@@ -23,7 +23,7 @@ export function nodeBinaries(): NodeBinary[] {
 }
 
 /**
- * The Node.js versions on which a test of each suite runs: in the default suite the one that runs the tests, and in the long
+ * The Node.js versions on which the tests of each suite run: the default suite uses the one that runs the tests, the long
  * suite (LONG_SUITE) the others.
  */
 export function testedNodes(): NodeBinary[] {

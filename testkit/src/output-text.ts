@@ -8,7 +8,7 @@ interface Waiter {
   fail(reason: string): void;
 }
 
-/** The text that a program has written so far, and those who wait for a piece of it. */
+/** The text that a program has written so far, and the calls that wait for a piece of it. */
 export class OutputText {
   stdout = '';
   stderr = '';
@@ -16,12 +16,12 @@ export class OutputText {
   readonly #waiters = new Set<Waiter>();
   #failure: string | undefined;
 
-  /** Whether the program has written more than anybody will read. */
+  /** Whether the program has written more than the limit. */
   get isFlooded(): boolean {
     return this.both.length > MAX_TEXT;
   }
 
-  /** Collects a stream until its end, which comes when the last process that holds it has gone. */
+  /** Collects a stream until its end, which comes when the last process that holds it exits. */
   read(source: 'stdout' | 'stderr', stream: Readable | null): void {
     stream?.setEncoding('utf8').on('data', (text: string) => {
       if (this.isFlooded) return;
@@ -35,7 +35,7 @@ export class OutputText {
     stream?.on('error', () => {});
   }
 
-  /** Tells everybody who waits, now or later, that no more text is to come. The first reason stays. */
+  /** Rejects every call that waits, now or later, since no more text will come. The first reason stays. */
   fail(reason: string): void {
     this.#failure ??= reason;
     for (const waiter of [...this.#waiters]) waiter.fail(this.#failure);

@@ -1,6 +1,6 @@
 import net from 'node:net';
 
-/** Finds a port on 127.0.0.1 that nobody listens on, a different one each time. */
+/** Finds a free port on 127.0.0.1, a different one each time. */
 export async function freePort(): Promise<number> {
   for (let attempt = 0; attempt < 50; attempt++) {
     const port = await boundPort();

@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 
-/** Lists the living processes that were started with this environment entry. A zombie has no environment, so it is not among them. */
+/** Lists the living processes that started with this environment entry, without zombies, which have no environment. */
 export function pidsWithEnv(name: string, value: string): number[] {
   const entry = Buffer.from(`${name}=${value}\0`);
   return readdirSync('/proc')
@@ -13,12 +13,12 @@ function environOf(pid: number): Buffer | undefined {
   try {
     return readFileSync(`/proc/${pid}/environ`);
   } catch {
-    // Gone in the meantime, or somebody else's.
+    // The process has exited in the meantime, or belongs to another user.
     return undefined;
   }
 }
 
-/** Sends a signal; false if there is no such process any more. */
+/** Sends a signal; returns false if the process no longer exists. */
 export function tryKill(pid: number, signal: NodeJS.Signals): boolean {
   try {
     return process.kill(pid, signal);

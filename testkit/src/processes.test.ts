@@ -28,7 +28,7 @@ test('`waitFor` rejects with all output when the time is over', async () => {
   await expect(program.waitFor('never', { timeout: 50 })).rejects.toThrow(/did not write it in 50 ms.*here/s);
 });
 
-test('a successor that outlives its parent is seen, heard and stopped', async () => {
+test('`startProgram` lists, reads and stops a successor that outlives its parent', async () => {
   const program = start(`
     if (process.argv[2]) setInterval(() => console.log('successor', process.pid), 50);
     else {
@@ -45,7 +45,7 @@ test('a successor that outlives its parent is seen, heard and stopped', async ()
   expect(program.pids()).toEqual([]);
 });
 
-test('a program that starts processes without end is killed', async () => {
+test('`startProgram` kills a program that starts too many processes', async () => {
   const program = start(
     `require('node:child_process').spawn(process.execPath, [__filename], { stdio: 'inherit', detached: true });
      setInterval(() => {}, 1000);`,
@@ -55,7 +55,7 @@ test('a program that starts processes without end is killed', async () => {
   await program.waitForPids(0, 5000);
 });
 
-test('a program that cannot be started says so', async () => {
+test('`waitFor` rejects with the reason when a program cannot be started', async () => {
   const program = start('', { node: path.join(folder, 'no-such-node') });
   await expect(program.waitFor('anything')).rejects.toThrow('could not be started');
   expect(await program.exited).toEqual({ code: null, signal: null });

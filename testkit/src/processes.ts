@@ -4,16 +4,16 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { OutputText } from './output-text.js';
 import { pidsWithEnv, tryKill } from './proc.js';
 
-/** How a program is started. */
+/** How a program starts. */
 export interface ProgramOptions {
   args?: readonly string[];
-  /** Added to our own environment; undefined takes an entry away. */
+  /** Entries added to the environment of this process; undefined removes one. */
   env?: Record<string, string | undefined>;
   cwd?: string;
-  /** The Node.js binary; our own if not given. */
+  /** The Node.js binary. Default: the one that runs the tests. */
   node?: string;
   execArgv?: readonly string[];
-  /** When more than these live at once, all are killed. Default 8. */
+  /** The maximum of living processes; more are a fault, and all get killed. Default 8. */
   maxProcesses?: number;
   /** Default `ignore`. */
   stdin?: 'ignore' | 'pipe' | 'inherit';
@@ -21,13 +21,13 @@ export interface ProgramOptions {
   ipc?: boolean;
 }
 
-/** How `waitFor` looks. */
+/** Where and how long `waitFor` looks. */
 export interface WaitForOptions {
   /** Default `both`. */
   from?: 'stdout' | 'stderr' | 'both';
   /** Milliseconds. Default 15000. */
   timeout?: number;
-  /** Looks only at what comes after so many characters of that text. */
+  /** Skips this many characters of that text. */
   after?: number;
 }
 
@@ -37,31 +37,31 @@ export interface ProgramExit {
   signal: NodeJS.Signals | null;
 }
 
-/** A program that was started, with all the processes that descend from it. */
+/** A started program, with all processes that descend from it. */
 export interface Program {
   /** The first process. */
   readonly pid: number;
   readonly child: ChildProcess;
-  /** What all its processes have written so far; successors inherit the pipes. */
+  /** The text that all its processes have written so far; successors inherit the pipes. */
   readonly stdout: string;
   readonly stderr: string;
   /** Both, in the order of arrival. */
   readonly output: string;
   /** How the first process ended. */
   readonly exited: Promise<ProgramExit>;
-  /** Resolves when the text matches; rejects with all output when it does not in time, or when nobody is left to write it. */
+  /** Resolves when the text matches; rejects with all output at its timeout, or when no process is left to write it. */
   waitFor(pattern: RegExp | string, options?: WaitForOptions): Promise<RegExpMatchArray>;
-  /** Sends a signal to one of its processes, the first if not given; refuses every other pid. */
+  /** Sends a signal to one of its processes, by default the first; refuses every other pid. */
   signal(signal: NodeJS.Signals, pid?: number): void;
   /** Its living processes. */
   pids(): number[];
-  /** Resolves when exactly so many processes live. */
+  /** Resolves when exactly this many processes live. */
   waitForPids(count: number, timeout?: number): Promise<number[]>;
-  /** Kills every process of it and waits until none is left. */
+  /** Kills all its processes and waits until the last has exited. */
   stop(): Promise<void>;
 }
 
-/** Starts a Node.js program whose descendants can be found, counted and ended, whatever becomes of their parents. */
+/** Starts a Node.js program whose descendants can be found, counted and killed, also after their parents exit. */
 export function startProgram(file: string, options: ProgramOptions = {}): Program {
   return new StartedProgram(file, options);
 }
@@ -153,7 +153,7 @@ class StartedProgram implements Program {
 
   async stop(): Promise<void> {
     const deadline = performance.now() + STOP_TIMEOUT;
-    // A process that is just being killed may just have started another one, hence two empty looks in a row.
+    // A dying process may have started another one just before, hence two empty looks in a row.
     for (let empty = 0; empty < 2; ) {
       empty = this.killAll() === 0 ? empty + 1 : 0;
       if (performance.now() > deadline) throw new Error(`Processes left after a kill: ${this.pids()}`);

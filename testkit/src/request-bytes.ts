@@ -1,6 +1,6 @@
 import type { LoadRequest } from './load-types.js';
 
-/** Writes a request down as the bytes that go over the connection. */
+/** Encodes a request as the bytes that go over the connection. */
 export function requestBytes(request: LoadRequest, host: string, close: boolean): Buffer {
   const body = typeof request.body === 'string' ? Buffer.from(request.body) : request.body;
   let head = `${request.method ?? 'GET'} ${request.target} HTTP/1.1\r\nHost: ${host}\r\n`;

@@ -29,7 +29,7 @@ test.each(ANSWERS)(
       expect(parser.body.toString()).toBe(body);
       expect(parser.received).toBe(text.length);
       expect(parser.keepsAlive).toBe(true);
-      expect(() => parser.push(Buffer.from('x'))).toThrow('nobody asked for');
+      expect(() => parser.push(Buffer.from('x'))).toThrow('without a request');
     }
   },
 );

@@ -1,11 +1,11 @@
-/** What a whole HTTP/1 response says before its body. Header names are in lower case. */
+/** The head of an HTTP/1 response. Header names are in lower case. */
 export interface ResponseHead {
   httpVersion: '1.0' | '1.1';
   status: number;
   headers: Record<string, string>;
 }
 
-/** Thrown for bytes that are no HTTP/1 response. */
+/** Thrown for bytes that are not an HTTP/1 response. */
 export class MalformedResponse extends Error {
   override name = 'MalformedResponse';
 }
@@ -20,7 +20,7 @@ type Phase =
   | 'until-close'
   | 'done';
 
-/** Reads one response at a time from the bytes of a connection, and believes nothing that is not well formed. */
+/** Parses one response at a time from the bytes of a connection, and throws for all that is not well formed. */
 export class ResponseParser {
   #phase: Phase = 'done';
   #method = 'GET';
@@ -53,7 +53,7 @@ export class ResponseParser {
     return this.#head;
   }
 
-  /** The body so far, empty unless `expect` was told to keep it. */
+  /** The body so far, empty unless `expect` asked to keep it. */
   get body(): Buffer {
     return this.#parts.length === 1 && this.#parts[0] ? this.#parts[0] : Buffer.concat(this.#parts);
   }
@@ -65,10 +65,10 @@ export class ResponseParser {
     return connection === undefined || !/(^|,)\s*close\s*(,|$)/i.test(connection);
   }
 
-  /** Takes the next bytes of the connection; true once the response is whole. */
+  /** Parses the next bytes of the connection; returns true once the response is whole. */
   push(chunk: Buffer): boolean {
     this.#received += chunk.length;
-    if (this.#phase === 'done') throw new MalformedResponse(`${chunk.length} bytes that nobody asked for`);
+    if (this.#phase === 'done') throw new MalformedResponse(`${chunk.length} bytes without a request`);
 
     let bytes: Buffer | undefined = this.#rest ? Buffer.concat([this.#rest, chunk]) : chunk;
     this.#rest = undefined;
@@ -83,7 +83,7 @@ export class ResponseParser {
     return this.#isDone();
   }
 
-  /** Tells that the connection ended cleanly; true when that makes the response whole. */
+  /** Ends the bytes at a clean end of the connection; returns true if that completes the response. */
   end(): boolean {
     return this.#phase === 'until-close';
   }
@@ -92,7 +92,7 @@ export class ResponseParser {
     return this.#phase === 'done';
   }
 
-  // Consumes one element and answers with the bytes after it, or with undefined when it needs more bytes.
+  // Consumes one element and returns the bytes after it, or undefined when it needs more bytes.
   #step(bytes: Buffer): Buffer | undefined {
     switch (this.#phase) {
       case 'head':

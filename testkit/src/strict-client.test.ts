@@ -71,7 +71,7 @@ test('a server error is a loss', async () => {
   expect([...report.lostBy]).toEqual([['5xx', 2]]);
 });
 
-test('a request that is never answered is a loss, and holds nobody longer than the timeout', async () => {
+test('a request without an answer is a loss at its timeout', async () => {
   const port = await serve((socket) => socket.resume());
   const startedAt = performance.now();
   const report = await load({ port, connections: 3, maxRequests: 3, timeout: 200 });
@@ -108,7 +108,7 @@ test('bytes that come between two requests are a loss', async () => {
   expect(reasons(report)).toContain('malformed');
 });
 
-test('an answer that `check` does not accept is a loss', async () => {
+test('an answer that `check` rejects is a loss', async () => {
   const port = await serveHttp((request, response) =>
     response.end(request.url === '/1' ? 'other' : request.url),
   );
@@ -188,7 +188,7 @@ test('chunked, HEAD, 204, 304 and interim answers are read to their end on one c
   ]);
 });
 
-test('new-connection mode opens a connection for each request and says so', async () => {
+test('new-connection mode opens a connection for each request and sends `Connection: close`', async () => {
   const asked: (string | undefined)[] = [];
   const port = await serveHttp((request, response) => {
     asked.push(request.headers.connection);
@@ -199,7 +199,7 @@ test('new-connection mode opens a connection for each request and says so', asyn
   expect(asked).toEqual(['close', 'close', 'close']);
 });
 
-test('`stop` lets the requests in flight come to their end', async () => {
+test('`stop` waits for the requests in flight', async () => {
   const port = await serveHttp((_request, response) => void setTimeout(() => response.end('slow'), 100));
   const running = startLoad({ port, connections: 5, mode: 'keep-alive', recordLatency: true });
   await new Promise((resolve) => setTimeout(resolve, 50));

@@ -2,7 +2,7 @@ import { LoadLedger } from './load-ledger.js';
 import type { Load, LoadOptions, LoadReport, LoadRequest } from './load-types.js';
 import { LoadWorker } from './load-worker.js';
 
-/** Starts clients that forgive nothing: raw sockets, no retry, every request that is not answered whole is a loss. */
+/** Starts strict clients: raw sockets, no retry, and every request without a whole answer is a loss. */
 export function startLoad(options: LoadOptions): Load {
   if (options.port === undefined && options.path === undefined) {
     throw new TypeError('`startLoad` needs a `port` or a `path`.');
