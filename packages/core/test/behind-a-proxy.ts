@@ -52,7 +52,7 @@ export async function restartsBehind(
   };
 }
 
-/** Nobody has noticed anything: no failure, and not one connection more than there are clients. */
+/** Expects no failure, and no more connections than clients. */
 export function expectUnnoticed({ lost, troubles, connections, opened }: Outcome): void {
   expect(lost).toEqual([]);
   for (const [name, count] of Object.entries(troubles)) expect({ [name]: count }).toEqual({ [name]: 0 });

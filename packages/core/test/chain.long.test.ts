@@ -7,7 +7,7 @@ import { seedsFrom } from './random.js';
 
 const SEEDS = seedsFrom('HAND_ON_SEEDS', 7);
 
-describe.each<Killed>(['nobody', 'the one between', 'the newest'])(
+describe.each<Killed>(['no process', 'the one between', 'the newest'])(
   'connections complete their requests while a channel is handed on and %s is killed',
   (killed) => {
     for (const seed of SEEDS) test(`seed ${seed}`, () => handedOn(seed, killed));

@@ -68,7 +68,7 @@ describe('the primary of a node:cluster', () => {
     const slow = get({ port, path: '/slow' });
     await sleep(200);
     program.signal('SIGTERM');
-    await program.waitFor('the primary heard SIGTERM');
+    await program.waitFor('the primary received SIGTERM');
     expect((await slow).body).toMatch(/^slow \d+$/);
     await program.exited;
     expect(program.stdout.match(/worker ended 0 null/g)).toHaveLength(2);

@@ -77,7 +77,7 @@ function deployByShell(
   return deploy(line, { ...options, node: '/bin/sh', execArgv: ['-c'] });
 }
 
-/** Restarts whoever listens, which need not be the first process of the program. */
+/** Restarts the process that listens, which may not be the first one of the program. */
 async function restart({ program, told }: Deployed): Promise<Told> {
   const { pid, generation } = await told();
   await hup(program, pid);
@@ -128,7 +128,7 @@ describe('a `current` link that was switched runs the new release', () => {
 });
 
 describe('the directory of the start', () => {
-  test('is used again where it was deleted and made anew', async () => {
+  test('is used again after it was deleted and created again', async () => {
     const folder = temporaryFolder();
     const home = release(folder, 'home');
     const deployed = await deploy(ENTRY, { cwd: home });

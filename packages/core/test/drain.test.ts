@@ -32,7 +32,7 @@ describe('TLS sessions', () => {
 });
 
 describe('while it drains', () => {
-  test('an upload that nobody reads gets its whole answer, and not a reset, 50 times of 50', async () => {
+  test('an upload that the program does not read gets its whole answer and no reset, 50 times of 50', async () => {
     const { program, port } = await serve('drain.mjs');
     const answers = Array.from({ length: 50 }, () => uploadUnread(port));
     await sleep(150);

@@ -4,7 +4,7 @@ import { rowsOf, rowTest, test } from '@endless/conformance';
 import { expect, onTestFinished } from 'vitest';
 import { hup, newestPid, serve, until } from './program.js';
 
-/** A connection with a name, and the lines that it has heard. */
+/** A connection with a name, and the lines that it has received. */
 async function open(port: number, name: string) {
   const socket = net.connect(port, '127.0.0.1');
   onTestFinished(() => void socket.destroy());
@@ -106,7 +106,7 @@ rowTest.each(rowsOf(WAYS, (way) => way === 'throws'))(
   },
 );
 
-test('a listener of `connection` that throws for a moved connection is as uncaught as ever, and the others move', async () => {
+test('a listener of `connection` that throws for a moved connection is uncaught as before, and the others move', async () => {
   const { program, port } = await serve('throwing.mjs');
   const ask = async (socket: net.Socket) => {
     socket.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n');

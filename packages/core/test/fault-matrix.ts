@@ -176,7 +176,7 @@ export function faultMatrix(name: string, node?: string): void {
       await restartOnce(served);
     });
 
-    test('the disk is full, so that no pid file can be written: it says so and leaves no draft', async () => {
+    test('the disk is full, so that it cannot write the pid file: it logs the failure and leaves no draft', async () => {
       const pidFile = path.join(temporaryFolder(), 'pid');
       const limited = path.join(temporaryFolder(), 'node');
       // A process that may write no file at all fares as on a full disk.
@@ -189,7 +189,7 @@ export function faultMatrix(name: string, node?: string): void {
     });
 
     for (const stream of ['stdout', 'stderr'] as const)
-      test(`nobody reads ${stream} any more`, async () => {
+      test(`no process reads its ${stream} any more`, async () => {
         const pidFile = path.join(temporaryFolder(), 'pid');
         const { program, port } = await serve(undefined, { env: { QUIET: '1' } }, { pidFile });
         const loads = startLoads(port);
@@ -246,7 +246,7 @@ export function faultMatrix(name: string, node?: string): void {
         expect(await getJson(port, '/restart')).toMatchObject({ generation: 2 });
       });
 
-    test('while it drains: nobody else notices', async () => {
+    test('while it drains: no other process and no client is affected', async () => {
       const { program, port } = await serve();
       const slow = get({ port, path: '/never' });
       await sleep(50);

@@ -15,11 +15,11 @@ interface Hammered {
 }
 
 for (const { version, path: node } of testedNodes())
-  describe(`what never ends is ended and listed on Node ${version}`, () => {
+  describe(`a deadline force-closes and lists what never ends, on Node ${version}`, () => {
     rowTest('after a restart', async () => {
       const served = await stuck(node);
       await hup(served.program);
-      // The hammer's clock began when the successor accepted, a moment ago.
+      // The time to the deadline began when the successor accepted, a moment ago.
       const began = performance.now();
       expect(await served.program.exited).toEqual({ code: 0, signal: null });
       expect(performance.now() - began).toBeGreaterThan(HAMMER_TIME - 200);
@@ -49,7 +49,7 @@ test('`shutdown()` resolves with how much of it there was', async () => {
   await expectReport(served);
 });
 
-test('the log shows what a client sent as one short line of plain text, without its credentials', async () => {
+test('the log shows the text of a client as one short line of plain text, without its credentials', async () => {
   const { ports, program } = await serveSecure({ hammerTime: HAMMER_TIME });
   const hostile = [
     'http://user:secret@localhost/never?token=secret',

@@ -4,7 +4,7 @@ import { hup, RawClient, serve } from './program.js';
 import { Random } from './random.js';
 
 /** Who is killed beside the oldest process, at a random moment around the one at which its channel is handed on. */
-export type Killed = 'nobody' | 'the one between' | 'the newest';
+export type Killed = 'no process' | 'the one between' | 'the newest';
 
 /** Milliseconds from the takeover of the newest in which the one between commits, hands on and exits. */
 const AROUND = 300;
@@ -12,7 +12,7 @@ const CLIENTS = 10;
 
 /**
  * Ten half request heads on generation 0, and two restarts. Around the moment at which generation 1 hands generation 0 on
- * each head is completed: its answer comes, and with nobody killed its connection then reaches generation 2.
+ * each head is completed: its answer comes, and if no process was killed, its connection then reaches generation 2.
  */
 export async function handedOn(seed: number, killed: Killed, node: string = process.execPath): Promise<void> {
   const random = new Random(seed);
@@ -23,7 +23,7 @@ export async function handedOn(seed: number, killed: Killed, node: string = proc
   await sleep(50);
   const between = await hup(program, program.pid);
   const newest = await hup(program, between);
-  const victim = { nobody: undefined, 'the one between': between, 'the newest': newest }[killed];
+  const victim = { 'no process': undefined, 'the one between': between, 'the newest': newest }[killed];
   const kill = sleep(random.next() * AROUND * (killed === 'the one between' ? 0.4 : 1)).then(() => {
     // The one between may have exited by itself.
     try {

@@ -7,7 +7,7 @@ import { getJson, hup, serve, temporaryFolder, until } from './program.js';
 
 describeNotTaken();
 
-test('a server of a successor says at once what the one before has said, and can be closed, opened again and `unref`ed', async () => {
+test('a server of a successor has the address of its predecessor at once, and can be closed, opened again and `unref`ed', async () => {
   const socket = path.join(temporaryFolder(), 'app.sock');
   const { program, port } = await serve(
     'at-the-gate.mjs',

@@ -19,7 +19,7 @@ async function silent(port: number): Promise<{ closed(): number }> {
 }
 
 describe.each(nodeBinaries().filter(({ major }) => major === 20 || major === 26))(
-  '10,000 connections that never say a word, on Node $version,',
+  '10,000 connections that never send a byte, on Node $version,',
   ({ path: node }) => {
     test('hold up no shutdown, and no request in it', async () => {
       const { program, port } = await serve('app.mjs', { idleGrace: GRACE }, { node });

@@ -50,7 +50,7 @@ const ours = (sockets: unknown, more: object = {}) => ({
   ...more,
 });
 
-describe('a handoff that is none is refused by name, and the process is the first of its kind:', () => {
+describe('a process refuses an invalid handoff, logs the reason, and starts as generation 0:', () => {
   const withoutChannel: Record<string, [text: unknown, why: RegExp]> = {
     'no text': ['', /written by nobody/],
     rubbish: ['}{ \u0000 rubbish', /written by nobody/],
@@ -70,12 +70,12 @@ describe('a handoff that is none is refused by name, and the process is the firs
     });
 
   const withChannel: Record<string, [text: unknown, why: RegExp]> = {
-    'a generation that is none': [ours([], { generation: 'next' }), /its generation is none/],
+    'an invalid generation': [ours([], { generation: 'next' }), /its generation is none/],
     'a huge generation': [ours([], { generation: 1e300 }), /its generation is none/],
-    'sockets that are no list': [ours({ length: 3 }), /its sockets are none/],
+    'sockets that are not a list': [ours({ length: 3 }), /its sockets are none/],
     'a socket that is nothing': [ours([null]), /its sockets are none/],
     'a socket without an address': [ours([{ asked: { port: 1 } }]), /its sockets are none/],
-    'a line to the service manager that is none': [ours([], { notify: 'yes' }), /service manager is none/],
+    'an invalid line to the service manager': [ours([], { notify: 'yes' }), /service manager is none/],
   };
   for (const [name, [text, why]] of Object.entries(withChannel))
     test(name, async () => {
@@ -93,7 +93,7 @@ describe('a handoff that is none is refused by name, and the process is the firs
   }
 });
 
-describe('what is sent for an inherited socket and is not that socket is refused by name:', () => {
+describe('a successor refuses a handle that is not the inherited socket it is sent for, and names it:', () => {
   const listening = async (where: net.ListenOptions) => {
     const server = net.createServer();
     await new Promise<void>((resolve) => server.listen(where, resolve));
@@ -118,7 +118,7 @@ describe('what is sent for an inherited socket and is not that socket is refused
   type Kind = [send: () => Promise<net.Server | net.Socket | undefined>, why: RegExp, isPath?: boolean];
   const kinds: Record<string, Kind> = {
     nothing: [async () => undefined, /the old process has closed it, or this process has no free descriptor/],
-    "somebody else's listening socket": [() => listening(loopback), /is bound to 127\.0\.0\.1:\d+/],
+    "another program's listening socket": [() => listening(loopback), /is bound to 127\.0\.0\.1:\d+/],
     'a connection': [() => connection(loopback), /is bound to 127\.0\.0\.1:\d+/],
     'a unix socket for a port': [() => listening(unix()), /is bound to nothing:/],
     'a port for a unix socket': [() => listening(loopback), /is not a unix socket/, true],
@@ -160,7 +160,7 @@ describe('what is sent for an inherited socket and is not that socket is refused
     await until(() => stdout().includes('listening'));
     for (const index of [1, -1, 0.5, 1e9]) child.send({ type: 'socket', index });
     child.send({ type: 'socket', index: 0 }, own, {}, () => {});
-    // Node queues what follows until somebody acknowledges the handle, which a successor does not.
+    // Node queues what follows until the handle is acknowledged, which a successor does not do.
     (child as unknown as { _handleQueue: unknown })._handleQueue = null;
     child.send({ type: 'socket', index: 0 }, await listening(loopback), {}, () => {});
     await sleep(200);
@@ -169,9 +169,9 @@ describe('what is sent for an inherited socket and is not that socket is refused
   });
 });
 
-describe('what systemd is said to have opened is looked at before it is used:', () => {
+describe('a process checks the sockets of systemd before it uses them:', () => {
   const claims: Record<string, [env: Record<string, string>, why: RegExp]> = {
-    'a count that is none': [{ LISTEN_FDS: 'many' }, /LISTEN_FDS is many/],
+    'an invalid count': [{ LISTEN_FDS: 'many' }, /LISTEN_FDS is many/],
     'a huge count': [{ LISTEN_FDS: '4000000000' }, /LISTEN_FDS is 4000000000/],
     'a negative count': [{ LISTEN_FDS: '-3' }, /LISTEN_FDS is -3/],
     'descriptors that are closed': [
@@ -199,7 +199,7 @@ describe('what systemd is said to have opened is looked at before it is used:', 
     });
 });
 
-describe('words that look like ours', () => {
+describe('messages that look like those of endless', () => {
   const WORDS = [
     { type: 'go', again: true, tickets: {}, window: 1 },
     { type: 'ready', dropped: [] },
@@ -254,7 +254,7 @@ describe('words that look like ours', () => {
       await until(() => program.pids().length === 2, 10_000);
     }
     expect((await load.stop()).lost).toEqual([]);
-    expect(program.stdout).toMatch(/the application heard \d+ words/);
+    expect(program.stdout).toMatch(/the application received \d+ messages/);
   });
 });
 
@@ -339,7 +339,7 @@ describe('during a drain', () => {
     });
     expect((await slow).body).toBe('slow 0');
     const { code } = await program.exited;
-    // The hammer, and nothing later: an unfinished head is a request.
+    // The deadline, and nothing later: an unfinished head is a request.
     expect(performance.now() - began).toBeLessThan(3_000);
     expect([0, 1]).toContain(code);
     expect(program.stderr).not.toMatch(/ERR_|TypeError|Uncaught/);

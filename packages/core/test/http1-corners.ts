@@ -13,7 +13,7 @@ export interface Ending {
 }
 
 const SHUTDOWN = { name: 'a shutdown', restarts: false, moves: false, rollbackWindow: 0 };
-/** A restart, with and without migration, and with and without a moment in which it can be taken back. */
+/** A restart, with and without migration, and with and without a rollback window. */
 const [MOVES, MOVES_AT_ONCE, STAYS, STAYS_AT_ONCE] = [true, false].flatMap((moves) =>
   [500, 0].map((rollbackWindow) => ({
     name: `a restart with migrate: ${moves}, rollbackWindow: ${rollbackWindow}`,
@@ -70,7 +70,7 @@ class Scene {
     return () => this.#served.program.stdout.split(`ran ${localPort}\n`).length - 1;
   }
 
-  /** An answer after which its connection is used no more, and it says so; or the successor serves it from now on. */
+  /** An answer with `Connection: close`, after which the client uses another connection; or the successor serves it from now on. */
   async isLast(client: RawClient, answers: string): Promise<void> {
     if (this.ending.moves) {
       expect(lastHead(answers)).not.toMatch(CLOSE);
@@ -552,7 +552,7 @@ const CORNERS: Corner[] = [
 /** Every corner of HTTP/1.1 at once, in every kind of drain, on this Node.js or on another. */
 export function http1Corners(node: string, endings: readonly Ending[]): void {
   for (const ending of endings)
-    test(`all corners end well in ${ending.name}`, async () => {
+    test(`no corner case loses a request in ${ending.name}`, async () => {
       const ports = { checking: await freePort(), strict: await freePort() };
       const served = await serve(
         'corners.mjs',
@@ -579,7 +579,7 @@ export function http1Corners(node: string, endings: readonly Ending[]): void {
           } catch (error) {
             faults[name] = error;
           }
-          // One that has failed before it came so far keeps nobody waiting.
+          // A corner that failed earlier keeps no other waiting.
           void pass();
         }),
       );

@@ -16,7 +16,7 @@ for (const { version, path: node } of testedNodes())
   describe(`an HTTP/2 session on Node ${version}`, () => {
     for (const [ending, drain] of Object.entries(ENDINGS)) {
       rowTest(
-        `in the clear hears in ${ending} a GOAWAY that refuses nothing, a PING, and once that is answered the last GOAWAY`,
+        `in the clear gets in ${ending} a GOAWAY that refuses nothing, a PING, and once that is answered the last GOAWAY`,
         async () => {
           const served = await serveSecure({}, node);
           const client = new FrameClient(await open(served.ports.h2c));
@@ -32,7 +32,7 @@ for (const { version, path: node } of testedNodes())
           await client.closed;
           expect(client.body(1)).toBe('HTTP/2.0 generation 0');
           expect(client.body(3)).toBe('HTTP/2.0 generation 0');
-          // Where the answers end among them is nobody's business.
+          // The order of the answers' ends does not matter.
           const words = shortened(client.story).filter((frame) => /^(GOAWAY|PING)/.test(frame));
           expect(words).toEqual([NOTICE, 'PING', 'GOAWAY 3 error 0']);
           expect(served.program.stdout).not.toContain('ran /late');
@@ -40,7 +40,7 @@ for (const { version, path: node } of testedNodes())
       );
 
       rowTest(
-        `over TLS hears the same in ${ending}, and what it opens in between is above the last stream and never run`,
+        `over TLS gets the same in ${ending}, and streams opened in between are above the last one and never run`,
         async () => {
           const served = await serveSecure({}, node);
           const client = new FrameClient(await openTls(served.ports.h2, { ALPNProtocols: ['h2'] }));
@@ -81,7 +81,7 @@ test('a session whose client answers no PING gets its last GOAWAY after a second
   expect(client.body(1)).toBe('HTTP/2.0 generation 0');
 });
 
-test('a session that has carried nothing yet may send its first request, and is served', async () => {
+test('a session without a request so far may send its first one, which is served', async () => {
   const served = await serveSecure();
   const client = new FrameClient(await open(served.ports.h2c));
   await client.receive('SETTINGS');
@@ -104,7 +104,7 @@ for (const [ending, drain] of Object.entries(ENDINGS))
     await served.program.waitForPids(ending === 'a restart' ? 1 : 0);
   });
 
-test("Node's own client ends what is in flight, and goes on with a new session", async () => {
+test("Node's own client finishes its requests in flight, and goes on with a new session", async () => {
   const served = await serveSecure();
   const ask = (session: ReturnType<typeof connectHttp2>, target: string) =>
     new Promise<string>((resolve, reject) => {

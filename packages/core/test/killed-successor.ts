@@ -8,7 +8,7 @@ import { serve, until } from './program.js';
  * no more than those end, and the old process serves all others again.
  */
 export async function killedAfter(moves: number, node: string = process.execPath): Promise<void> {
-  // Long enough for a slow start: it is within the window that the old process takes its place back.
+  // Long enough for a slow start: the old process rolls back only within the window.
   const { program, port } = await serve(
     'connections.mjs',
     { rollbackWindow: 2_000 },

@@ -9,7 +9,7 @@ test('a server that a pre hook closes is not handed over, and the restart succee
   const { program, port } = await serve('last-moment.mjs', { startTimeout: 5_000 });
   const began = performance.now();
   await hup(program);
-  // Nobody waited for the address of the closed one.
+  // No process waited for the address of the closed server.
   expect(performance.now() - began).toBeLessThan(4_000);
   expect((await get({ port })).body).toBe('generation 1');
 });

@@ -82,7 +82,7 @@ describe('a shutdown while a candidate starts', () => {
 });
 
 describe('a `healthCheck` that takes longer than its tries have time for', () => {
-  test('takes the restart back, once it has failed', async () => {
+  test('rolls the restart back, once it has failed', async () => {
     const sick = path.join(temporaryFolder(), 'sick');
     const { program, port } = await serve(
       'moments.mjs',

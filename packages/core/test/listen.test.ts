@@ -188,7 +188,7 @@ describe('`endless.listen` refuses', () => {
   const ADDRESSES = {
     undefined: undefined,
     'a word': 'here',
-    'a port that is none': 65_536,
+    'an invalid port': 65_536,
     'half a port': 80.5,
     'a negative port': -1,
     'a port in letters': 'localhost:http',
@@ -222,7 +222,7 @@ describe('`endless.listen` refuses', () => {
     'half a byte': { option: 'maxHeaderBytes', given: { maxHeaderBytes: 1.5 }, received: '1.5' },
     'tls: true': { option: 'tls', given: { tls: true }, received: 'true' },
     'http2 in words': { option: 'http2', given: { http2: 'yes' }, received: '"yes"' },
-    'a beforeBegin that is no function': {
+    'a beforeBegin that is not a function': {
       option: 'beforeBegin',
       given: { beforeBegin: 'log' },
       received: '"log"',
@@ -276,7 +276,7 @@ describe('`endless.listen` refuses', () => {
     await expect(refused(app, 9090, { tls: missing })).rejects.toThrow('/no/such/cert.pem');
   });
 
-  test('all of these without having touched the process', () => {
+  test('all of these without a change to the process', () => {
     expect(process.listenerCount('SIGHUP')).toBe(0);
     expect(endless.state).toBe('init');
   });

@@ -54,7 +54,7 @@ describe('under PM2', () => {
     };
   }
 
-  test("says 'ready' where `wait_ready` asks for it, once it serves, and not otherwise", async () => {
+  test("sends 'ready' once it serves where `wait_ready` asks for it, and not otherwise", async () => {
     const asked = await managed({ wait_ready: 'true' });
     await until(() => asked.heard.length > 0);
     const { heard } = await managed();
@@ -68,7 +68,7 @@ describe('under PM2', () => {
   }))
     test(`drains on ${how}`, async () => {
       const app = await managed({ SETTINGS: '{"idleGrace":100}' });
-      // Somebody else's words.
+      // Messages of another program.
       app.say('hello');
       app.say({ type: 'shutdown' });
       const slow = get({ port: app.port, path: '/slow' });
@@ -109,7 +109,7 @@ describe('as a worker of node:cluster', () => {
     await program.waitFor('worker ended 0 null');
   });
 
-  longTest('is hammered where a request never ends', async () => {
+  longTest('force-closes a request that never ends', async () => {
     const { program, port } = await serve('worker.mjs', { hammerTime: 500 });
     const [, worker] = await program.waitFor(/listening (\d+) 0/);
     const never = get({ port, path: '/never' }).catch(() => 'cut');

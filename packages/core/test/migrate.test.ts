@@ -51,7 +51,7 @@ describe('a restart closes no plaintext connection', () => {
     expect(opened).toBe(50);
   });
 
-  test('idle and silent connections move at once, keep their addresses, and the old process leaves', async () => {
+  test('idle and silent connections move at once, keep their addresses, and the old process exits', async () => {
     const { program, port } = await serve('app.mjs');
     const sockets = await Promise.all(Array.from({ length: 100 }, () => open(port)));
     await Promise.all(sockets.slice(0, 50).map((socket) => ask(socket)));

@@ -5,7 +5,7 @@ import { freePort, get, startLoad, testedNodes } from '@endless/testkit';
 import { expect } from 'vitest';
 import { getJson, hup, serve, temporaryFolder, until } from './program.js';
 
-/** Without a window in which a restart can be taken back, so that the old process ends at once. */
+/** Without a rollback window, so that the old process exits at once. */
 const AT_ONCE = { rollbackWindow: 0 };
 
 /** An open connection that has carried a request. */
@@ -104,7 +104,7 @@ describe.each(testedNodes())('on Node $version', ({ path: node }) => {
   );
 
   rowTest(
-    'keep-alive time starts anew, also after two moves, and headersTimeout is not meant for what waits',
+    'the keep-alive time starts again with each of two moves, and headersTimeout does not end an idle connection',
     async () => {
       const { program, port } = await serve('connections.mjs', AT_ONCE, {
         node,
@@ -203,7 +203,7 @@ describe('a connection that has moved', () => {
     const dropped = new RawClient(second).get('/');
     await dropped.receive(/second$/);
     await hup(program);
-    // Until the restart can no longer be taken back, the old process serves what the new one does not.
+    // Until the commit, the old process serves what the new one does not.
     await program.waitFor('Listener closed.');
     expect(await dropped.get('/').closed).toMatch(/connection: close[\s\S]*second$/i);
     expect(await kept.get('/').receive(/generation \d$/)).toMatch(/keep-alive[\s\S]*generation 1$/i);

@@ -46,7 +46,7 @@ for (const { major, version, path: node } of testedNodes())
       await program.waitForPids(1);
     });
 
-    rowTest('shows a successor no IPC channel, no message and no environment of ours', async () => {
+    rowTest('shows a successor no IPC channel, no message and no environment entry of endless', async () => {
       const { program, port } = await serve('nosy.mjs', {}, { node });
       const [early, now] = [await getJson(port, '/early'), await getJson(port, '/now')];
       expect(early).toEqual({

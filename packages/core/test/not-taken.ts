@@ -5,7 +5,7 @@ import { freePort, get, type Program, startLoad, startProgram, testedNodes } fro
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { fixture, serve, temporaryFolder, until } from './program.js';
 
-/** Whether somebody else could listen on a port now. */
+/** Whether another program could listen on a port now. */
 export async function canBind(port: number): Promise<string> {
   const server = net.createServer();
   const outcome = await new Promise<string>((resolve) => {

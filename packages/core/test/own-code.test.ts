@@ -60,7 +60,7 @@ describe('while SIGHUP means restart, the listeners of the application for it', 
     expect((await get({ port })).body).toBe('generation 0');
   });
 
-  test('do not run for a restart that is taken back', async () => {
+  test('do not run for a restart that is rolled back', async () => {
     const { program, port } = await start('hup', { rollbackWindow: 2_000 });
     program.signal('SIGKILL', await hup(program));
     await program.waitFor('Rolled back');

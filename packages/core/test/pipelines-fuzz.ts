@@ -20,7 +20,7 @@ export interface Findings {
 }
 
 /**
- * One client with one connection: it sends random pipelines, cut anywhere, until `enough` says so, and takes each answer apart.
+ * One client with one connection: it sends random pipelines, cut anywhere, until `enough` returns true, and parses each answer.
  *
  * Every request gets one answer, the right one, in its order, on the connection that it came on; no connection is closed.
  */

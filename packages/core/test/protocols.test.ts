@@ -5,7 +5,7 @@ import { describe, longTest, test } from '@endless/conformance';
 import { expect, onTestFinished } from 'vitest';
 import { hup, serve, until } from './program.js';
 
-/** A connection, with the lines that it has heard. */
+/** A connection, with the lines that it has received. */
 async function open(port: number) {
   const socket = net.connect(port, '127.0.0.1');
   onTestFinished(() => void socket.destroy());
@@ -45,7 +45,7 @@ longTest('300 sockets with bags each find their own again, and half a line goes 
   expect(clients.filter(({ socket }) => socket.destroyed)).toEqual([]);
 });
 
-test('what is said of a socket after it has left reaches it where it is', async () => {
+test('a message to a socket that has moved reaches it in the new process', async () => {
   const { program, port } = await serve('lines.mjs');
   const client = await open(port);
   client.socket.write('name Ada\nlater 600\n');
@@ -68,7 +68,7 @@ describe('a socket that cannot move is told so, each in its time', () => {
     const { program, port } = await serve('lines.mjs', settings);
     const client = await open(port);
     if (keep !== 'nothing') client.socket.write(`keep ${keep}\n`);
-    expect(await client.say('who')).toBe('nobody 0 0');
+    expect(await client.say('who')).toBe('unknown 0 0');
     await hup(program);
     expect(client.heard()).toHaveLength(1);
     await until(() => client.heard().length === 2);
@@ -79,7 +79,7 @@ describe('a socket that cannot move is told so, each in its time', () => {
   test('and every one on a shutdown', async () => {
     const { program, port } = await serve('lines.mjs');
     const client = await open(port);
-    expect(await client.say('who')).toBe('nobody 0 0');
+    expect(await client.say('who')).toBe('unknown 0 0');
     program.signal('SIGTERM');
     await until(() => client.heard().length === 2);
     expect(client.heard()[1]).toBe('bye shutdown');

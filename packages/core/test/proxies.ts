@@ -120,7 +120,7 @@ function write(folder: string, text: string): string {
   return file;
 }
 
-/** Runs a program in the foreground, as whoever runs the tests, until the test ends. */
+/** Runs a program in the foreground, as the user of the tests, until the test ends. */
 function run(command: string, args: string[]): void {
   const child = spawn(command, args, { env, stdio: ['ignore', 'inherit', 'inherit'] });
   const gone = once(child, 'exit');

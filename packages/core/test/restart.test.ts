@@ -100,7 +100,7 @@ describe('several restarts', () => {
     expect(await program.waitForPids(1)).toEqual([third]);
   });
 
-  test('of three processes the oldest names the third, and again the second that has taken its place back', async () => {
+  test('of three processes the oldest names the third, and after a rollback the second again', async () => {
     const { program, port } = await serve('app.mjs', { rollbackWindow: 2_000 });
     const oldest = await halfARequest(port);
     const second = await hup(program);

@@ -26,7 +26,7 @@ describe('a successor that dies at any moment of the rollback window', () => {
       }
       for (const load of loads) {
         const { lostBy } = await load.stop();
-        // What the dead process held is gone; nobody else has noticed.
+        // The requests of the dead process are lost; no others are.
         expect([...lostBy.keys()].filter((reason) => reason !== 'reset' && reason !== 'ended')).toEqual([]);
       }
       expect(program.stdout).not.toContain(`event committed ${program.pid}`);

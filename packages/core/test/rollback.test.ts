@@ -43,7 +43,7 @@ function notTaken({ lostBy }: LoadReport): number {
 }
 
 describe('a successor that fails within the rollback window', () => {
-  test('is replaced by the old process: no connection is refused, nothing final has happened, the next restart works', {
+  test('is rolled back: no connection is refused, nothing final has happened, the next restart works', {
     timeout: 60_000,
   }, async () => {
     const pidFile = path.join(temporaryFolder(), 'pid');
@@ -148,7 +148,7 @@ describe('a successor that fails within the rollback window', () => {
   });
 
   longTest(
-    'on a unix socket: its path stays, whoever connects is answered, and it is removed at a real stop',
+    'on a unix socket: its path stays, each client gets an answer, and a real stop removes it',
     async () => {
       const socket = path.join(temporaryFolder(), 'app.sock');
       const { program } = await serve('app.mjs', {}, { env: { ADDRESS: `unix:${socket}` } });
@@ -226,7 +226,7 @@ describe('the commit', () => {
     expect((await get({ port })).body).toBe('generation 1');
   });
 
-  test('comes with a SIGUSR2 to the old process: whoever hammers it wants it gone', async () => {
+  test('comes with a SIGUSR2 to the old process, which then force-closes and exits', async () => {
     const { program, port } = await serve('app.mjs', { rollbackWindow: 5_000 });
     const never = get({ port, path: '/never' });
     await until(async () => (await getJson<{ activeRequests: number }>(port, '/stats')).activeRequests === 2);
@@ -239,7 +239,7 @@ describe('the commit', () => {
     expect(program.stdout).not.toContain('event rollback');
   });
 
-  test('of a process that died in the window is nobody else to make: the successor serves on', async () => {
+  test('is not needed after the death of the old process in the window: the successor serves on', async () => {
     const socket = path.join(temporaryFolder(), 'app.sock');
     const { program } = await serve('app.mjs', {}, { env: { ADDRESS: `unix:${socket}` } });
     const load = startLoad({ path: socket, connections: 5, mode: 'new-connection' });
@@ -253,7 +253,7 @@ describe('the commit', () => {
     expect(existsSync(socket)).toBe(false);
   });
 
-  test('leaves connections that are open to their process: they close only after an answer that says so', async () => {
+  test('leaves open connections to their process: they close only after an answer with `Connection: close`', async () => {
     const { program, port } = await serve('app.mjs', { migrate: false, idleGrace: 3_000 });
     const socket = await open(port);
     expect(await ask(socket)).toMatch(/x-generation: 0/i);

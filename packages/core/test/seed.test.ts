@@ -45,7 +45,7 @@ describe("the seed's walk-through: five slow requests, one after the other, and 
   }
 
   longTest(
-    'a hammer shorter than the handler costs exactly that request, and the next is answered by the new process',
+    'a `hammerTime` below the time of the handler costs exactly that request, and the new process answers the next',
     async () => {
       const { program, port } = await serve('pong.mjs', { hammerTime: 300 }, { env: { DELAY: '1500' } });
       expect(await walk(program, port)).toEqual([
@@ -68,7 +68,7 @@ describe("the seed's walk-through: five slow requests, one after the other, and 
     },
   );
 
-  test('a hammer longer than the handler costs none', async () => {
+  test('a `hammerTime` above the time of the handler costs no request', async () => {
     const { program, port } = await serve('pong.mjs', { hammerTime: 10_000 }, { env: { DELAY: '700' } });
     expect(await walk(program, port)).toEqual([
       'pong-1 by 0',
@@ -234,7 +234,7 @@ describe('what the seed gets wrong is right:', () => {
   });
 
   longTest(
-    'nobody is signalled by a successor: the old process and the one that started it get none',
+    'a successor sends no signal, neither to the old process nor to the one that started it',
     async () => {
       const heard: NodeJS.Signals[] = [];
       const signals = ['SIGHUP', 'SIGINT', 'SIGTERM', 'SIGUSR2'] as const;

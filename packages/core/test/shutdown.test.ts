@@ -95,7 +95,7 @@ interface Hammered {
 }
 
 describe('SIGTERM', () => {
-  test('lets requests in flight finish with `Connection: close`, refuses new ones, and leaves with status 0', async () => {
+  test('finishes requests in flight with `Connection: close`, refuses new ones, and exits with status 0', async () => {
     const { program, port } = await serve('stop.mjs');
     const { answer } = await ask(program, port, '/slow?ms=800');
     program.signal('SIGTERM');
@@ -182,7 +182,7 @@ describe('SIGTERM', () => {
     },
   );
 
-  test('lets a process that has nothing else to do leave by itself at once', async () => {
+  test('lets a process that has nothing else to do exit by itself at once', async () => {
     const { program } = await serve('stop.mjs');
     const { code, atLeast } = await endBy(program, 'SIGTERM');
     expect(code).toBe(0);
@@ -203,8 +203,8 @@ test('SIGINT ends idle connections at once', async () => {
   }
 });
 
-describe('the hammer', () => {
-  test('ends a stuck request at `hammerTime`, names it without its query, and makes the status 1', async () => {
+describe('the deadline', () => {
+  test('force-closes a stuck request at `hammerTime`, names it without its query, and makes the status 1', async () => {
     const { program, port } = await serve('stop.mjs', { hammerTime: 500 });
     const { answer } = await ask(program, port, '/never?token=secret');
     const { code, signal, atLeast, atMost } = await endBy(program, 'SIGTERM');
@@ -258,7 +258,7 @@ describe('the hammer', () => {
     },
   );
 
-  test('ends a stuck request whose client has closed its half', async () => {
+  test('force-closes a stuck request whose client has closed its half', async () => {
     const { program, port } = await serve('stop.mjs', { hammerTime: 500 }, { env: { HALF_OPEN: '1' } });
     const connection = await connect(port, request('/never'));
     await program.waitFor('asked /never');
@@ -272,7 +272,7 @@ describe('the hammer', () => {
     });
   });
 
-  longTest('never falls by itself with -1, but with SIGUSR2', async () => {
+  longTest('never comes by itself with -1, but with SIGUSR2', async () => {
     const { program, port } = await serve('stop.mjs', { hammerTime: -1 });
     const { answer } = await ask(program, port, '/never');
     program.signal('SIGTERM');
@@ -286,7 +286,7 @@ describe('the hammer', () => {
     await expect(answer).rejects.toThrow();
   });
 
-  test('falls at once with 0', async () => {
+  test('comes at once with 0', async () => {
     const { program, port } = await serve('stop.mjs', { hammerTime: 0 });
     const { answer } = await ask(program, port, '/never');
     const { code, atLeast } = await endBy(program, 'SIGTERM');
@@ -298,7 +298,7 @@ describe('the hammer', () => {
     });
   });
 
-  longTest('does not fall where everything ends in time', async () => {
+  longTest('force-closes nothing if everything ends in time', async () => {
     const { program, port } = await serve('stop.mjs', { hammerTime: 600 }, { env: { BUSY: 'all' } });
     const { answer } = await ask(program, port, '/slow?ms=300');
     // The process lives on for a second after the drain, past the deadline.
@@ -324,7 +324,7 @@ describe('`shutdown()`', () => {
     expect(await endBy(program, 'SIGTERM')).toMatchObject({ code: null, signal: 'SIGTERM' });
   });
 
-  test('counts what the hammer ended', async () => {
+  test('resolves with the number of requests that were force-closed', async () => {
     const { program, port } = await serve('stop.mjs', { hammerTime: 300 }, { env: { BUSY: 'all' } });
     await ask(program, port, '/never');
     await connect(port, 'GET /half HTTP/1.1\r\nHost: te');
@@ -368,7 +368,7 @@ describe('with `exit: false` the process', () => {
     expect(await endBy(program, 'SIGTERM')).toMatchObject({ code: null, signal: 'SIGTERM' });
   });
 
-  test('leaves by itself if nothing does', async () => {
+  test('exits by itself if nothing does', async () => {
     const { program } = await serve('stop.mjs', { exit: false });
     expect(await endBy(program, 'SIGTERM')).toMatchObject({ code: 0, signal: null });
   });
@@ -416,7 +416,7 @@ describe('`state`, `signal` and `done`', () => {
 });
 
 describe('`hold()`', () => {
-  test('delays the end until the last is released, and a second release of one is none of another', async () => {
+  test('delays the exit until the last is released, and a second release of one does not release another', async () => {
     const { program, port } = await serve('stop.mjs');
     await get({ port, path: '/hold?ms=1000' });
     expect(await endBy(program, 'SIGTERM')).toMatchObject({ code: 0, signal: null });
@@ -454,7 +454,7 @@ describe('`hold()`', () => {
     ]);
   });
 
-  test('gives way to the hammer, which counts it in its log line', async () => {
+  test('does not outlast the deadline, which counts it in its log line', async () => {
     const { program, port } = await serve('stop.mjs', { hammerTime: 500 });
     await get({ port, path: '/hold?ms=60000' });
     const { code, atLeast, atMost } = await endBy(program, 'SIGTERM');
@@ -487,7 +487,7 @@ describe('`shutdownDelay`', () => {
     expect(await program.exited).toEqual({ code: 0, signal: null });
   });
 
-  test('ends with the hammer, whose clock began with the signal', async () => {
+  test('ends at the deadline, whose time began with the signal', async () => {
     const { program, port } = await serve('stop.mjs', { shutdownDelay: 60_000, hammerTime: 500 });
     await ask(program, port, '/never');
     const { code, atLeast, atMost } = await endBy(program, 'SIGTERM');
@@ -525,7 +525,7 @@ describe('readiness', () => {
 });
 
 describe('a stop of the newest while an older generation drains', () => {
-  /** The processes that have said goodbye, in order, once there are so many of them. */
+  /** Waits for this many processes to log their exit; resolves with them, in order. */
   async function exits(program: Program, count: number): Promise<number[]> {
     const said = () => [...program.stdout.matchAll(/said (\d+) exit \d/g)].map(([, pid]) => Number(pid));
     await until(() => said().length >= count);
@@ -544,7 +544,7 @@ describe('a stop of the newest while an older generation drains', () => {
     await until(() => connections.every(({ ended }) => ended !== undefined));
   });
 
-  test('makes its deadline that of the older one, and the newest leaves last', async () => {
+  test('sets its deadline for the older one too, and the newest exits last', async () => {
     const { program, port } = await serve(
       'stop.mjs',
       { hammerTime: 60_000, rollbackWindow: 0 },
@@ -630,7 +630,7 @@ describe('a stop of the newest while an older generation drains', () => {
       ] as const,
       ([signal]) => signal === 'SIGUSR2',
     ),
-  )('hammers it with a %s to the newest, which has drained and only waits for it', async (signal, wait) => {
+  )('force-closes it with a %s to the newest, which has drained and only waits for it', async (signal, wait) => {
     const { program, port } = await serve('stop.mjs');
     const { answer } = await ask(program, port, '/never');
     const successor = await hup(program);
@@ -665,7 +665,7 @@ describe('a stop of the newest while an older generation drains', () => {
     await program.waitForPids(0, 3_000);
   });
 
-  longTest('makes the newest leave last also where something keeps the older one alive', async () => {
+  longTest('makes the newest exit last also where something keeps the older one alive', async () => {
     const { program, port } = await serve('stop.mjs', {}, { env: { BUSY: '0' } });
     await ask(program, port, '/slow?ms=1000');
     const successor = await hup(program);
@@ -685,7 +685,7 @@ longTest('what can never move keeps no younger process from being drained', asyn
   expect(program.pids()).toContain(program.pid);
 });
 
-longTest('a process that only waits for what an older one may send is not hammered aloud', async () => {
+longTest('logs no force-close of a process that only waits for an older generation', async () => {
   const { program, port } = await serve(
     'stop.mjs',
     { hammerTime: 60_000 },
@@ -699,7 +699,7 @@ longTest('a process that only waits for what an older one may send is not hammer
   await program.waitFor(`said ${second} exit`);
   program.signal('SIGCONT');
   const { body, headers } = await answer;
-  // Nobody is there any more to whom its connection could move.
+  // No process is left to which its connection could move.
   expect([body, headers.connection]).toEqual(['generation 0', 'close']);
   await program.waitForPids(1);
   expect(program.output).not.toMatch(/hammer/i);
@@ -743,7 +743,7 @@ async function connectionsOf(port: number): Promise<number> {
   return (await getJson<{ connections: number }>(port, '/stats')).connections - 1;
 }
 
-/** Waits until nobody listens any more; a process that is being killed holds its sockets a moment longer than its name. */
+/** Waits until no process listens; a killed one holds its sockets a moment longer than its entry in /proc. */
 async function refusesConnections(port: number): Promise<void> {
   await until(async () => {
     const outcome = await get({ port }).then(

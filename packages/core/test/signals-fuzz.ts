@@ -59,7 +59,7 @@ interface Told {
  * The oracle: no request is lost, answered wrongly, run twice or without an answer for 5 s, except
  * 1. a request whose connection broke within {@link EFFECT} of a signal that force-closes: SIGKILL; SIGUSR2; a SIGINT, which
  *    gives idle connections no grace; a SIGTERM to a process that got one at least a second before;
- * 2. a request on a fresh connection that nobody accepted, after the service was stopped or its last process killed. A SIGTERM
+ * 2. a request on a fresh connection that no process accepted, after the service was stopped or its last process killed. A SIGTERM
  *    or SIGINT stops the service if its process was the newest. A SIGKILL of the newest does not, if the process before it
  *    stands by in its rollback window: that one has to serve again.
  * A process that is stopped by SIGSTOP gets its signals when it goes on.
@@ -269,7 +269,7 @@ function runTwice(runLog: string, reports: readonly LoadReport[]): string[] {
   return twice.length > 0 ? [`run twice: ${twice.slice(0, 5)}`] : [];
 }
 
-/** While somebody serves, the pid file names the process that answers; a restart that is still under way has 5 s to end. */
+/** While a process serves, the pid file names the one that answers; a restart that is under way has 5 s to finish. */
 async function checkPidFile(
   program: Program,
   port: number,

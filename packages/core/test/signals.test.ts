@@ -214,7 +214,7 @@ describe('a hook that never ends is bounded:', () => {
 });
 
 describe('`hook`', () => {
-  test('returns an undo, which takes back that hook and no other', async () => {
+  test('returns an undo, which removes that hook and no other', async () => {
     const { program, port } = await serve('control.mjs');
     for (const name of ['first', 'second', 'third'])
       await get({ port, path: `/hook?phase=pre&signal=SIGUSR2&name=${name}` });
@@ -286,7 +286,7 @@ describe('the setting `signals`', () => {
     expect(await endBy(program, signal)).toMatchObject({ code: 0, signal: null });
   });
 
-  test('makes SIGTERM hammer, which does nothing while nothing shuts down', async () => {
+  test('makes SIGTERM force-close, which does nothing while nothing shuts down', async () => {
     const { program, port } = await serve('control.mjs', { signals: { SIGTERM: 'hammer' } });
     program.signal('SIGTERM');
     await program.waitFor('the hammer is ignored');
@@ -363,7 +363,7 @@ describe('a second SIGTERM or SIGINT', () => {
       ] as const,
       (_row, at) => at === 1,
     ),
-  )('at least 1 s after the first hammers: %s, then %s', async (first, second) => {
+  )('at least 1 s after the first force-closes: %s, then %s', async (first, second) => {
     const { program, port } = await serve('stop.mjs');
     const { answer } = await ask(program, port, '/never');
     program.signal(first);
@@ -376,7 +376,7 @@ describe('a second SIGTERM or SIGINT', () => {
     await program.waitFor('[STOP - Hammer Time] Forcefully shutting down parent');
   });
 
-  test('hammers an old process that drains after a restart, and leaves the newest alone', async () => {
+  test('force-closes in an old process that drains after a restart, and leaves the newest alone', async () => {
     const { program, port } = await serve('stop.mjs');
     const { answer } = await ask(program, port, '/never');
     const successor = await hup(program);
@@ -403,7 +403,7 @@ describe('SIGUSR2', () => {
     expect(parts(program, program.pid, /^event/)).toEqual([]);
   });
 
-  test('hammers while the process shuts down', async () => {
+  test('force-closes while the process shuts down', async () => {
     const { program, port } = await serve('stop.mjs');
     const { answer } = await ask(program, port, '/never');
     program.signal('SIGTERM');
@@ -414,7 +414,7 @@ describe('SIGUSR2', () => {
     await expect(answer).rejects.toThrow();
   });
 
-  longTest('hammers the old process after a restart, and not the new one', async () => {
+  longTest('force-closes in the old process after a restart, and not in the new one', async () => {
     const { program, port } = await serve('stop.mjs');
     const { answer } = await ask(program, port, '/never');
     const successor = await hup(program);
@@ -441,7 +441,7 @@ describe('no signal is lost', () => {
     expect((await get({ port })).body).toBe('generation 12');
   });
 
-  test('that comes while a hook is added and taken back', async () => {
+  test('that comes while a hook is added and removed', async () => {
     const { program, port } = await serve('control.mjs');
     await get({ port, path: '/raise-and-hook?signal=SIGUSR2' });
     await program.waitFor('Received SIGUSR2.', { timeout: 2_000 });
@@ -459,7 +459,7 @@ describe('a candidate', () => {
   }
 
   test.each(['SIGTERM', 'SIGINT'] as const)(
-    'that gets %s leaves, the restart fails, and the old process serves on',
+    'that gets %s exits, the restart fails, and the old process serves on',
     async (signal) => {
       const { program, port } = await serve('gated.mjs');
       const candidate = await candidateOf(program);
@@ -521,7 +521,7 @@ describe('a candidate', () => {
     });
   });
 
-  test('is killed when the old process gets SIGTERM, which then shuts down as ever', async () => {
+  test('is killed when the old process gets SIGTERM, which then shuts down as before', async () => {
     const { program, port } = await serve('gated.mjs');
     const { answer } = await ask(program, port, '/slow?ms=3000');
     const candidate = await candidateOf(program);
@@ -584,7 +584,7 @@ function catches(pid: number, signal: 'SIGHUP'): boolean {
   return Boolean((BigInt(`0x${caught}`) >> BigInt(constants.signals[signal] - 1)) & 1n);
 }
 
-/** Waits until nobody listens any more; a process that is being killed holds its sockets a moment longer than its name. */
+/** Waits until no process listens; a killed one holds its sockets a moment longer than its entry in /proc. */
 async function refusesConnections(port: number): Promise<void> {
   await until(async () => {
     const outcome = await get({ port }).then(

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { ask, open } from './connection.js';
 import { getJson, hup, serve, until } from './program.js';
 
-/** Milliseconds from the handover to the move of each connection, of those under load and of those at rest. */
+/** Milliseconds from the handover to the move of each connection, of those under load and of idle ones. */
 async function movesOf(
   rollbackWindow: number,
   { busy, resting = 0 }: { busy: number; resting?: number },
@@ -32,12 +32,12 @@ async function movesOf(
   return moves;
 }
 
-test('busy connections move by and by, those at rest at once', async () => {
+test('busy connections move gradually, idle ones at once', async () => {
   const moves = await movesOf(2_000, { busy: 24, resting: 100 });
   // However fast the machine is, each of the busy ones has a time before which it stays.
   for (let busy = 0; busy < 24; busy += 1)
     expect(moves.at(busy - 24) as number).toBeGreaterThan(100 + 1_805 * Math.sqrt(busy / 24) - 5);
-  // Those at rest do not wait for them.
+  // Idle ones do not wait for them.
   expect(moves[99] as number).toBeLessThan(1_000);
 });
 

@@ -7,7 +7,7 @@ import { serveOnPath } from './unix-paths.js';
 
 describe('the pid file', () => {
   test.skipIf(process.getuid?.() !== 0)(
-    'names the newest process also after the program has given up its rights, and nobody after the stop (needs root)',
+    'names the newest process also after the program has given up its rights, and is gone after the stop (needs root)',
     async () => {
       const folder = temporaryFolder();
       chmodSync(folder, 0o755);

@@ -180,7 +180,7 @@ describe.skipIf(!canManage)('under systemd itself (needs root, unshare and syste
     await stops(units);
   });
 
-  test('endless.socket beside it: the port is systemd’s, and a stop and a start refuse nobody', async () => {
+  test('endless.socket beside it: the port is systemd’s, and a stop and a start refuse no client', async () => {
     const units = await manager((port, folder) => ({
       'app.socket': example('endless.socket', port, folder),
       'app.service': example('notify.service', port, folder),

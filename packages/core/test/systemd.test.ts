@@ -12,7 +12,7 @@ const can = (command: string) => spawnSync(command, ['--version']).status === 0;
 interface Unit {
   manager: Program;
   port: number;
-  /** What the service manager has heard or refused, in order, without the watchdog. */
+  /** The messages that the service manager has received or refused, in order, without those of the watchdog. */
   heard(): string[];
   /** The main process of the unit. */
   main(): number;
@@ -44,12 +44,12 @@ async function unit(
     },
   });
   onTestFinished(() => manager.stop());
-  await manager.waitFor(/heard \d+ running READY/);
+  await manager.waitFor(/received \d+ running READY/);
   const order = (word: string) => void manager.child.stdin?.write(`${word}\n`);
   return {
     manager,
     port,
-    heard: () => manager.stdout.match(/^(heard|refused) .*$/gm) ?? [],
+    heard: () => manager.stdout.match(/^(received|refused) .*$/gm) ?? [],
     main: () => Number([...manager.stdout.matchAll(/^main (\d+)$/gm)].at(-1)?.[1]),
     reload: () => order('reload'),
     stop: () => order('stop'),
@@ -81,18 +81,18 @@ describe.skipIf(!can('python3'))('the notify protocol (needs python3)', () => {
     const reloading = (pid: number | undefined, generation: number) =>
       expect.stringMatching(
         new RegExp(
-          `^heard ${pid} reload RELOADING='1' MONOTONIC_USEC='\\d+' STATUS='starting generation ${generation}'$`,
+          `^received ${pid} reload RELOADING='1' MONOTONIC_USEC='\\d+' STATUS='starting generation ${generation}'$`,
         ),
       );
     const handedTo = (pid: number | undefined, next: number | undefined, generation: number) =>
-      `heard ${pid} running MAINPID='${next}' READY='1' STATUS='serving: pid ${next}, generation ${generation}'`;
+      `received ${pid} running MAINPID='${next}' READY='1' STATUS='serving: pid ${next}, generation ${generation}'`;
     expect(heard()).toEqual([
-      `heard ${first} running READY='1' STATUS='serving: pid ${first}, generation 0'`,
+      `received ${first} running READY='1' STATUS='serving: pid ${first}, generation 0'`,
       reloading(first, 1),
       handedTo(first, second, 1),
       reloading(second, 2),
       handedTo(second, third, 2),
-      `heard ${third} stop STOPPING='1' STATUS='waiting for connections to finish'`,
+      `received ${third} stop STOPPING='1' STATUS='waiting for connections to finish'`,
     ]);
   });
 
@@ -105,7 +105,7 @@ describe.skipIf(!can('python3'))('the notify protocol (needs python3)', () => {
     expect(main()).toBe(first);
     expect(heard().at(-1)).toMatch(
       new RegExp(
-        `^heard ${first} running READY='1' STATUS='restart failed: The successor \\(pid \\d+\\) exited with status 3`,
+        `^received ${first} running READY='1' STATUS='restart failed: The successor \\(pid \\d+\\) exited with status 3`,
       ),
     );
     fault();
@@ -128,7 +128,7 @@ describe.skipIf(!can('python3'))('the notify protocol (needs python3)', () => {
   });
 
   longTest(
-    'a restart that is taken back ends the reload too: the main process is the one it was, and the next one works',
+    'a rollback ends the reload too: the main process is the old one, and the next reload works',
     async () => {
       const { manager, port, heard, main, reload } = await unit({ settings: { rollbackWindow: 3_000 } });
       const first = main();
@@ -138,7 +138,7 @@ describe.skipIf(!can('python3'))('the notify protocol (needs python3)', () => {
       await manager.waitFor('reload done');
       expect(main()).toBe(first);
       expect(heard().at(-1)).toMatch(
-        new RegExp(`^heard ${first} running READY='1' STATUS='restart failed: `),
+        new RegExp(`^received ${first} running READY='1' STATUS='restart failed: `),
       );
       expect(heard().join()).not.toContain('MAINPID');
       expect((await get({ port })).body).toBe('generation 0');
@@ -190,7 +190,7 @@ describe.skipIf(!can('python3'))('the notify protocol (needs python3)', () => {
     },
   );
 
-  test('the watchdog hears the main process in half its time, and after a reload the new one', async () => {
+  test('the watchdog gets a message of the main process in half its time, and after a reload of the new one', async () => {
     const service = await unit({ settings: { idleGrace: 100 } }, { WATCHDOG_USEC: '600000' });
     const { manager, main, reload } = service;
     const first = main();
@@ -203,7 +203,7 @@ describe.skipIf(!can('python3'))('the notify protocol (needs python3)', () => {
     await manager.waitFor('reload done');
     const second = main();
     await until(() => beats(second).length >= 5);
-    // Restarts that follow each other faster than it is spoken to must not leave it without a word.
+    // Restarts that follow each other faster than the interval of the watchdog must not leave it without a message.
     expect(service.heard().join('\n')).toMatch(/MAINPID='\d+' READY='1' WATCHDOG='1'/);
     for (const pid of [first, second]) {
       const times = beats(pid);
@@ -226,7 +226,7 @@ describe.skipIf(!can('python3'))('the notify protocol (needs python3)', () => {
   }
 
   longTest(
-    'a service manager that reads nothing delays no request, and hears the last state when it reads again',
+    'a service manager that reads nothing delays no request, and gets the last state when it reads again',
     async () => {
       const { manager, port, main, stop, listen } = await deafUnit({});
       const slow = get({ port, path: '/slow?ms=1500' });
@@ -235,7 +235,7 @@ describe.skipIf(!can('python3'))('the notify protocol (needs python3)', () => {
       stop();
       await manager.waitFor('Received SIGTERM');
       listen();
-      await manager.waitFor(`heard ${main()} stop STOPPING='1'`);
+      await manager.waitFor(`received ${main()} stop STOPPING='1'`);
       expect((await slow).body).toBe('slow 0');
       await manager.waitFor(/^dead stop 0$/m);
     },
@@ -272,7 +272,7 @@ describe.skipIf(!can('python3'))('the notify protocol (needs python3)', () => {
   });
 
   test.skipIf(!can('systemd-notify'))(
-    'without a descriptor the `systemd-notify` command says it (needs systemd-notify)',
+    'without a descriptor the `systemd-notify` command sends the messages (needs systemd-notify)',
     async () => {
       const service = await unit({ way: 'path', access: 'all', settings: { idleGrace: 100 } });
       const { manager, main } = service;
@@ -289,18 +289,18 @@ describe.skipIf(!can('python3'))('the notify protocol (needs python3)', () => {
         .heard()
         .map((line) => line.replace(/^(\w+) \d+ \w+ (.*?)( STATUS=.*)?$/, '$1 $2'));
       expect(words).toEqual([
-        "heard READY='1'",
-        expect.stringMatching(/^heard RELOADING='1' MONOTONIC_USEC='\d+'$/),
-        expect.stringMatching(/^heard MAINPID='\d+' READY='1'$/),
-        expect.stringMatching(/^heard RELOADING='1' MONOTONIC_USEC='\d+'$/),
-        expect.stringMatching(/^heard MAINPID='\d+' READY='1'$/),
-        "heard STOPPING='1'",
+        "received READY='1'",
+        expect.stringMatching(/^received RELOADING='1' MONOTONIC_USEC='\d+'$/),
+        expect.stringMatching(/^received MAINPID='\d+' READY='1'$/),
+        expect.stringMatching(/^received RELOADING='1' MONOTONIC_USEC='\d+'$/),
+        expect.stringMatching(/^received MAINPID='\d+' READY='1'$/),
+        "received STOPPING='1'",
       ]);
     },
   );
 });
 
-test('a service manager that cannot be told anything is no reason not to serve', async () => {
+test('a process serves also if it cannot reach its service manager', async () => {
   const port = await freePort();
   const program = startProgram(fixture('app.mjs'), {
     env: {
@@ -318,7 +318,7 @@ test('a service manager that cannot be told anything is no reason not to serve',
   expect(program.stderr.match(/service manager/g)).toHaveLength(1);
 });
 
-/** Starts a fixture by systemd-socket-activate on these sockets; it runs once somebody has connected. */
+/** Starts a fixture by systemd-socket-activate on these sockets; it runs once a client has connected. */
 function activated(file: string, sockets: string[], env: Record<string, string>, names?: string): Program {
   const all = { SETTINGS: JSON.stringify({ idleGrace: 100, rollbackWindow: 100 }), ...env };
   const passed = ['ENDLESS_TEST_ID', ...Object.keys(all)].flatMap((name) => ['-E', name]);
@@ -369,7 +369,7 @@ describe.skipIf(!can('systemd-socket-activate'))('socket activation (needs syste
     await program.waitForPids(1);
     program.signal('SIGTERM', second);
     await program.waitForPids(0);
-    // Nobody listens there any more, and yet it is not ours to remove.
+    // No process listens there any more, and yet endless must not remove it.
     const code = await new Promise((resolve) =>
       net.connect(file).once('error', (error: NodeJS.ErrnoException) => resolve(error.code)),
     );
@@ -386,7 +386,7 @@ describe.skipIf(!can('systemd-socket-activate'))('socket activation (needs syste
     await program.waitFor(/Listening on/);
     expect((await get({ port: one })).body).toBe('one 0');
     expect((await get({ port: two })).body).toBe('two 0');
-    // Nobody accepts there, and nobody refuses.
+    // No process accepts there, and none refuses.
     const waiting = net.connect(third, '127.0.0.1');
     await new Promise((resolve, reject) => waiting.once('connect', resolve).once('error', reject));
     waiting.destroy();

@@ -73,7 +73,7 @@ describe.skipIf(!canScript)('in a terminal (needs script, of Debian’s bsdutils
     await shell.terminal.waitFor('it is 42');
   });
 
-  test('once the old process has left, its last line has named the new one, and the keys are the shell’s', async () => {
+  test('once the old process has exited, its last line has named the new one, and the keys are the shell’s', async () => {
     const shell = await session('PROGRAM');
     const { old, fresh } = await restart(shell);
     await shell.terminal.waitFor(`${old} pid ${fresh} serves on.`);
@@ -126,7 +126,7 @@ describe.skipIf(!canScript)('in a terminal (needs script, of Debian’s bsdutils
       await until(() => shell.terminal.pids().length === 0);
     });
 
-  longTest('closing it while both live leaves none of the two behind', async () => {
+  longTest('closing it while both live leaves neither behind', async () => {
     const shell = await session('PROGRAM', { hammerTime: 2_000 });
     const slow = get({ port: shell.port, path: '/never' }).catch(() => 'cut');
     await shell.terminal.waitFor('asked /never');

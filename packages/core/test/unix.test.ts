@@ -18,7 +18,7 @@ function start(file: string, node = process.execPath): Program {
   return program;
 }
 
-/** A socket that nobody listens on, as a process leaves it that was killed. */
+/** A socket without a listener, as a killed process leaves it. */
 async function crashed(): Promise<string> {
   const file = path.join(temporaryFolder(), 'app.sock');
   const program = start(file);
@@ -110,7 +110,7 @@ describe('what is at the path is left alone, and listening fails with EADDRINUSE
 
   test('a server that lives', async () => {
     const file = path.join(temporaryFolder(), 'app.sock');
-    // Whoever asks whether somebody lives does not wait for an answer.
+    // A process that checks for a living server does not wait for its answer.
     const server = net.createServer((socket) => socket.on('error', () => {}).end('mine'));
     await new Promise<void>((resolve) => server.listen(file, resolve));
     onTestFinished(() => void server.close());

@@ -143,7 +143,7 @@ describe('a restart is refused, with the name of what watches the process, under
     );
   });
 
-  test('what says that it is the main process of a service of systemd that hears of no other', async () => {
+  test('systemd, of whose service it is the main process, if systemd cannot learn of another one', async () => {
     const env = { INVOCATION_ID: '0'.repeat(32) };
     const own = 'SYSTEMD_EXEC_PID=$$ exec';
     await expectRefusal(await start(() => ['sh', '-c', `${own} ${line}`], env), 'systemd (');

@@ -37,7 +37,7 @@ interface Deployed {
   program: Program;
   port: number;
   folder: string;
-  /** Deploys another release, restarts, and deletes the one before. */
+  /** Deploys another release, restarts, and deletes the previous release. */
   deploy(from: string, to: string): Promise<void>;
 }
 
