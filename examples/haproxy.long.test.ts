@@ -89,7 +89,7 @@ describe.skipIf(!has)('examples/haproxy (needs haproxy)', () => {
   });
 
   test('roll.sh stops at an instance that does not come up', async () => {
-    // Nobody answers to this pid any more, as when an instance has crashed.
+    // No process has this pid any more, as after a crash of an instance.
     const { pid = 0 } = spawnSync('true');
     writeFileSync(path.join(folder, `server-${ports[1]}.pid`), `${pid}\n`);
     const roll = spawn('sh', [path.join(HERE, 'roll.sh'), ...ports.map(String)], { cwd: folder });
@@ -98,7 +98,7 @@ describe.skipIf(!has)('examples/haproxy (needs haproxy)', () => {
     expect(pidOf(ports[2] as number)).toBe(programs[2]?.pid);
   });
 
-  test('stopped and started anew one by one, under load: 0 errors', { timeout: 90_000 }, async () => {
+  test('stopped and started again one by one, under load: 0 errors', { timeout: 90_000 }, async () => {
     for (const [at, each] of ports.entries()) {
       const program = programs[at] as Program;
       program.signal('SIGTERM');
@@ -112,7 +112,7 @@ describe.skipIf(!has)('examples/haproxy (needs haproxy)', () => {
     expect((await troubles()).errors).toBe(0);
   });
 
-  test('an instance that is killed is an error, which these tests would see', async () => {
+  test('control: a killed instance causes errors, which these tests notice', async () => {
     const [program] = programs as [Program];
     program.signal('SIGKILL');
     await until(() => load.lost.length > 0);

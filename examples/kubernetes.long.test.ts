@@ -31,7 +31,7 @@ const pod = deployment.spec.template.spec as NonNullable<typeof deployment.spec.
 const [container] = pod.containers as [(typeof pod.containers)[0]];
 const delay = Number(container.env?.find(({ name }) => name === 'SHUTDOWN_DELAY')?.value);
 
-test('each manifest is what the schema of its kind asks for', () => {
+test('each manifest matches the schema of its kind', () => {
   expect(manifests.map(({ kind }) => kind)).toEqual(Object.keys(KINDS));
   for (const manifest of manifests) {
     expect(manifest.apiVersion).toBe(kindOf(manifest).of);
@@ -41,7 +41,7 @@ test('each manifest is what the schema of its kind asks for', () => {
   expect(() => KINDS.Deployment.check(wrong)).toThrow(/replicas must be integer/);
 });
 
-test('and no field has a name that its kind does not know', async () => {
+test('no field of a manifest has a name that its kind does not know', async () => {
   // The schemas let unknown fields pass; the types that are made of them do not.
   const folder = mkdtempSync(path.join(HERE, 'kubernetes/.work-'));
   onTestFinished(() => rmSync(folder, { recursive: true }));
@@ -65,13 +65,13 @@ test('and no field has a name that its kind does not know', async () => {
   expect(await compile(misspelt)).toContain('readynessProbe');
 });
 
-test('a pod has longer to leave than endless takes, and the probe sees sooner than the delay that it leaves', () => {
+test('a pod has more time to exit than endless needs, and its probe notices within the delay that it exits', () => {
   const source = readFileSync(path.join(HERE, 'docker/server.js'), 'utf8');
   checkTimes(delay, settingIn(source, 'hammerTime'), { ...pod, ...container });
   expect(deployment.spec.template.metadata?.labels).toEqual(deployment.spec.selector.matchLabels);
 });
 
-test('and so it is with what docs/deploying.md shows of both', () => {
+test('docs/deploying.md shows the same times of both', () => {
   const [, section = ''] = read('docs/deploying.md').split(/^## Kubernetes$/m);
   const [program, manifest] = blocksOf(section).map(({ text }) => text) as [string, string];
   checkTimes(settingIn(program, 'shutdownDelay'), settingIn(program, 'hammerTime'), parse(manifest));
@@ -94,7 +94,7 @@ function checkTimes(
   expect(delay).toBeGreaterThan(periodSeconds * failureThreshold * 1_000);
 }
 
-test('what the probes ask: while it leaves, a pod is alive, not ready, and still serves', async () => {
+test('while it shuts down, a pod is alive and not ready for its probes, and still serves', async () => {
   const { program, port } = await serve(
     path.join(HERE, 'docker/server.js'),
     {},

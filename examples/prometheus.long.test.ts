@@ -6,7 +6,7 @@ import { get } from '../testkit/dist/index.js';
 
 const HERE = path.join(import.meta.dirname, 'prometheus');
 
-test('examples/prometheus: the metrics of the newest process, over a restart, a failed one and one that is taken back', {
+test('examples/prometheus shows the metrics of the newest process over a restart, a failed one and a rollback', {
   timeout: 60_000,
 }, async () => {
   const folder = mkdtempSync(path.join(HERE, '.work-'));

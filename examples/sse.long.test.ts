@@ -6,7 +6,7 @@ import { hasBrowser, openBrowser } from '../testkit/dist/browser.js';
 const PROGRAM = path.join(import.meta.dirname, 'sse/server.js');
 
 describe.skipIf(!hasBrowser)('examples/sse in a browser (needs chromium)', () => {
-  test('a page that listens over two restarts shows every event once, in order', async () => {
+  test('a page that stays open over two restarts shows every event once, in order', async () => {
     const { program, port } = await serve(PROGRAM, {}, { ready: /serving on .*, generation 0/ });
     const browser = await openBrowser();
     onTestFinished(() => browser.close());

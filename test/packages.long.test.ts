@@ -164,7 +164,7 @@ const INSTALLERS: Installer[] = [
 
 const TSC = path.join(ROOT, 'node_modules/typescript/bin/tsc');
 
-/** As strict as can be, so that what a declaration of ours cannot find is no silent `any`. */
+/** The strictest options, so that a type that a declaration cannot find is an error, not a silent `any`. */
 const COMPILER = { module: 'nodenext', types: ['node'], strict: true, skipLibCheck: false, noEmit: true };
 
 const NAMES: Record<string, string> = Object.fromEntries(PACKAGES.map((name) => [name, `@endless/${name}`]));

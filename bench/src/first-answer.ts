@@ -8,14 +8,14 @@ export interface Answerer {
 }
 
 /**
- * Time between the beginnings of two questions. Until a restart is done the old process answers them, which a process that
- * is spawned beside nobody does not have to bear: 500 questions a second make a restart measurably longer.
+ * Milliseconds between the beginnings of two requests. During a restart the old process answers them, which costs time
+ * that a spawn without an old process does not cost: 500 requests a second make a restart measurably longer.
  */
 const INTERVAL = 10;
 const PATIENCE = 20_000;
 const REQUEST = 'GET / HTTP/1.1\r\nHost: bench\r\nConnection: close\r\n\r\n';
 
-/** Asks on fresh connections, again and again, until a process of this generation answers; resolves with it. */
+/** Sends requests on fresh connections until a process of this generation answers; resolves with that process. */
 export async function firstAnswer(port: number, generation: number): Promise<Answerer> {
   const deadline = performance.now() + PATIENCE;
   // The answer is noticed up to one interval late: by any part of it alike, whatever took place before this call.
@@ -29,7 +29,7 @@ export async function firstAnswer(port: number, generation: number): Promise<Ans
   throw new Error(`Generation ${generation} gave no answer within ${PATIENCE} ms.`);
 }
 
-/** Who answers, or undefined if nobody does. */
+/** The process that answers, or undefined without an answer. */
 function ask(port: number, patience: number): Promise<Answerer | undefined> {
   return new Promise((resolve) => {
     const socket = net.connect(port, '127.0.0.1', () => socket.write(REQUEST));

@@ -167,10 +167,10 @@ export async function allWays(seed: string | undefined): Promise<Way[]> {
   return [...ways, hasGo ? way : { ...way, missing: 'go is not installed' }];
 }
 
-/** Longer than the deadline of any of them. */
+/** Longer than the deadline of each way. */
 const PATIENCE = 70_000;
 
-/** A chain of processes of which each starts the next one, when a SIGHUP says so, and ends. */
+/** A chain of processes: at a SIGHUP, each starts the next one and exits. */
 async function bySighup(begin: (port: number) => Program): Promise<Restartable> {
   const port = await freePort();
   const program = begin(port);

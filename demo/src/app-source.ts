@@ -1,7 +1,7 @@
 /** The two ways to restart that the demo compares. */
 export type Variant = 'endless' | 'ordinary';
 
-/** Writes the program of a user down: the same app, restarted by endless or by whoever started it. */
+/** Returns the program of a user: the same app, restarted by endless or by the process that started it. */
 export function appSource(variant: Variant, version: number): string {
   return variant === 'endless' ? endlessApp(version) : ordinaryApp(version);
 }

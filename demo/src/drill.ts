@@ -40,12 +40,12 @@ export interface Drill {
   stop(): Promise<void>;
 }
 
-/** Whether nobody has noticed the restarts: no request was lost, and whoever keeps a connection has needed no other. */
+/** Whether the restarts were unnoticed: no request was lost, and each keep-alive client needed only one connection. */
 export function unnoticed({ lost, opened }: DrillResult): boolean {
   return lost === 0 && opened.keptAlive === CLIENTS.keptAlive;
 }
 
-/** How many restarts a drill has. */
+/** The number of restarts of a drill. */
 export const RESTARTS = 5;
 
 /** Puts the app under load and restarts it five times, each time with a changed source. */

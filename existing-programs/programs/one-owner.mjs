@@ -1,4 +1,4 @@
-// Holds what HOLDS names, at once or, with HOLDS_WHEN=free, as soon as the old process has let go of it.
+// Holds what HOLDS names, at once or, with HOLDS_WHEN=free, as soon as the old process has released it.
 import { existsSync, readFileSync, unlinkSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import path from 'node:path';
@@ -60,7 +60,7 @@ const THINGS = {
 };
 const take = THINGS[process.env.HOLDS];
 
-/** Takes it once nobody else has it. */
+/** Takes it once no other process has it. */
 async function takeWhenFree() {
   for (;;)
     try {
@@ -73,7 +73,7 @@ async function takeWhenFree() {
 if (process.env.HOLDS_WHEN === 'free') {
   const { endless } = await import('@endless/core');
   let giveBack;
-  // The new process serves without it at first; the old one gives it back when the restart cannot be taken back any more.
+  // The new process serves without it at first; the old one releases it at the commit.
   void takeWhenFree().then((undo) => {
     giveBack = undo;
     console.log(`holds ${process.pid}`);

@@ -54,7 +54,7 @@ const judge = async ({ bareDies, ...existing }: Row) => {
 describe('restarts and stops lose nothing, and each process cleans up once:', () => {
   for (const [name, row] of Object.entries(PROGRAMS)) test.concurrent(name, () => judge(row));
 
-  test.concurrent('not where a setting keeps the listeners from running after a restart', async () => {
+  test.concurrent('except where a setting keeps the listeners from running after a restart', async () => {
     const { cleanups } = await tried({
       args: ['programs/own-sigterm.mjs'],
       settings: { ownListeners: false },

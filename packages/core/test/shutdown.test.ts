@@ -630,20 +630,23 @@ describe('a stop of the newest while an older generation drains', () => {
       ] as const,
       ([signal]) => signal === 'SIGUSR2',
     ),
-  )('force-closes it with a %s to the newest, which has drained and only waits for it', async (signal, wait) => {
-    const { program, port } = await serve('stop.mjs');
-    const { answer } = await ask(program, port, '/never');
-    const successor = await hup(program);
-    program.signal('SIGTERM', successor);
-    await eventOf(program, 'drained', successor);
-    await sleep(wait);
-    program.signal(signal, successor);
-    const began = performance.now();
-    await program.waitForPids(0, 3_000);
-    expect(performance.now() - began).toBeLessThan(500);
-    await expect(answer).rejects.toThrow();
-    expect(await exits(program, 2)).toEqual([program.pid, successor]);
-  });
+  )(
+    'force-closes it with a %s to the newest, which has drained and only waits for it',
+    async (signal, wait) => {
+      const { program, port } = await serve('stop.mjs');
+      const { answer } = await ask(program, port, '/never');
+      const successor = await hup(program);
+      program.signal('SIGTERM', successor);
+      await eventOf(program, 'drained', successor);
+      await sleep(wait);
+      program.signal(signal, successor);
+      const began = performance.now();
+      await program.waitForPids(0, 3_000);
+      expect(performance.now() - began).toBeLessThan(500);
+      await expect(answer).rejects.toThrow();
+      expect(await exits(program, 2)).toEqual([program.pid, successor]);
+    },
+  );
 
   longTest('is bounded by its deadline also where the older one is stopped by SIGSTOP', async () => {
     const { program, port } = await serve(

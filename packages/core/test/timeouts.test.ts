@@ -52,7 +52,8 @@ class Talk {
   /** Waits until the server has said this. */
   async hear(text: string, timeout = 5_000): Promise<void> {
     for (const end = performance.now() + timeout; !this.text.includes(text); await sleep(5))
-      if (performance.now() > end) throw new Error(`received only ${JSON.stringify(this.text.slice(0, 500))}`);
+      if (performance.now() > end)
+        throw new Error(`received only ${JSON.stringify(this.text.slice(0, 500))}`);
   }
 }
 

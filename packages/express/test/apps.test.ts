@@ -135,7 +135,7 @@ describe('while it drains', () => {
     expect(bodyOf(answer).toString()).toBe('handled: thrown on purpose');
   });
 
-  test('a compressed answer is whole and says close', async () => {
+  test('a compressed answer is whole and has Connection: close', async () => {
     const { client } = await draining();
     client.send('GET /zip HTTP/1.1\r\nHost: x\r\nAccept-Encoding: gzip\r\n\r\n');
     const answer = await client.closed;
@@ -144,7 +144,7 @@ describe('while it drains', () => {
     expect(gunzipSync(bodyOf(answer)).toString()).toBe('compressed '.repeat(1_000));
   });
 
-  longTest('a compressed stream that began before goes on to its end', async () => {
+  longTest('a compressed stream that began before the drain arrives to its end', async () => {
     const { program, port } = await start({}, { idleGrace: 0 });
     const client = new RawClient(port).send(
       'GET /zip-stream?ms=150 HTTP/1.1\r\nHost: x\r\nAccept-Encoding: gzip\r\n\r\n',
@@ -156,7 +156,7 @@ describe('while it drains', () => {
     expect(await program.exited).toEqual({ code: 0, signal: null });
   });
 
-  test('a static file, also one that has not changed, says close', async () => {
+  test('the answer with a static file, also an unchanged one, has Connection: close', async () => {
     const folder = temporaryFolder();
     writeFileSync(path.join(folder, 'page.txt'), 'a page');
     const { client, port, program } = await start({ FOLDER: folder }).then(async (served) => {
@@ -197,7 +197,7 @@ describe('while it drains', () => {
   for (const [what, bytes, status, body] of [
     ['a JSON body', post('/json', 'application/json', '{"a":1}'), 200, '{"got":{"a":1}}'],
     ['a form', post('/form', 'application/x-www-form-urlencoded', 'name=Ann'), 200, 'Ann'],
-    ['JSON that is none', post('/json', 'application/json', '{"a":'), 400, 'handled: entity.parse.failed'],
+    ['invalid JSON', post('/json', 'application/json', '{"a":'), 400, 'handled: entity.parse.failed'],
     [
       'a body above the limit',
       post('/json', 'application/json', `"${'x'.repeat(2_000)}"`),
@@ -206,7 +206,7 @@ describe('while it drains', () => {
     ],
   ] as const)
     (what === 'a form' ? test : longTest)(
-      `${what} is parsed as ever, and the answer says close`,
+      `${what} is parsed as before, and the answer has Connection: close`,
       async () => {
         const { client } = await draining();
         client.send(bytes);
@@ -225,7 +225,7 @@ describe('Express 4', () => {
     await expectRestarts(await start(four, { idleGrace: 500 }));
   });
 
-  test('while it drains, a thrown error and an unknown route say close', async () => {
+  test('while it drains, the answers to a thrown error and an unknown route have Connection: close', async () => {
     for (const [target, status] of [
       ['/throw', 500],
       ['/no-such-route', 404],
@@ -302,12 +302,12 @@ longTest(
   },
 );
 
-longTest('an app that closes its first server and listens anew restarts like any other', async () => {
+longTest('an app that closes its first server and listens again restarts like any other', async () => {
   const served = await serve(fixture('again.mjs'), { idleGrace: 500 });
   await expectRestarts(served);
 });
 
-test('a SIGHUP in the very moment in which a process takes over is not lost', async () => {
+test('a SIGHUP at the moment at which a process takes over is not lost', async () => {
   const { program, port } = await serve(fixture('again-at-once.mjs'));
   program.signal('SIGHUP');
   await program.waitFor('generation 2, has taken over', { timeout: 5_000 });

@@ -37,7 +37,7 @@ test('the lower ends of the range are among the versions that are tried', () => 
 });
 
 describe.each(VERSIONS)('Express %s: the middleware', (_version, framework) => {
-  test('leaves the stack with the first request, which like those beside it goes on to the next', async () => {
+  test('leaves the stack with the first request, which reaches the next layer like those beside it', async () => {
     const app = framework();
     app.use(endless({ logger: false }));
     const ask = await start(app);
@@ -47,7 +47,7 @@ describe.each(VERSIONS)('Express %s: the middleware', (_version, framework) => {
     expect(await ask()).toBe(200);
   });
 
-  test('stays in a router, where it is not found, and does its work there', async () => {
+  test('stays in a router, where endless does not find it, and still works there', async () => {
     const app = framework();
     const router = framework.Router();
     router.use(endless({ logger: false }));

@@ -34,7 +34,7 @@ describe('supertest against the bare app, which uses endless() without an option
       expect(program.stdout).toContain(said);
     });
 
-  test('is not told that endless() came too late', async () => {
+  test('prints no warning that endless() came too late', async () => {
     const program = start(path.join(FIXTURES, 'supertest.mjs'));
     await program.exited;
     expect(program.stderr).not.toContain(CAME_LATE);

@@ -110,7 +110,7 @@ describe('restarts lose no request', () => {
   });
 
   longTest(
-    'and show no 503 of a closing app, in ten restarts, whether connections are busy or between two requests',
+    'and show no 503 of a closing app, in ten restarts, on busy and on idle connections',
     async () => {
       const served = await start({}, { idleGrace: 1_000 });
       const { port } = served;
@@ -125,7 +125,7 @@ describe('restarts lose no request', () => {
 describe('over TLS and HTTP/2', () => {
   const localhost = (port: number) => `https://localhost:${port}`;
 
-  longTest('https: what is in flight finishes, and no new connection is refused', async () => {
+  longTest('https: requests in flight finish, and no new connection is refused', async () => {
     const { program, port } = await start({ KIND: 'https' }, { idleGrace: 500 });
     const ask = (target: string) =>
       new Promise<string>((resolve, reject) => {
@@ -236,7 +236,7 @@ describe(`the app's end`, () => {
     ]);
   });
 
-  test('does not come while the restart can be taken back, nor when it is', async () => {
+  test('does not come in the rollback window, nor at a rollback', async () => {
     const { program, port } = await start({}, { rollbackWindow: 2_000 });
     program.signal('SIGKILL', await hup(program));
     await program.waitFor('Rolled back');
@@ -267,7 +267,7 @@ describe(`the app's end`, () => {
     });
 
   longTest(
-    'is bounded by the hammer: an onClose hook that takes too long does not keep the old process',
+    'is bounded by `hammerTime`: an onClose hook that takes too long does not keep the old process',
     async () => {
       const { program } = await start({ ON_CLOSE: '20000' }, { hammerTime: 700 });
       const began = performance.now();
@@ -282,7 +282,7 @@ describe(`the app's end`, () => {
     },
   );
 
-  longTest('a request that never ends is hammered, and the hooks run all the same', async () => {
+  longTest('a request that never ends is force-closed, and the hooks run all the same', async () => {
     const { program, port } = await start({}, { hammerTime: 700 });
     new RawClient(port).get('/never');
     await active(port, 1);
@@ -383,7 +383,7 @@ describe('with @fastify/websocket', () => {
 
   for (const how of rowsOf(['SIGTERM', 'SIGHUP'] as const, (how) => how === 'SIGTERM'))
     rowTest(
-      `${how}: its preClose closes the clients well, and the process leaves long before the hammer`,
+      `${how}: its preClose closes the clients cleanly, and the process exits long before the deadline`,
       async () => {
         const { program, port } = await serve(fixture('websocket.mjs'));
         const { socket, message } = await open(port);

@@ -60,7 +60,7 @@ await endless.listen({}, 9090);
 // The lifecycle is all there.
 const { pid, generation } = await app.endless.restart();
 export const numbers: number[] = [pid, generation, endless.generation, endless.stats().connections];
-// @ts-expect-error: the decoration is read only where it says so
+// @ts-expect-error: `generation` is read-only in the decoration too
 app.endless.generation = 7;
-// @ts-expect-error: in Fastify endless is no function; `endlessPlugin` is registered
+// @ts-expect-error: in Fastify endless is not a function; register `endlessPlugin`
 endless();

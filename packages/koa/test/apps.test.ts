@@ -66,7 +66,7 @@ describe('with @koa/router', () => {
         expect(await client.closed).toMatch(CLOSE);
       });
 
-  test('readiness is a route, and red from the first moment of a shutdown', async () => {
+  test('readiness is a route, and 503 from the first moment of a shutdown', async () => {
     const { program, port } = await start({}, { shutdownDelay: 500 });
     expect(await get({ port, path: '/ready' })).toMatchObject({
       status: 200,
@@ -80,7 +80,7 @@ describe('with @koa/router', () => {
     });
   });
 
-  longTest('a request outside of the router that has endless() is waited for', async () => {
+  longTest('a shutdown waits for a request outside of the router that has endless()', async () => {
     const { program, port } = await start({ MOUNT: 'router' });
     const slow = get({ port, path: '/slow?ms=500' });
     await active(port, 1);
@@ -91,7 +91,7 @@ describe('with @koa/router', () => {
 });
 
 describe(`a late request under lateRequests 'reject'`, () => {
-  longTest('is no error that Koa prints', async () => {
+  longTest('is not an error that Koa prints', async () => {
     const { client, program } = await draining({}, { lateRequests: 'reject' });
     client.get('/');
     expect(await client.closed).toMatch(/^HTTP\/1.1 503 [\s\S]*The server is restarting\.$/);
@@ -107,7 +107,7 @@ describe(`a late request under lateRequests 'reject'`, () => {
   });
 });
 
-test('while it drains on Koa 2, a thrown error and an unknown route say close', async () => {
+test('while it drains on Koa 2, the answers to a thrown error and an unknown route have Connection: close', async () => {
   for (const [target, status] of [
     ['/throw', 418],
     ['/no-such-route', 404],

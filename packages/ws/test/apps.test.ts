@@ -5,7 +5,7 @@ import { expect, onTestFinished } from 'vitest';
 import { WebSocket } from 'ws';
 import { getJson, hup, serve, until } from './program.js';
 
-/** A client, with all that it has heard. */
+/** A client, with all that it has received. */
 async function open(port: number, path = '/ws', options: object = {}, protocols: string[] = []) {
   const { tls, ...rest } = options as { tls?: boolean };
   const ws = new WebSocket(`${tls ? 'wss' : 'ws'}://127.0.0.1:${port}${path}`, protocols, {
@@ -44,7 +44,7 @@ describe.each(
   ),
 )('%s, ws %s', (app, ws) => {
   rowTest(
-    'a connection moves twice with its request and its state, and only says so in the old process',
+    "a connection moves twice with its request and its state, and only 'moved' is emitted in the old process",
     async () => {
       const env = ws === 'ws-oldest' ? { WS: ws } : {};
       const { program, port } = await serve('apps.mjs', { app }, { env });
@@ -74,7 +74,7 @@ describe.each(
   );
 });
 
-longTest('several servers by path: each connection comes to its own', async () => {
+longTest('each connection of several servers by path moves to its own server', async () => {
   const { program, port } = await serve('apps.mjs', { app: 'paths' });
   const clients = await Promise.all(['/a', '/b', '/a', '/b'].map((path) => open(port, path)));
   await hup(program);
@@ -88,7 +88,7 @@ longTest('several servers by path: each connection comes to its own', async () =
   ]);
 });
 
-test('what is sent on an object whose connection has left arrives, in order, over two restarts', async () => {
+test('messages sent on an object whose connection has moved arrive, in order, over two restarts', async () => {
   const { program, port } = await serve('apps.mjs');
   const client = await open(port);
   client.ws.send('later 60');
@@ -115,7 +115,7 @@ test('a close on such an object closes the connection', async () => {
   await program.waitForPids(1);
 });
 
-longTest('what a paused connection has not read yet goes along', async () => {
+longTest('bytes that a paused connection has not read yet move with it', async () => {
   const { program, port } = await serve('apps.mjs');
   const client = await open(port);
   client.ws.send('pause');
@@ -129,7 +129,7 @@ longTest('what a paused connection has not read yet goes along', async () => {
   );
 });
 
-describe('what cannot move is closed with 1012, and the process leaves', () => {
+describe('a connection that cannot move is closed with 1012, and the process exits', () => {
   const deflate = { perMessageDeflate: true };
   rowTest.each(
     rowsOf(
@@ -154,7 +154,7 @@ describe('what cannot move is closed with 1012, and the process leaves', () => {
     await program.waitForPids(1);
   });
 
-  longTest('and one that compresses each message on its own moves', async () => {
+  longTest('a connection that compresses each message on its own moves', async () => {
     const perMessageDeflate = { serverNoContextTakeover: true, clientNoContextTakeover: true, threshold: 0 };
     const { program, port } = await serve('apps.mjs', { wsOptions: { perMessageDeflate } });
     const client = await open(port, '/', { perMessageDeflate });
@@ -181,7 +181,7 @@ test('on a shutdown each is closed with 1001, spread over the window', async () 
   expect(tenths.size).toBeGreaterThanOrEqual(8);
 });
 
-longTest('when the newest process stops, what an older one still holds hears 1001 from then on', async () => {
+longTest('when the newest process stops, the connections of an older one are closed with 1001', async () => {
   const { program, port } = await serve('apps.mjs', { settings: { migrate: false, hammerTime: 6_000 } });
   const clients = await Promise.all(Array.from({ length: 20 }, () => open(port)));
   const successor = await hup(program);
@@ -198,7 +198,7 @@ longTest('when the newest process stops, what an older one still holds hears 100
   expect(codes.filter((code) => code === 1001).length).toBeGreaterThanOrEqual(20 - before);
 });
 
-longTest('a client that reads nothing is closed, and met by the hammer', async () => {
+longTest('a client that reads nothing gets a close, and is force-closed at the deadline', async () => {
   const { program, port } = await serve('apps.mjs', {
     settings: { hammerTime: 2_000 },
     options: { closeWithin: 200 },
@@ -212,7 +212,7 @@ longTest('a client that reads nothing is closed, and met by the hammer', async (
   expect(program.stderr).toMatch(/The hammer ended 0 requests; connections: 1 upgraded/);
 });
 
-test('control: without the call connections stay with the old process, and the hammer ends them', async () => {
+test('control: without the call connections stay in the old process, which force-closes them at the deadline', async () => {
   const { program, port } = await serve('apps.mjs', { app: 'plain', settings: { hammerTime: 500 } });
   const client = await open(port);
   await hup(program);

@@ -79,7 +79,7 @@ describe.each(VERSIONS)('ws %s', (_version, { WebSocketServer }) => {
     'false end',
   ];
 
-  test('what has arrived in part is told, wherever it is cut', async () => {
+  test('`undelivered` returns the bytes of half a message, wherever it is cut', async () => {
     const open = await pair();
     for (let cut = 0; cut <= stream.length; cut += cut < 100 ? 1 : 7) {
       const first = await open();
@@ -95,7 +95,7 @@ describe.each(VERSIONS)('ws %s', (_version, { WebSocketServer }) => {
     }
   });
 
-  test('so is one with a long length', async () => {
+  test('`undelivered` returns the bytes of half a message with a long length', async () => {
     const open = await pair();
     const long = frame(BINARY, Buffer.alloc(70_000, 'y'), true);
     for (const cut of [1, 2, 5, 9, 10, 12, 14, 15, 60_000, 69_999]) {
@@ -108,7 +108,7 @@ describe.each(VERSIONS)('ws %s', (_version, { WebSocketServer }) => {
     }
   });
 
-  test('where it may be compressed, only between two messages', async () => {
+  test('`undelivered` is known only between two messages where they may be compressed', async () => {
     const open = await pair(
       { perMessageDeflate: { serverNoContextTakeover: true, clientNoContextTakeover: true } },
       { 'Sec-WebSocket-Extensions': 'permessage-deflate; client_no_context_takeover' },
@@ -122,7 +122,7 @@ describe.each(VERSIONS)('ws %s', (_version, { WebSocketServer }) => {
     expect(undelivered(ws)).toEqual(Buffer.alloc(0));
   });
 
-  test('a message that is being sent in fragments, compressed, or not taken by its reader is not sent yet', async () => {
+  test('`nothingToSend` is false for a message in fragments, in compression, or not read by its client', async () => {
     const open = await pair(
       { perMessageDeflate: { threshold: 0 } },
       { 'Sec-WebSocket-Extensions': 'permessage-deflate' },
@@ -142,7 +142,7 @@ describe.each(VERSIONS)('ws %s', (_version, { WebSocketServer }) => {
   });
 });
 
-test('a WebSocket that is made differently is not known', () => {
+test('`isKnown` is false for a WebSocket with other private names', () => {
   const like = { _receiver: { _state: 0 }, _sender: { _queue: [] } };
   expect(isKnown(like as unknown as WebSocket)).toBe(false);
   expect(isKnown({} as unknown as WebSocket)).toBe(false);

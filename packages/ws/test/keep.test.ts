@@ -7,7 +7,7 @@ import { frame } from './strict-client.js';
 
 const WHO = 'PROXY TCP4 192.0.2.7 192.0.2.1 1234 80\r\n';
 
-/** A connection as a load balancer makes it; `ask` resolves with the answer, or with 'nothing' if there is none. */
+/** A connection as a load balancer makes it; `ask` resolves with the answer, or with 'nothing' without one. */
 async function open(port: number) {
   const socket = net.connect(port, '127.0.0.1');
   onTestFinished(() => void socket.destroy());
@@ -56,13 +56,13 @@ describe('what reads the start of a connection', () => {
     expect(await (await open(port)).ask()).toContain('192.0.2.7 1');
   });
 
-  test('may come with the new program: the old one is told which connections to keep', async () => {
+  test('may come with the new program, which tells the old process which connections to keep', async () => {
     const { before, after } = await restarted({ how: 'after', newOnly: true });
     expect(before).toContain('192.0.2.7 0');
     expect(after).toContain('192.0.2.7 0');
   });
 
-  test('control: a connection that moves meets it without its start, and is lost', async () => {
+  test('control: a connection that moves reaches it without its start, and is lost', async () => {
     const { before, after } = await restarted({ how: 'not at all' });
     expect(before).toContain('192.0.2.7 0');
     expect(after).toBe('nothing');

@@ -20,7 +20,7 @@ async function open(port: number, what: string) {
 }
 
 describe.each(nodeBinaries())('on Node $version', ({ path: node }) => {
-  test('what ws refuses by a throw is refused where it is called, and both processes live', async () => {
+  test('arguments for which ws throws also throw on a moved object, and both processes live', async () => {
     const { program, port } = await serve('moved.mjs', {}, { node });
     const client = await open(port, 'throws');
     await hup(program);

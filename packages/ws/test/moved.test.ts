@@ -62,7 +62,7 @@ describe.each([
   ['ws', {}],
   ['ws-oldest', { env: { WS: 'ws-oldest' } }],
 ])('%s', (name, options) => {
-  test('what ws refuses by a throw is refused where it is called, also on an object whose connection has moved', async () => {
+  test('arguments for which ws throws also throw on an object whose connection has moved', async () => {
     const { program, port, client } = await moved('throws', options);
     await hup(program);
     const [, there = ''] = await program.waitFor(/moved 0 (.*)/);
@@ -100,7 +100,7 @@ describe('a client that stops reading once its connection has moved', () => {
 });
 
 describe('an object whose connection has moved', () => {
-  test('is told when the connection ends where it is, over two restarts', async () => {
+  test("emits 'close' when the connection ends in its new process, over two restarts", async () => {
     const { program, client } = await moved('end');
     const pid = await hup(program);
     await until(() => client.texts.includes('now'));
@@ -118,7 +118,7 @@ describe('an object whose connection has moved', () => {
     expect(program.stdout).toContain('gone 2 3');
   });
 
-  longTest('is told so too when the process that serves it is killed', async () => {
+  longTest("emits 'close' too when the process that serves it is killed", async () => {
     const { program, client } = await moved('end');
     const pid = await hup(program);
     await until(() => client.texts.includes('now'));
@@ -127,7 +127,7 @@ describe('an object whose connection has moved', () => {
     await program.waitFor('close 0 {"code":1006,"state":3}');
   });
 
-  test('is closing from the moment at which it is closed, and takes nothing more', async () => {
+  test('is closing as soon as the program closes it, and sends nothing more', async () => {
     const { program, client } = await moved('close');
     await hup(program);
     await until(() => client.codes.length === 1);

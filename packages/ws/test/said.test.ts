@@ -39,7 +39,7 @@ const HOW =
   /Sockets of ws do not move: they are closed with 1012\. To let them move, give `endlessWebSockets` `save` and `restore`, or `stateless: true`/g;
 
 describe('a protocol whose state comes from messages', () => {
-  test('of which nothing is said is closed with 1012, spread, and one line tells how to let it move', async () => {
+  test('without options is closed with 1012, spread, and one log line tells how to let it move', async () => {
     const { program, port } = await serve('said.mjs', { closeWithin: 1_000 });
     const clients = await Promise.all(Array.from({ length: 30 }, () => subscriber(port)));
     await hup(program);
@@ -52,7 +52,7 @@ describe('a protocol whose state comes from messages', () => {
     expect(program.stderr.match(HOW)).toHaveLength(1);
   });
 
-  test('goes on where it was with `save` and `restore`', async () => {
+  test('goes on in the new process with `save` and `restore`', async () => {
     const { program, port } = await serve('said.mjs', { moves: 'save' });
     const clients = await Promise.all(Array.from({ length: 10 }, () => subscriber(port)));
     for (const generation of [1, 2]) {
@@ -64,7 +64,7 @@ describe('a protocol whose state comes from messages', () => {
     expect(program.stderr).not.toMatch(HOW);
   });
 
-  test('control: falls silent where it is said to be stateless and is not', async () => {
+  test('control: falls silent if the program wrongly declares it stateless', async () => {
     const { program, port } = await serve('said.mjs', { moves: 'stateless' });
     const client = await subscriber(port);
     await hup(program);
@@ -77,7 +77,7 @@ describe('a protocol whose state comes from messages', () => {
     expect(program.stderr).not.toMatch(HOW);
   });
 
-  test('of which nothing is said is closed with 1001 on a shutdown, and nothing is logged of it', async () => {
+  test('without options is closed with 1001 on a shutdown, without a log line', async () => {
     const { program, port } = await serve('said.mjs');
     const client = await subscriber(port);
     program.signal('SIGTERM');
