@@ -145,7 +145,7 @@ describe('new code that listens elsewhere', () => {
     expect((await get({ port: added })).body).toBe('added 1');
     await expectNothingLost(load, 0, 1);
     expect(program.stdout).toContain(`before begin ":${added}"`);
-    // Who asks before `go` is not let in.
+    // A client that connects before `go` is not accepted.
     expect(early).toBe('no answer');
     expect(program.stdout).not.toContain('early connection');
   });
@@ -323,7 +323,7 @@ describe('what the program asks for is what it gets', () => {
     const pid = await hup(program);
     await program.waitForPids(1);
     program.signal('SIGSTOP', pid);
-    // The kernel lets one more wait than the backlog says.
+    // The kernel lets one more client wait than the backlog.
     expect(await queued(port)).toBe(4);
     program.signal('SIGCONT', pid);
     await until(async () => (await get({ port })).body === 'app 1');

@@ -3,15 +3,15 @@ import { expect } from 'vitest';
 import { hup, serve, until } from './program.js';
 import type { StartProxy } from './proxies.js';
 
-/** What a load through a proxy came to while the server behind it was restarted. */
+/** The result of a load through a proxy during restarts of the server behind it. */
 export interface Outcome {
   /** The requests that clients did not get a good answer to. */
   lost: readonly unknown[];
-  /** What went wrong with connections to the server, by the proxy's own records. */
+  /** The failed connections to the server, by the proxy's own records. */
   troubles: Record<string, number>;
   /** How many connections to the server have brought a request, before the first restart and in all. */
   connections: number[];
-  /** How many connections the proxy says that it has opened, before the first restart and in all. */
+  /** The number of connections that the proxy reports as opened, before the first restart and in total. */
   opened: (number | undefined)[];
 }
 

@@ -23,7 +23,7 @@ describe('half a request is completed and answered although, while its channel i
     // It has arrived nowhere.
     { stopped: 'newest', killed: 'newest', next: /^closed$/ },
     { stopped: 'oldest', killed: 'between', next: /^closed$/ },
-    // The one between is all that is left to move to.
+    // Only the process between is left to move to.
     { stopped: 'oldest', killed: 'newest', next: /^closed$|generation 1$/ },
   ])('the $stopped process stands still and the $killed is killed', async ({ stopped, killed, next }) => {
     const { program, port } = await serve('app.mjs', { rollbackWindow: 500, idleGrace: 300 });

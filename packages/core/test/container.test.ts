@@ -60,7 +60,7 @@ describe.skipIf(!canUnshare)('where its exit would end the container (needs unsh
   });
 
   longTest('a restart below a supervisor that stays is not refused', () => {
-    // The shell that is pid 1 waits for another shell, which stays when the first process has left.
+    // The shell that is pid 1 waits for another shell, which stays when the first process has exited.
     const { output } = inNamespace(['sh', '-c', `sh -c "${program.join(' ')}; sleep 3"; true`]);
     expect(output).toMatch(/^pid \d+\n\{ pid: \d+, generation: 1,/);
   });

@@ -15,7 +15,7 @@ import {
 import { expect, onTestFinished } from 'vitest';
 import { fixture, getJson, hup, temporaryFolder, until } from './program.js';
 
-/** What the program says of itself. */
+/** The report of the program about its own start. */
 interface Told {
   pid: number;
   generation: number;
@@ -33,7 +33,7 @@ const tsx = path.join(
   'dist/cli.mjs',
 );
 
-/** The folder of one release: its program says which it is. */
+/** Makes the folder of one release, whose program prints its release. */
 function release(folder: string, name: string, entry = ENTRY): string {
   const to = path.join(folder, name);
   mkdirSync(to, { recursive: true });

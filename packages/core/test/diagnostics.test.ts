@@ -24,7 +24,7 @@ test('each event is published on its channel, in order and with the same object,
   await told('failed', program.pid);
   fault();
   const first = await hup(program);
-  // Killed between its two lines of one event it would have said but one of them.
+  // A process killed between its two lines of one event would have printed only one of them.
   await program.waitFor(`event ready ${first} `);
   program.signal('SIGKILL', first);
   await told('rollback', program.pid);
@@ -40,7 +40,7 @@ test('each event is published on its channel, in order and with the same object,
   program.signal('SIGTERM', second);
   await program.waitForPids(0);
 
-  // Two processes write at once; what each of them says is in order.
+  // Two processes write at once; the lines of each are in order.
   const channels = linesOf('channel');
   for (const pid of new Set(channels.map(([, rest = '']) => rest.split(' ', 1)[0]))) {
     const of = (lines: typeof channels) => lines.filter(([, rest]) => rest?.startsWith(`${pid} `));

@@ -114,7 +114,7 @@ function secure(port: number, maxVersion: 'TLSv1.2' | 'TLSv1.3', session?: Buffe
   });
 }
 
-/** One request on a TLS connection, and what came back for it. */
+/** Sends one request on a TLS connection; resolves with its answer. */
 function exchange(socket: TLSSocket): Promise<string> {
   return new Promise((resolve, reject) => {
     socket.once('data', (bytes) => resolve(bytes.toString()));

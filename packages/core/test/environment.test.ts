@@ -17,7 +17,7 @@ interface App {
   write(name: string, text: string): void;
   remove(name: string): void;
   told(): Promise<Told>;
-  /** Restarts it, and resolves with what the new process tells. */
+  /** Restarts the program, and resolves with the report of the new process. */
   restart(): Promise<Told>;
 }
 

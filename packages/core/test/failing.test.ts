@@ -24,7 +24,7 @@ async function open(port: number, name: string) {
   return { socket, say, text: () => text };
 }
 
-/** What fails, what the log says of it, and whether the connection with the failing callback lives on. */
+/** The callback that fails, its log line, and whether its connection lives on. */
 const CASES: [fails: string, log: string, lives: boolean][] = [
   ['told', 'A message for a socket of lines failed, and the socket is closed: told as asked', false],
   ['restore', 'Restoring a socket of lines failed: restore as asked', false],

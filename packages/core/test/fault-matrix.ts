@@ -15,7 +15,7 @@ interface Failure {
   stderr?: string;
 }
 
-/** What the caller of `restart()` is told. */
+/** The error that `restart()` rejects with. */
 interface Told extends Omit<Failure, 'stderr'> {
   stderr?: RegExp;
 }
@@ -24,7 +24,7 @@ const EXITED = 'ERR_ENDLESS_SUCCESSOR_EXITED';
 const UNCLAIMED = 'ERR_ENDLESS_ADDRESS_UNCLAIMED';
 const KILLED = { exitCode: null, signal: 'SIGKILL' };
 
-/** What a successor does wrong before it has taken over. */
+/** The faults of a successor before it takes over. */
 const FAULTS: Record<string, Told & { settings?: object }> = {
   throw: { code: EXITED, exitCode: 1, stderr: /no database/ },
   'throw-after-listening': { code: EXITED, exitCode: 1, stderr: /broke after listening/ },
@@ -46,7 +46,7 @@ const FAULTS: Record<string, Told & { settings?: object }> = {
   },
 };
 
-/** What is done to the program's files before a successor starts. */
+/** Changes to the program's files before a successor starts. */
 const DAMAGES: Record<string, { damage(script: string): void; stderr: RegExp }> = {
   'has a syntax error': {
     damage: (script) => writeFileSync(script, 'const = 1;\n'),
@@ -55,7 +55,7 @@ const DAMAGES: Record<string, { damage(script: string): void; stderr: RegExp }> 
   'has lost its script': { damage: (script) => rmSync(script), stderr: /Cannot find module/ },
 };
 
-/** Loads both ways, and what has become of them. */
+/** Loads with both kinds of connections, and their results. */
 function startLoads(port: number) {
   const loads = (['keep-alive', 'new-connection'] as const).map((mode) =>
     startLoad({ port, connections: 10, mode }),
@@ -79,7 +79,7 @@ async function failTwice(
   mend: () => void,
 ): Promise<Failure[]> {
   const descriptors = () => readdirSync(`/proc/${program.pid}/fd`).length;
-  // What Node.js opens once, it keeps.
+  // Node.js keeps the files that it has opened once.
   await get({ port });
   await sleep(50);
   const before = descriptors();
@@ -107,7 +107,7 @@ function notTaken({ lostBy }: LoadReport): number {
   return (lostBy.get('refused') ?? 0) + (lostBy.get('connect-failed') ?? 0) + (lostBy.get('timeout') ?? 0);
 }
 
-/** Whatever a new process does wrong, and whatever becomes of the old one; on a Node.js binary, our own if not given. */
+/** Faults of the new process, and of the old one; on a Node.js binary, by default the one that runs the tests. */
 export function faultMatrix(name: string, node?: string): void {
   const settings = { startTimeout: 1_500, rollbackWindow: 0, idleGrace: 200 };
   const serve = (file = fixture('app.mjs'), { env, ...options }: ServeOptions = {}, more: object = {}) =>

@@ -100,7 +100,7 @@ async function expectReport({ program }: Secure): Promise<void> {
   const [, text] = await program.waitFor(new RegExp(`hammered ${program.pid} (.*)`));
   const { requests, connections } = JSON.parse(text as string) as Hammered;
   expect(requests.map(({ method, path }) => `${method} ${path}`)).toEqual(Array(3).fill('GET /never'));
-  // What came before the drain is counted from its beginning.
+  // A request from before the drain counts from the beginning of the drain.
   for (const { ageMs } of requests) {
     expect(ageMs).toBeGreaterThan(HAMMER_TIME - 200);
     expect(ageMs).toBeLessThan(HAMMER_TIME + 250);

@@ -3,7 +3,7 @@ import { expect } from 'vitest';
 import { hup, RawClient, serve } from './program.js';
 import { Random } from './random.js';
 
-/** Who is killed beside the oldest process, at a random moment around the one at which its channel is handed on. */
+/** The process that is killed beside the oldest one, at a random moment around the hand-on of its channel. */
 export type Killed = 'no process' | 'the one between' | 'the newest';
 
 /** Milliseconds from the takeover of the newest in which the one between commits, hands on and exits. */

@@ -55,7 +55,7 @@ test('failed and good restarts leave no descriptor open in the old process, nor 
     newest = await hup(program, newest);
     await program.waitForPids(1);
   }
-  // The channel to the old process goes with it.
+  // The channel to the old process closes with it.
   await until(async () => kinds(await open()).length <= before.length);
 }, 60_000);
 

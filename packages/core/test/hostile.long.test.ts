@@ -7,7 +7,7 @@ import { hup, serve, until } from './program.js';
 const MANY = 10_000;
 const GRACE = 2_000;
 
-/** Connections that never say a word; resolves with how many of them have been closed so far. */
+/** Opens connections that never send a byte; resolves with a function that counts those closed so far. */
 async function silent(port: number): Promise<{ closed(): number }> {
   const sockets: Socket[] = [];
   onTestFinished(() => sockets.forEach((socket) => void socket.destroy()));

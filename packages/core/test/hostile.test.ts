@@ -134,7 +134,7 @@ describe('a successor refuses a handle that is not the inherited socket it is se
         env: isPath ? { ADDRESS: `unix:${file}` } : {},
       });
       await until(() => stdout().includes('listening'));
-      // It waits for the socket, and then for a word of its parent, which calls itself its predecessor.
+      // It waits for the socket, and then for a message of its parent, which claims to be its predecessor.
       expect(stdout()).toMatch(/listening \d+ 1 init/);
       const answer = await get({ ...(isPath ? { path: file } : { port }), timeout: 300 }).then(
         () => 'let in',
@@ -250,7 +250,7 @@ describe('messages that look like those of endless', () => {
     for (let generation = 1; generation <= 2; generation += 1) {
       await hup(program);
       await until(() => load.answers.has(String(generation)));
-      // A child of the old process goes with it.
+      // A child of the old process exits with it.
       await until(() => program.pids().length === 2, 10_000);
     }
     expect((await load.stop()).lost).toEqual([]);

@@ -30,7 +30,7 @@ const SETTINGS = { idleGrace: 1_200, hammerTime: 10_000 };
 /** The servers of the program: as it is, one that listens to `'checkContinue'`, one with limits of a second. */
 type Kind = 'plain' | 'checking' | 'strict';
 
-/** A program, the beginning of its drain, and what its clients see. */
+/** A program, the beginning of its drain, and the answers to its clients. */
 class Scene {
   readonly ending: Ending;
   readonly #served: Served;
@@ -103,7 +103,7 @@ class Scene {
 
 /** Milliseconds that the strict server gives a request. */
 const LIMIT = 1_500;
-/** What `/large` answers. */
+/** The answer of `/large`. */
 const LARGE = 16 * 1024 * 1024;
 const CLOSE = /^connection: close\r$/im;
 
@@ -189,7 +189,7 @@ const CORNERS: Corner[] = [
       client.get('/poll');
       expect(await client.receive(/done\r\n0\r\n\r\n$/)).not.toContain('HTTP/1.1');
       if (scene.ending.moves) {
-        // What the program prints of the second request may arrive after the first response.
+        // The program's line about the second request may arrive after the first response.
         await until(() => runs() === 3);
         client.socket.destroy();
       } else {

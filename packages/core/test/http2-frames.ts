@@ -24,7 +24,7 @@ const END_STREAM = 0x1;
 const END_HEADERS = 0x4;
 const ACK = 0x1;
 
-/** An HTTP/2 client made of frames: it sends what it is told to, answers nothing by itself but SETTINGS, and keeps what it gets. */
+/** An HTTP/2 client made of frames: it sends the frames of the test, answers only SETTINGS by itself, and keeps all frames received. */
 export class FrameClient {
   readonly frames: Frame[] = [];
   /** Resolves when the server has closed the connection. */
@@ -67,7 +67,7 @@ export class FrameClient {
     }
   }
 
-  /** What has come, but for what says nothing of streams: each frame by name. */
+  /** The names of the frames received, without those that do not concern streams. */
   get story(): string[] {
     return this.frames.flatMap((frame) => {
       if (['SETTINGS', 'WINDOW_UPDATE'].includes(frame.type)) return [];

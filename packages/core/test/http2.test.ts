@@ -158,7 +158,7 @@ describe.skipIf(!existsSync('/usr/bin/curl'))('curl (needs curl)', () => {
   });
 });
 
-/** The frames without those that say nothing new: a body may come in pieces, and the last GOAWAY twice. */
+/** The frames without repetitions: a body may come in pieces, and the last GOAWAY twice. */
 function shortened(story: string[]): string[] {
   return story.filter((frame, at) => !/^DATA \d+$/.test(frame) && story.indexOf(frame) === at);
 }

@@ -25,7 +25,7 @@ export async function killedAfter(moves: number, node: string = process.execPath
   const answered = load.answered;
   await until(() => load.answered > answered + 500);
   const { lost } = await load.stop();
-  // What the successor itself held when it died is gone. Nothing else is, and a request that hangs would be a timeout.
+  // Only the requests that the successor held at its death are lost. A hanging request would be a timeout.
   for (const { reason } of lost) expect(['reset', 'ended']).toContain(reason);
   expect(closed.length + lost.length).toBeLessThanOrEqual(moves);
   expect(program.pids()).toEqual([program.pid]);

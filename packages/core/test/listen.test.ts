@@ -67,7 +67,7 @@ const askLine: Ask = (port, target) =>
 
 interface Kind {
   ask: Ask;
-  /** What stands before the generation in its answers. */
+  /** The text before the generation in its answers. */
   speaks: string;
   /** Whether `listen` was given the server that it resolves with. */
   ready?: true;
@@ -155,7 +155,7 @@ test('`endless.listen` rejects with the bind error, and the same server may try 
     'rejected EADDRINUSE listen true',
     'then true',
     'again ERR_SERVER_ALREADY_LISTEN',
-    // A listener that stayed would swallow what the server has to say later.
+    // A listener that stayed would swallow later errors of the server.
     'error listeners 0',
     '',
   ]);

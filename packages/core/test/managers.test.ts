@@ -16,7 +16,7 @@ describe('under PM2', () => {
   interface Managed {
     port: number;
     pid: number;
-    /** What it has said to PM2. */
+    /** The messages that it has sent to PM2. */
     heard: unknown[];
     say(message: unknown): void;
     signal(signal: NodeJS.Signals): void;
@@ -148,7 +148,7 @@ describe('a watcher that restarts it by itself does not hang', () => {
       const program = startProgram('server.mjs', {
         cwd: folder,
         execArgv,
-        // nodemon and tsx also listen to what is typed.
+        // nodemon and tsx also read the keyboard.
         stdin: 'pipe',
         env: { PORT: String(port), SETTINGS: '{"idleGrace":100}' },
       });
@@ -173,7 +173,7 @@ describe('a watcher that restarts it by itself does not hang', () => {
 
   const pidAt = async (port: number) => (await get({ port })).body;
 
-  /** Ctrl-C goes to all that is in the foreground. */
+  /** Ctrl-C signals all processes in the foreground. */
   async function stopAll(program: Program): Promise<void> {
     for (const pid of program.pids()) process.kill(pid, 'SIGINT');
     await program.waitForPids(0, 8_000);

@@ -84,7 +84,7 @@ interface Size {
   execArgv: string[];
 }
 
-/** The pid that said last that it listens. */
+/** The pid of the process that was the last to print that it listens. */
 function newestOf(stdout: string): string | undefined {
   return [...stdout.matchAll(/listening (\d+) /g)].at(-1)?.[1];
 }

@@ -74,7 +74,7 @@ describe('a successor that dies while connections move', () => {
       await sleep(after);
       program.signal('SIGKILL', successor);
       await until(() => !program.pids().includes(successor));
-      // What the successor held is closed; what it did not hold is answered by the old process, which serves again.
+      // The successor's connections are closed; the old process, which serves again, answers on all others.
       const answers = await Promise.all(sockets.map((socket) => ask(socket).catch(() => 'closed')));
       for (const [at, answer] of answers.entries())
         if (answer === 'closed') expect(closed).toContain(sockets[at]);

@@ -124,7 +124,7 @@ describe.each(testedNodes())('on Node $version', ({ path: node }) => {
       expect(await busy.receive(/slow$/)).toMatch(/^HTTP\/1.1 200 OK\r\nx-generation: 2/i);
       // One that has never been used is still one that is slow to send its first head.
       expect(await silent.closed).toMatch(/^HTTP\/1.1 408 /);
-      // Node gives a client one second more than it says.
+      // Node gives a client one second more than it announces.
       expect(await idle.closed).toBe('');
       expect(await idleFor).toBeGreaterThan(1_300);
       expect(await idleFor).toBeLessThan(1_900);

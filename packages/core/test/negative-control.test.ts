@@ -2,7 +2,7 @@ import { freePort, get, startLoad, startProgram } from '@endless/testkit';
 import { expect, onTestFinished, test } from 'vitest';
 import { fixture, hup, serve, until } from './program.js';
 
-/** The load of both tests: what one of them loses, the other would have lost. */
+/** The load of both tests, so that only the way of the restart differs. */
 const load = (port: number) => startLoad({ port, connections: 50, mode: 'keep-alive' });
 
 test('a restart in the ordinary way, `server.close()` and start again, loses requests', async () => {
@@ -25,7 +25,7 @@ test('a restart in the ordinary way, `server.close()` and start again, loses req
   await old.exited;
   const { lostCount, lostBy, answers } = await clients.stop();
   expect(lostCount).toBeGreaterThan(0);
-  // It is the restart that lost them: both processes answered, and none of the losses is an answer that we dislike.
+  // The restart lost them: both processes answered, and no loss is an answer that a check rejected.
   expect([...answers.keys()]).toEqual(['0', '1']);
   for (const reason of lostBy.keys())
     expect(['refused', 'reset', 'ended', 'connect-failed']).toContain(reason);

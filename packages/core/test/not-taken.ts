@@ -16,7 +16,7 @@ export async function canBind(port: number): Promise<string> {
   return outcome;
 }
 
-/** What a request is answered, or why it is not. */
+/** The answer to a request, or the reason why it has no answer. */
 export const answerOf = (port: number) =>
   get({ port, timeout: 1_000 }).then(
     ({ body }) => body,
@@ -29,7 +29,7 @@ export async function killFirst(program: Program): Promise<void> {
   await program.exited;
 }
 
-/** What a process that has not taken the handoff may not hold. */
+/** Tests that a process holds no listening socket before it takes the handoff. */
 export function describeNotTaken(): void {
   for (const { major, path: node } of testedNodes())
     describe(`a process that has not taken the handoff holds no listening socket (Node ${major}):`, () => {
@@ -92,7 +92,7 @@ export function describeNotTaken(): void {
         arrive();
         await program.waitFor('this one takes its place', { after });
         await until(async () => (await answerOf(port)) === 'generation 1');
-        // What it has bound itself it can hand on.
+        // It can hand on a socket that it has bound itself.
         const load = startLoad({ port, connections: 4, mode: 'keep-alive' });
         program.signal('SIGHUP', program.pids()[0]);
         await until(() => load.answers.has('2'));

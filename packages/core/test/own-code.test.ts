@@ -4,7 +4,7 @@ import { get, type Program, startLoad } from '@endless/testkit';
 import { expect } from 'vitest';
 import { hup, newestPid, RawClient, serve, until } from './program.js';
 
-/** What a process has said of itself, without its events. */
+/** The lines that a process has printed, without its events. */
 function story(program: Program, pid = program.pid): string[] {
   return [...program.stdout.matchAll(/^said (\d+) (.+)$/gm)]
     .filter(([, sayer]) => Number(sayer) === pid)

@@ -13,7 +13,7 @@ interface Exchange {
   continues: boolean;
 }
 
-/** What a client has found. */
+/** The result of one client. */
 export interface Findings {
   answered: number;
   faults: string[];

@@ -68,7 +68,7 @@ test('a server that stays where the old process is in the way gets EADDRINUSE, a
 });
 
 test('a plain server that serves no connection is counted after a moment', async () => {
-  // What looks like a check may be a lock: one port that only one process of a kind holds.
+  // A server that looks like a check may be a lock: one port that only one process of a kind holds.
   const lock = await freePort();
   const { program } = await serve('lock.mjs', { rollbackWindow: 100 }, { env: { LOCK: String(lock) } });
   await hup(program);

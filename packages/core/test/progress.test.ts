@@ -6,7 +6,7 @@ import { fixture, until } from './program.js';
 const canScript = spawnSync('script', ['--version']).status === 0;
 const LINE = /<erase>endless \d+ waits for 1 request, 1 connection; the hammer falls in (\d+) s/g;
 
-/** Shuts the program down in a terminal of its own while it answers a request for `ms`, and resolves with what that has shown. */
+/** Shuts the program down in a terminal while it answers a request for `ms`; resolves with the text of that terminal. */
 async function shownOver(ms: number, settings: object): Promise<string> {
   const port = await freePort();
   const terminal: Program = startProgram(`${process.execPath} ${fixture('in-terminal.mjs')}`, {

@@ -103,7 +103,7 @@ test('a successor that dies before the commit gives back those that were not its
   };
   await ask(0);
   expect(alive.length).toBeGreaterThan(0);
-  // They can leave another time.
+  // They can move another time.
   await hup(program);
   await program.waitForPids(1);
   await ask(1);
@@ -120,7 +120,7 @@ longTest('a rollback while sockets are on their way leaves none without an owner
   await program.waitFor('Rolled back');
   // As many as may be between two owners at once.
   expect(program.stderr + program.stdout).toContain(' 0 connections had moved');
-  // Those that were in the successor are told so, and the others are served as before.
+  // Those that were in the successor get a message of that, and the others are served as before.
   for (const { socket } of clients) socket.write('who\n');
   await until(() => clients.every(({ heard }) => heard().length > 1), 10_000);
   expect(clients.map(({ heard }) => heard()[1])).toEqual(clients.map((_, at) => `${at} 1000 0`));

@@ -10,7 +10,7 @@ import { temporaryFolder, until } from './program.js';
 /** A proxy in front of a server. */
 export interface Proxy {
   port: number;
-  /** What its own records say of the connections to the server that went wrong: every figure should be 0. */
+  /** The failed connections to the server in the proxy's own records: every figure should be 0. */
   troubles(): Promise<Record<string, number>>;
   /** How many connections it has opened to the server, if it counts them. */
   opened(): Promise<number | undefined>;
@@ -62,7 +62,7 @@ const haproxy: StartProxy = async (backend) => {
   };
 };
 
-/** nginx; it writes down what became of each request at the server, and does not try a second time. */
+/** nginx, which logs the result of each request to the server, and does not retry. */
 const nginx: StartProxy = async (backend) => {
   const folder = temporaryFolder();
   const port = await freePort();

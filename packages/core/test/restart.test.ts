@@ -75,7 +75,7 @@ describe('several restarts', () => {
     expect((await get({ port })).body).toBe('generation 1');
   });
 
-  /** Sends SIGHUP to a process that is not the newest until it names this one; the word of it may still be on its way. */
+  /** Sends SIGHUP to a process that is not the newest until it names this one; the message with its pid may still be on its way. */
   async function expectNamed(program: Program, by: number, newest: number): Promise<void> {
     await until(() => {
       program.signal('SIGHUP', by);

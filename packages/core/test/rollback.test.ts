@@ -27,7 +27,7 @@ interface Rollback {
   connections: number;
 }
 
-/** What has happened to the program's processes, in order. */
+/** The events of the program's processes, in order. */
 function events(text: string): string[] {
   return [...text.matchAll(/^event (\S+) (\d+) /gm)].map(([, name, pid]) => `${name} ${pid}`);
 }

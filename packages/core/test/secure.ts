@@ -12,7 +12,7 @@ export interface Secure extends Served {
   install(name: 'first' | 'second'): void;
 }
 
-/** Starts it with the first certificate and without a rollback window, unless told otherwise. */
+/** Starts it with the first certificate and, by default, without a rollback window. */
 export async function serveSecure(
   settings: object = {},
   node?: string,

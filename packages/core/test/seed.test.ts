@@ -6,28 +6,28 @@ import { freePort, get, type Program, startLoad, startProgram } from '@endless/t
 import { expect, onTestFinished } from 'vitest';
 import { fixture, getJson, hup, serve, temporaryFolder, until } from './program.js';
 
-/** What a process has told of itself, in order. */
+/** The lines that a process has printed of itself, in order. */
 function story(program: Program, pid: number): string[] {
   return [...program.stdout.matchAll(/^said (\d+) (.+)$/gm)]
     .filter(([, sayer]) => Number(sayer) === pid)
     .map(([, , text]) => text as string);
 }
 
-/** What a process has logged, without the time. */
+/** The log lines of a process, without the time. */
 function log(program: Program, pid: number): string[] {
   return [...program.stderr.matchAll(/^\S+ endless (\d+) (.+)$/gm)]
     .filter(([, sayer]) => Number(sayer) === pid)
     .map(([, , text]) => text as string);
 }
 
-/** Who answers now. */
+/** The process that answers now. */
 async function generationAt(port: number): Promise<string | undefined> {
   const { headers } = await get({ port });
   return headers['x-generation'] as string | undefined;
 }
 
 describe("the seed's walk-through: five slow requests, one after the other, and a SIGHUP in the fourth", () => {
-  /** The answers, and what the fourth request was answered or broken by. */
+  /** The answers, and the process that answered the fourth request, or its error. */
   async function walk(program: Program, port: number): Promise<string[]> {
     const answers: string[] = [];
     for (let seq = 1; seq <= 5; seq += 1) {

@@ -6,7 +6,7 @@ import { get, type Program } from '@endless/testkit';
 import { expect, onTestFinished } from 'vitest';
 import { getJson, hup, serve, until } from './program.js';
 
-/** A client that writes what it is told to and keeps what it gets. */
+/** A client that writes the bytes of the test and keeps all bytes received. */
 interface Connection {
   socket: Socket;
   text: string;
@@ -49,7 +49,7 @@ async function idle(port: number): Promise<Connection> {
   return connection;
 }
 
-/** Whether the other side has closed a connection as a whole: what is written to it then is refused. */
+/** Waits until the other side has closed a connection as a whole, so that it refuses written bytes. */
 async function refusesBytes(connection: Connection): Promise<void> {
   await until(() => {
     if (!connection.error) connection.socket.write(request('/late'));
@@ -61,13 +61,13 @@ async function refusesBytes(connection: Connection): Promise<void> {
 async function ask(program: Program, port: number, path: string) {
   const after = program.stdout.length;
   const answer = get({ port, path, headers: { connection: 'keep-alive' }, timeout: 20_000 });
-  // Whether it is lost is for the test to say, not for the runner.
+  // The test, not the runner, decides whether it is lost.
   answer.catch(() => {});
   await program.waitFor(`asked ${path.split('?', 1)[0]}`, { from: 'stdout', after });
   return { answer };
 }
 
-/** Sends a signal and resolves, once the first process is gone, with how it ended and between what times. */
+/** Sends a signal; resolves, after the exit of the first process, with its status and the times of both. */
 async function endBy(program: Program, signal: NodeJS.Signals) {
   const before = performance.now();
   program.signal(signal);
@@ -77,7 +77,7 @@ async function endBy(program: Program, signal: NodeJS.Signals) {
   return { ...exit, began, atLeast: ended - began, atMost: ended - before };
 }
 
-/** What a process has told of itself, in order. */
+/** The lines that a process has printed of itself, in order. */
 function story(program: Program, pid = program.pid): string[] {
   return [...program.stdout.matchAll(/^said (\d+) (.+)$/gm)]
     .filter(([, sayer]) => Number(sayer) === pid)

@@ -54,7 +54,7 @@ interface Told {
 }
 
 /**
- * Sends random signals to random generations under the load of clients that forgive nothing; returns what went wrong.
+ * Sends random signals to random generations under the load of strict clients; returns the faults.
  *
  * The oracle: no request is lost, answered wrongly, run twice or without an answer for 5 s, except
  * 1. a request whose connection broke within {@link EFFECT} of a signal that force-closes: SIGKILL; SIGUSR2; a SIGINT, which
@@ -178,7 +178,7 @@ function signalFor(random: Random, mayRestart: boolean): NodeJS.Signals {
   return drawn < 0.95 ? 'SIGTERM' : 'SIGINT';
 }
 
-/** What the processes wrote down, in the order of time. */
+/** The records of the processes, in the order of time. */
 function toldBy(program: Program): Told[] {
   return [...program.stdout.matchAll(/^@ (\d+) (\d+) (\w+) (.*)$/gm)]
     .map(([, at, pid, name, detail]) => ({
@@ -254,7 +254,7 @@ function stopsService(cause: Sent, sent: readonly Sent[], told: readonly Told[])
   );
 }
 
-/** Whether the process that started this candidate was ended, so that the candidate was all that was left. */
+/** Whether the process that started this candidate was killed, so that only the candidate was left. */
 function predecessorFell(pid: number, sent: readonly Sent[], told: readonly Told[]): boolean {
   const parent = told.find((event) => event.name === 'spawned' && event.detail.pid === pid)?.pid;
   return sent.some((other) => other.pid === parent && (isStop(other) || other.signal === 'SIGKILL'));

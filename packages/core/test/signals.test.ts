@@ -6,7 +6,7 @@ import { get, type Program } from '@endless/testkit';
 import { expect } from 'vitest';
 import { getJson, hup, newestPid, serve, until } from './program.js';
 
-/** What a process of the program has told of itself, in order: its own words, and its events by name. */
+/** The lines of a process of the program, in order: its own, and its events by name. */
 function story(program: Program, pid: number): string[] {
   return [...program.stdout.matchAll(/^(?:said (\d+) (.+)|event (\w+) (\d+) .*)$/gm)]
     .filter(([, sayer, , , of]) => Number(sayer ?? of) === pid)
@@ -18,7 +18,7 @@ function parts(program: Program, pid: number, pattern: RegExp): string[] {
   return story(program, pid).filter((part) => pattern.test(part));
 }
 
-/** Sends a signal and resolves, once the first process is gone, with how it ended and between what times. */
+/** Sends a signal; resolves, after the exit of the first process, with its status and the times of both. */
 async function endBy(program: Program, signal: NodeJS.Signals) {
   const before = performance.now();
   program.signal(signal);
@@ -32,7 +32,7 @@ async function endBy(program: Program, signal: NodeJS.Signals) {
 async function ask(program: Program, port: number, path: string) {
   const after = program.stdout.length;
   const answer = get({ port, path, timeout: 20_000 });
-  // Whether it is lost is for the test to say, not for the runner.
+  // The test, not the runner, decides whether it is lost.
   answer.catch(() => {});
   await program.waitFor(`asked ${path.split('?', 1)[0]}`, { from: 'stdout', after });
   return { answer };
@@ -578,7 +578,7 @@ describe('endless leaves the process alone', () => {
   });
 });
 
-/** Whether a process has a handler for a signal, by what the kernel says. */
+/** Whether a process has a handler for a signal, as the kernel reports it. */
 function catches(pid: number, signal: 'SIGHUP'): boolean {
   const caught = /^SigCgt:\s*([0-9a-f]+)$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? '0';
   return Boolean((BigInt(`0x${caught}`) >> BigInt(constants.signals[signal] - 1)) & 1n);

@@ -48,7 +48,7 @@ async function manager(unitsFor: (port: number, folder: string) => Record<string
   );
   onTestFinished(() => program.stop());
   const systemctl = async (...args: string[]) => {
-    // The manager speaks only with who is in its namespaces: the one process that unshare has started there.
+    // The manager accepts only processes in its namespaces: the one that unshare has started there.
     const inside = readFileSync(`/proc/${program.pid}/task/${program.pid}/children`, 'utf8').trim();
     const { stdout } = await promisify(execFile)(
       'nsenter',
@@ -140,7 +140,7 @@ describe.skipIf(!canManage)('under systemd itself (needs root, unshare and syste
     expect([await show('MainPID'), await show('ActiveState')]).toEqual([main, 'active']);
     rmSync(faultFile);
 
-    // Longer than the watchdog waits for a word.
+    // Longer than the watchdog waits for a message.
     await new Promise((resolve) => setTimeout(resolve, 4_000));
     expect([await show('MainPID'), await show('Result')]).toEqual([main, 'success']);
     await stops(units);

@@ -210,7 +210,7 @@ describe.skipIf(!can('python3'))('the notify protocol (needs python3)', () => {
       const gaps = times.slice(1).map((time, index) => time - (times[index] as number));
       expect(Math.max(...gaps)).toBeLessThan(600);
     }
-    // The old process has nothing to say any more, and lives no longer than it drains.
+    // The old process sends no more messages, and exits after its drain.
     await until(() => manager.pids().length === 2, 10_000);
     expect(beats(first).every((time) => time <= (beats(second).at(-1) as number))).toBe(true);
   });
@@ -219,7 +219,7 @@ describe.skipIf(!can('python3'))('the notify protocol (needs python3)', () => {
   async function deafUnit(settings: object): Promise<Unit> {
     const service = await unit({ settings: { idleGrace: 100, ...settings } }, { WATCHDOG_USEC: '20000' });
     service.deaf();
-    // The kernel keeps as many messages as `net.unix.max_dgram_qlen` says: 10 by default, and one more.
+    // The kernel keeps `net.unix.max_dgram_qlen` messages, 10 by default, and one more.
     const most = Number(readFileSync('/proc/sys/net/unix/max_dgram_qlen', 'utf8'));
     await new Promise((resolve) => setTimeout(resolve, 300 + most * 15));
     return service;

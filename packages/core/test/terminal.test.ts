@@ -14,9 +14,9 @@ interface Session {
   port: number;
   /** Types into the terminal. */
   type(keys: string): void;
-  /** The pids of our program among all that runs in the terminal. */
+  /** The pids of the program among all processes of the terminal. */
   servers(): number[];
-  /** The newest server, by what the log says. */
+  /** The newest server, as the log names it. */
   newest(): number;
 }
 

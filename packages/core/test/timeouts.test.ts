@@ -5,7 +5,7 @@ import { testedNodes } from '@endless/testkit';
 import { expect, onTestFinished } from 'vitest';
 import { serve } from './program.js';
 
-/** What a server said on a connection until it closed it, and when. */
+/** The bytes that a server sent on a connection until it closed it, and their time. */
 interface Said {
   text: string;
   /** Milliseconds from the first byte that was written. */
@@ -49,7 +49,7 @@ class Talk {
     this.#socket.resume();
   }
 
-  /** Waits until the server has said this. */
+  /** Waits until the server has sent this text. */
   async hear(text: string, timeout = 5_000): Promise<void> {
     for (const end = performance.now() + timeout; !this.text.includes(text); await sleep(5))
       if (performance.now() > end)

@@ -88,10 +88,10 @@ for (const { version, path: node } of testedNodes())
     });
   });
 
-/** Stands between a client and a server, and holds back what the client says after its first word. */
+/** Stands between a client and a server, and holds back the client's bytes after its first message. */
 class Relay {
   readonly port: number;
-  /** Resolves when the server has answered the first word. */
+  /** Resolves when the server has answered the first message. */
   readonly answered: Promise<unknown>;
   #release = () => {};
 

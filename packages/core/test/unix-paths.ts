@@ -8,7 +8,7 @@ import { fixture, temporaryFolder, until } from './program.js';
 export interface OnPath {
   program: Program;
   file: string;
-  /** What successors do with the path. */
+  /** The actions of successors on the path. */
   successorsDo(what: string): void;
   /** The generation that answers on the path, or the code of the error. */
   answers(): Promise<string>;
@@ -44,7 +44,7 @@ export async function serveOnPath(
   };
 }
 
-/** Stops the newest process, and sees that nothing of it is left in the folder. */
+/** Stops the newest process, and expects that it leaves nothing in the folder. */
 export async function stopsWithoutTrace({ program, names }: OnPath, pid: number): Promise<void> {
   program.signal('SIGTERM', pid);
   await program.waitForPids(0);

@@ -80,7 +80,7 @@ const configuration = (folder: string, command: string) =>
     '',
   ].join('\n');
 
-/** Watchers as Debian has them: where each is installed, and how it is told what to start. */
+/** Watchers as Debian has them: the path of each, and its configuration for a program. */
 const real: Record<string, (folder: string, command: string) => [string, ...string[]]> = {
   supervisord(folder, command) {
     writeFileSync(path.join(folder, 'supervisord.conf'), configuration(folder, command));

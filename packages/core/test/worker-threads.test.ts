@@ -98,7 +98,7 @@ for (const { major, path: node } of testedNodes())
           for (const each of readdirSync(temporary)) rmSync(path.join(temporary, each), { recursive: true });
           expect(await getJson(port, '/worker')).toEqual({ ...plain, nested: plain });
         }
-        // In our own folder it is put right; in one that others may write to, nothing runs.
+        // In a folder of endless it is repaired; in one that others may write to, nothing runs.
         const witness = path.join(temporaryFolder(), 'witness');
         const foreign = `require('node:fs').writeFileSync(${JSON.stringify(witness)}, '');`;
         writeFileSync(preload, foreign);
