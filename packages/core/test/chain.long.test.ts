@@ -31,7 +31,7 @@ describe('half a request is completed and answered although, while its channel i
     await sleep(50);
     const between = await hup(program, program.pid);
     const newest = await hup(program, between);
-    // A process that answers has told the one before it that it takes channels.
+    // A process that answers has told its predecessor that it takes channels.
     const other = new RawClient(port);
     await other.get('/').receive(/generation 2$/);
     other.socket.destroy();
