@@ -174,7 +174,7 @@ export function conformance(
 
     const HALF_AN_UPLOAD = 'POST /upload HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n01';
     const ABORTED = ['/slow?ms=400', '/stream?ms=400', '/never', HALF_AN_UPLOAD];
-    test('drop to 0 when a client aborts a slow answer, a stream, an endless answer or an upload', async () => {
+    test('drop to 0 when a client aborts a slow answer, a stream, a request that never ends or an upload', async () => {
       const { port } = await start();
       for (const target of ABORTED) {
         const client = new RawClient(port);

@@ -144,7 +144,7 @@ describe('while it drains', () => {
     expect(gunzipSync(bodyOf(answer)).toString()).toBe('compressed '.repeat(1_000));
   });
 
-  longTest('a compressed stream that began before the drain arrives to its end', async () => {
+  longTest('a compressed stream that began before the drain arrives whole', async () => {
     const { program, port } = await start({}, { idleGrace: 0 });
     const client = new RawClient(port).send(
       'GET /zip-stream?ms=150 HTTP/1.1\r\nHost: x\r\nAccept-Encoding: gzip\r\n\r\n',
