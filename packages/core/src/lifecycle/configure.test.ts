@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { connect } from 'node:net';
 import { expect, test } from 'vitest';
 import { createEndless } from '../endless.js';
-import { realWorld } from '../world.js';
+import { realWorld } from '../real-world.js';
 import { Lifecycle } from './lifecycle.js';
 
 /** A process that never exits; its signals are not listened to. */

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { createEndless } from '../endless.js';
-import { realWorld } from '../world.js';
+import { realWorld } from '../real-world.js';
 import { Lifecycle } from './lifecycle.js';
 
 test('a listener of `endless.signal` that calls `shutdown()` at once joins the shutdown', async () => {

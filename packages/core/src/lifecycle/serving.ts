@@ -1,0 +1,170 @@
+import type { Server, Socket } from 'node:net';
+import { isMainThread } from 'node:worker_threads';
+import { Intake } from '../connections/intake.js';
+import { messageOf } from '../errors.js';
+import { concerns } from '../handoff/inheritance.js';
+import type { Candidate } from '../takeover/candidate.js';
+import { install } from './install.js';
+import type { Listeners } from './listeners.js';
+import type { Shared } from './shared.js';
+import type { Stopping } from './stopping.js';
+import type { TakingOver } from './taking-over.js';
+
+/** The parts of the lifecycle that the servers of a process need. */
+export interface ServingParts {
+  listeners: Listeners;
+  stopping: Stopping;
+  takingOver: TakingOver;
+}
+
+/** How servers come to this process and leave it again, and when it is ready. */
+export class Serving {
+  readonly intake: Intake;
+  readonly #shared: Shared;
+  readonly #parts: ServingParts;
+  #installed = false;
+  /** With `register` every server of the program is meant, also one that comes after the last was closed. */
+  #watchForGood = false;
+  #stopWatching: (() => void) | undefined;
+  /** Whether the watching ended because the application closed its last server: one that comes now is no oversight. */
+  #retired = false;
+
+  constructor(shared: Shared, parts: ServingParts) {
+    this.#shared = shared;
+    this.#parts = parts;
+    const { world, servers, settings, log } = shared;
+    this.intake = new Intake({
+      ...{ world, servers, settings, log },
+      generation: () => shared.generation,
+      claim: (server, asked, ipv6Only) =>
+        Boolean(
+          shared.phase.candidate?.claim(server, asked, ipv6Only) ||
+            shared.surroundings?.activated?.claim(server, asked),
+        ),
+      expectsAll: () => !this.#retired,
+      onListening: (server) => this.#listening(server),
+    });
+    // A program may look for a free port before it uses endless.
+    if (isMainThread && shared.promised) this.#watch();
+  }
+
+  /** Whether the program was preloaded, and so are its workers. */
+  get forGood(): boolean {
+    return this.#watchForGood;
+  }
+
+  /** First use: reads the handoff, and from now on sees every server that begins to listen. */
+  install({ forGood = false } = {}): void {
+    this.#watchForGood ||= forGood;
+    if (!isMainThread || this.#shared.phase.state === 'terminated') return;
+    if (!this.#installed) {
+      this.#installed = true;
+      const { listeners, stopping, takingOver } = this.#parts;
+      install(this.#shared, {
+        listeners,
+        onStop: () => void stopping.bySignal('SIGTERM'),
+        beforeOpening: () => this.#aboutToAccept(),
+        // Last, since a listener of 'ready' may stop the process again at once.
+        onGo: (candidate: Candidate, window) => this.#becomeReady(takingOver.begin(candidate, window)),
+      });
+    }
+    this.#watch();
+  }
+
+  /** Looks after a server that listened before endless was first used; its other connections are Node's to end. */
+  adopt(server: Server, socket: Socket): void {
+    const { servers } = this.#shared;
+    if (!isMainThread || !server.listening) return;
+    if (!servers.get(server)) {
+      this.install();
+      this.intake.listening(server);
+    }
+    servers.adopt(server, socket);
+  }
+
+  /** "These are all": generation 0 is ready although it does not listen, a candidate although addresses are left. */
+  ready(): void {
+    this.install();
+    const { candidate, state } = this.#shared.phase;
+    if (candidate) candidate.complete();
+    else if (state === 'init' && isMainThread) this.#accept();
+  }
+
+  /** No server is expected any more. */
+  stopWatching(): void {
+    this.#stopWatching?.();
+    this.#stopWatching = undefined;
+  }
+
+  #watch(): void {
+    this.#stopWatching ??= this.#shared.world.watchListening({
+      beforeListen: (server, options) =>
+        this.#guard(() => {
+          if (!this.#installed && concerns(options, this.#shared.promised)) this.install();
+          if (this.#installed) this.intake.beforeListen(server, options);
+        }),
+      listening: (server) => this.#guard(() => this.#installed && this.intake.listening(server)),
+    });
+  }
+
+  /** A subscriber of the listen channel must never throw. */
+  #guard(fn: () => unknown): void {
+    try {
+      fn();
+    } catch (error) {
+      this.#shared.log.error(`endless could not look after a server: ${messageOf(error)}`);
+    }
+  }
+
+  #listening(server: Server): void {
+    server.once('close', () => this.#closed(server));
+    this.#parts.takingOver.tellKept();
+    const { candidate } = this.#shared.phase;
+    if (candidate) {
+      candidate.changed();
+      return;
+    }
+    this.intake.begin(server);
+    if (this.#shared.phase.state === 'init') this.#accept();
+  }
+
+  /** The application has closed a server; a drain has its own way of noticing. */
+  #closed(server: Server): void {
+    const { phase, restarts, servers, apps } = this.#shared;
+    const { current, candidate, end } = phase;
+    if (restarts.undecided || end || server.listening) return;
+    const used = servers.get(server)?.used;
+    servers.remove(server);
+    if (candidate) {
+      candidate.changed();
+      return;
+    }
+    if (servers.size > 0 || current.name !== 'serving') return;
+    phase.enter({ ...current, name: 'starting' });
+    this.#parts.listeners.stop();
+    // A server that never had a connection may have been a port check, and the real one is still to come.
+    if (this.#watchForGood || apps.used || !(used || this.intake.expected(server))) return;
+    this.stopWatching();
+    this.#retired = true;
+    // The same server may be made to listen again.
+    server.once('listening', () => this.install());
+  }
+
+  /** Before the old process learns that this one accepts: it would remove a pid file that still names it. */
+  #aboutToAccept(): void {
+    this.#shared.writePidFile();
+    for (const { server } of this.#shared.servers.all()) this.intake.begin(server);
+  }
+
+  #accept(): void {
+    this.#shared.writePidFile();
+    this.#becomeReady();
+  }
+
+  #becomeReady(probation = this.#shared.phase.probation): void {
+    const { world, phase, events, generation } = this.#shared;
+    if (!phase.enter({ name: 'serving', ...(probation && { probation }) })) return;
+    this.#parts.listeners.listen();
+    events.emit('ready', { pid: world.pid, generation });
+  }
+}
