@@ -44,31 +44,65 @@ const BESIDE: Record<string, string> = {
   'hooks.ts': 'events',
 };
 
-/** The arrows that run upward today; a new one is not added, and one that is gone leaves this list. */
-const UPWARD = [
-  'handoff/activated.ts -> supervisor/activation.ts',
-  'listen/unix-path.ts -> readiness/private-door.ts',
-  'settings.ts -> readiness/health.ts',
-  'world.ts -> handoff/bind-like.ts',
-  'world.ts -> listen/watch.ts',
-  'world.ts -> signals/terminal.ts',
-];
+/** The one arrow that runs upward, for a type: what World binds is an address. */
+const UPWARD = ['world.ts -> listen/address.ts'];
 
 function roomOf(file: string): number {
   const room = file.includes('/') ? file.slice(0, file.indexOf('/')) : (BESIDE[file] ?? 'endless');
   return ROOMS.indexOf(room);
 }
 
-test('no file imports from a higher room, apart from the arrows that are listed', () => {
-  const files = (readdirSync(SRC, { recursive: true }) as string[]).filter(
-    (file) => file.endsWith('.ts') && !file.endsWith('.test.ts'),
+const FILES = (readdirSync(SRC, { recursive: true }) as string[]).filter(
+  (file) => file.endsWith('.ts') && !file.endsWith('.test.ts'),
+);
+
+/** The files that each file imports, types included. */
+const IMPORTS = new Map(
+  FILES.map((file) => {
+    const text = readFileSync(path.join(SRC, file), 'utf8');
+    const names = [...text.matchAll(/ from '(\.[^']+)\.js'/g)].map(([, to]) => to as string);
+    return [file, names.map((name) => `${path.join(path.dirname(file), name)}.ts`)];
+  }),
+);
+
+/** The files of a graph that import themselves through others. */
+function inCircles(imports: ReadonlyMap<string, readonly string[]>): string[] {
+  const reaches = (from: string, to: string, seen = new Set<string>()): boolean =>
+    (imports.get(from) ?? []).some((next) => {
+      if (next === to) return true;
+      if (seen.has(next)) return false;
+      seen.add(next);
+      return reaches(next, to, seen);
+    });
+  return [...imports.keys()].filter((file) => reaches(file, file));
+}
+
+test('no file imports from a higher room, apart from the arrow that is listed', () => {
+  const upward = FILES.flatMap((file) =>
+    (IMPORTS.get(file) ?? []).filter((to) => roomOf(to) > roomOf(file)).map((to) => `${file} -> ${to}`),
   );
-  const upward = files.flatMap((file) =>
-    [...readFileSync(path.join(SRC, file), 'utf8').matchAll(/ from '(\.[^']+)\.js'/g)]
-      .map(([, to]) => `${path.join(path.dirname(file), to as string)}.ts`)
-      .filter((to) => roomOf(to) > roomOf(file))
-      .map((to) => `${file} -> ${to}`),
-  );
-  expect(files.filter((file) => roomOf(file) < 0)).toEqual([]);
+  expect(FILES.filter((file) => roomOf(file) < 0)).toEqual([]);
   expect(upward.sort()).toEqual(UPWARD);
+});
+
+test('no file imports itself through others', () => {
+  expect(inCircles(IMPORTS)).toEqual([]);
+  expect(
+    inCircles(
+      new Map([
+        ['a', ['b', 'c']],
+        ['b', ['a']],
+        ['c', []],
+      ]),
+    ),
+  ).toEqual(['a', 'b']);
+});
+
+test('no file of a package is longer than 260 lines, and none of `lifecycle/` longer than 200', () => {
+  const packages = path.join(ROOT, 'packages');
+  const long = (readdirSync(packages, { recursive: true }) as string[])
+    .filter((file) => /^[^/]+\/src\/.*\.c?ts$/.test(file))
+    .map((file) => ({ file, lines: readFileSync(path.join(packages, file), 'utf8').split('\n').length - 1 }))
+    .filter(({ file, lines }) => lines > (file.includes('/lifecycle/') ? 200 : 260));
+  expect(long).toEqual([]);
 });

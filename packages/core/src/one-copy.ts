@@ -1,8 +1,8 @@
 import { createEndless, type Endless } from './endless.js';
 import { EndlessError } from './errors.js';
 import { Lifecycle } from './lifecycle/lifecycle.js';
+import { realWorld } from './real-world.js';
 import { VERSION } from './version.js';
-import { realWorld } from './world.js';
 
 interface Shared {
   version: string;

@@ -1,6 +1,6 @@
+import type { Server, Socket } from 'node:net';
 import { EndlessError, invalidOption } from './errors.js';
 import type { Logger } from './log.js';
-import type { ConnectToSelf } from './readiness/health.js';
 import {
   DEFAULT_ACTIONS,
   HOOKABLE_SIGNALS,
@@ -82,6 +82,12 @@ export interface Settings {
   /** Where log lines go; `false` for silence. Default: text lines on stderr. */
   logger?: Logger | false;
 }
+
+/**
+ * Opens a connection that this very process serves; its port is still answered by the old process, so the connection
+ * comes in by a private door. Without an argument the first server serves it.
+ */
+export type ConnectToSelf = (server?: Server) => Promise<Socket>;
 
 /** The application's opinion of whether it can serve. */
 export type HealthCheck = (candidate: { connect: ConnectToSelf }) => unknown;

@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 
 /** Files that reach time, timers, randomness or the process past `World`, each with its reason. */
 const PAST_WORLD: Record<string, string> = {
-  'world.ts': 'is the World of a real process',
+  'real-world.ts': 'is the World of a real process',
   'builtin.ts': 'finds modules of Node.js by a function of `process`',
   'handoff/preload-file.ts': 'checks who owns a file, and what the permission model allows',
   'handoff/command.ts': 'reads how this process was started, before the application can change that',

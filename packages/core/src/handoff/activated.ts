@@ -3,7 +3,12 @@ import { type Asked, type Bound, bestOf } from '../listen/address.js';
 import { adoptPath, inheritedPath, isFilePath, ownPath, sharePath } from '../listen/unix-path.js';
 import type { RawHandle } from '../node-private/handle.js';
 import { setListeningHandle } from '../node-private/listening.js';
-import type { ActivatedSocket } from '../supervisor/activation.js';
+import type { HandedSocket } from './protocol.js';
+
+/** A listening socket that a service manager has opened. */
+export interface ActivatedSocket extends HandedSocket {
+  handle: RawHandle;
+}
 
 /** Sockets that a service manager holds too; it has made their paths, and keeps them. */
 const activated = new WeakSet<RawHandle>();

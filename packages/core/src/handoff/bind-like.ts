@@ -1,10 +1,10 @@
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:net';
 import type { Bound } from '../listen/address.js';
+import { privateServers } from '../listen/private-servers.js';
 import { bindBesidePath, isFilePath } from '../listen/unix-path.js';
 import type { RawHandle } from '../node-private/handle.js';
 import { listeningHandle, onListeningHandle, setListeningHandle } from '../node-private/listening.js';
-import { privateServers } from '../readiness/private-door.js';
 
 /**
  * Binds the address of an inherited socket that was lost with the old process; rejects with Node's reason. It

@@ -8,7 +8,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { detachHandle } from '../node-private/connection.js';
 import type { RawPipe } from '../node-private/handle.js';
 import { readChannel } from '../node-private/ipc.js';
-import { realWorld } from '../world.js';
+import { realWorld } from '../real-world.js';
 import { Channel } from './channel.js';
 import type { ToPredecessor } from './protocol.js';
 import { isToPredecessor } from './shapes.js';

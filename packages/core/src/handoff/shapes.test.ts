@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { realWorld } from '../world.js';
+import { realWorld } from '../real-world.js';
 import { Inheritance } from './inheritance.js';
 import { HANDOFF_VARIABLE, type Handoff } from './protocol.js';
 import { handoffOf, isToPredecessor, isToSuccessor } from './shapes.js';

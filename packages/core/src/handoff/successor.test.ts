@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { RawHandle, RawPipe } from '../node-private/handle.js';
-import { realWorld } from '../world.js';
+import { realWorld } from '../real-world.js';
 import { PROTOCOL, type ToPredecessor } from './protocol.js';
 import type { Spawned, Spawner, SpawnRequest } from './spawn.js';
 import { type ListeningSocket, Successor } from './successor.js';

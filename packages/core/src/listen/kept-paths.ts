@@ -1,10 +1,9 @@
 import { type FSWatcher, watch } from 'node:fs';
 import path from 'node:path';
 import type { World } from '../world.js';
-import { mayLeadTo } from './inode.js';
 import { keepFromRemoval } from './kept-from-removal.js';
-import { isLinked, removeName, secondName } from './second-names.js';
-import type { OwnPath } from './unix-path.js';
+import { type OwnPath, putBack } from './own-path.js';
+import { removeName, secondName } from './second-names.js';
 
 /** How often the paths are looked at where the system does not tell what happens in a folder. */
 const LOOK_EVERY = 50;
@@ -76,10 +75,4 @@ export class KeptPaths {
     this.#ended = true;
     for (const fn of this.#undo.splice(0)) fn();
   }
-}
-
-/** Puts a path back by a second name of its socket if it is missing; returns whether it leads there. */
-export function putBack({ path: socketPath, inode, removed }: OwnPath, name: string | undefined): boolean {
-  if (removed || inode === undefined || mayLeadTo(socketPath, inode)) return true;
-  return name !== undefined && isLinked(name, socketPath);
 }

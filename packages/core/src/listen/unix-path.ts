@@ -4,23 +4,11 @@ import { createServer, type Server } from 'node:net';
 import path from 'node:path';
 import type { RawHandle } from '../node-private/handle.js';
 import { listeningHandle, onListeningHandle, setListeningHandle } from '../node-private/listening.js';
-import { privateServers } from '../readiness/private-door.js';
 import { socketInode } from './inode.js';
-import { putBack } from './kept-paths.js';
+import { type OwnPath, putBack } from './own-path.js';
+import { privateServers } from './private-servers.js';
 import { isLinked, nameBeside, removeLeftNames, removeName, secondName } from './second-names.js';
 import { replaceStale } from './stale.js';
-
-/** The path of a unix socket, as the process knows it that listens there. */
-export interface OwnPath {
-  /** Absolute: the application may change its directory. */
-  readonly path: string;
-  /** Which inode is ours; what another program has put there since is not. */
-  readonly inode: string | undefined;
-  /** A second name of the socket, which its predecessor has made. */
-  readonly given?: string;
-  /** Whether this process has given the path up, by closing the socket as the last that listens there. */
-  removed: boolean;
-}
 
 /** How many bytes the name of a unix socket may have. */
 const LONGEST_NAME = process.platform === 'linux' ? 107 : 103;

@@ -1,13 +1,6 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import type { Server } from 'node:net';
-
-/** What Node says of every `server.listen` in this process. */
-export interface ListenWatcher {
-  /** Before anything else happens: a server whose handle is set now uses it instead of binding. */
-  beforeListen(server: Server, options: Record<string, unknown>): void;
-  /** The server listens; nothing has been accepted yet. */
-  listening(server: Server): void;
-}
+import type { ListenWatcher } from '../world.js';
 
 const START = 'tracing:net.server.listen:asyncStart';
 const END = 'tracing:net.server.listen:asyncEnd';

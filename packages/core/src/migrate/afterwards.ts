@@ -1,6 +1,11 @@
 import { attempt } from '../attempt.js';
 import { pack } from './payload.js';
-import type { Route } from './protocols.js';
+
+/** Where a socket has gone, and its id there. */
+export interface Route {
+  to: unknown;
+  id: number;
+}
 
 /** Called when the process that serves a socket has done with a message about it, or with an error if it never can. */
 export type Done = (error?: Error) => void;

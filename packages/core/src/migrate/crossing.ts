@@ -1,17 +1,45 @@
 import type { Socket } from 'node:net';
 import type { TrackedServer } from '../connections/tracked-server.js';
+import type { ToSuccessor } from '../handoff/protocol.js';
 import { label } from '../listen/address.js';
+import type { Log } from '../log.js';
 import type { RawHandle } from '../node-private/handle.js';
+import type { World } from '../world.js';
 import type { Afterwards } from './afterwards.js';
-import type { OffersContext } from './offers.js';
 import { sendPayload, unpack } from './payload.js';
-import type { NamedProtocol } from './protocols.js';
+import type { NamedProtocol, Protocols } from './protocols.js';
 
 /** How many sockets may be between two owners at once, and how many bytes they may take along. */
 const WINDOW = 256;
 const MOST_BYTES = 4 * 1024 * 1024;
 /** How long a successor that is sent away may take to answer; from then on what it has not been given is ours again. */
 const ANSWER_TIME = 1_000;
+
+/** Where sockets go. */
+export interface SocketDestination {
+  send(message: ToSuccessor, handle?: RawHandle): void;
+  /** Whether nothing can be sent for the moment. */
+  readonly paused: boolean;
+  /** Whether it knows the protocol. */
+  understands(name: string): boolean;
+  /** Resolves when nobody is there any more. */
+  readonly gone: Promise<unknown>;
+}
+
+/** What the leaving of sockets needs of the process that they leave. */
+export interface OffersContext {
+  destination: SocketDestination;
+  world: World;
+  protocols: Protocols;
+  servers(): readonly TrackedServer[];
+  /** Whether the sockets of this server may go to the successor. */
+  movable(tracked: TrackedServer): boolean;
+  log: Log;
+  /** A socket has arrived there. */
+  onMoved(address: string): void;
+  /** Nothing is on its way any more, since what was has come back. */
+  onBack(): void;
+}
 
 /** A socket that has left and has no other owner yet. */
 interface OnTheWay {

@@ -7,7 +7,7 @@ import { label } from '../listen/address.js';
 import { Log, silent } from '../log.js';
 import { detachHandle, stopReading } from '../node-private/connection.js';
 import type { RawHandle } from '../node-private/handle.js';
-import { realWorld } from '../world.js';
+import { realWorld } from '../real-world.js';
 import { Arrivals } from './arrivals.js';
 import { Offers } from './offers.js';
 import { pack, sendPayload } from './payload.js';

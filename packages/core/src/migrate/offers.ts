@@ -2,15 +2,11 @@ import type { Socket } from 'node:net';
 import { attempt, isThenable } from '../attempt.js';
 import type { TrackedServer } from '../connections/tracked-server.js';
 import { messageOf } from '../errors.js';
-import type { ToSuccessor } from '../handoff/protocol.js';
-import type { Log } from '../log.js';
 import { detachHandle, startReading, stopReading } from '../node-private/connection.js';
-import type { RawHandle } from '../node-private/handle.js';
-import type { World } from '../world.js';
 import { Afterwards } from './afterwards.js';
-import { Crossing } from './crossing.js';
+import { Crossing, type OffersContext } from './crossing.js';
 import { pack } from './payload.js';
-import type { Leaving, NamedProtocol, Protocols } from './protocols.js';
+import type { Leaving, NamedProtocol } from './protocols.js';
 
 /** A socket that takes more along than this waits until nothing else is to be sent: it would hold up the others. */
 const SMALL = 64 * 1024;
@@ -20,32 +16,6 @@ const PER_TURN = 32;
 const LOOK_EVERY = 20;
 /** Asking them all takes at most one part in so many of the time. */
 const BETWEEN_LOOKS = 4;
-
-/** Where sockets go. */
-export interface SocketDestination {
-  send(message: ToSuccessor, handle?: RawHandle): void;
-  /** Whether nothing can be sent for the moment. */
-  readonly paused: boolean;
-  /** Whether it knows the protocol. */
-  understands(name: string): boolean;
-  /** Resolves when nobody is there any more. */
-  readonly gone: Promise<unknown>;
-}
-
-/** What the leaving of sockets needs of the process that they leave. */
-export interface OffersContext {
-  destination: SocketDestination;
-  world: World;
-  protocols: Protocols;
-  servers(): readonly TrackedServer[];
-  /** Whether the sockets of this server may go to the successor. */
-  movable(tracked: TrackedServer): boolean;
-  log: Log;
-  /** A socket has arrived there. */
-  onMoved(address: string): void;
-  /** Nothing is on its way any more, since what was has come back. */
-  onBack(): void;
-}
 
 /**
  * Offers upgraded and raw sockets to the successor, each at a moment that its protocol chooses.

@@ -5,7 +5,7 @@ import { invalidOption, messageOf, show } from '../errors.js';
 import type { Log } from '../log.js';
 import { adoptSocket } from '../node-private/connection.js';
 import type { RawHandle } from '../node-private/handle.js';
-import type { Afterwards, Done } from './afterwards.js';
+import type { Afterwards, Done, Route } from './afterwards.js';
 
 /** What a socket takes along. */
 export interface Leaving<State = unknown> {
@@ -51,12 +51,6 @@ export interface SocketProtocol<State = unknown> {
   stays?: string;
   /** Milliseconds over which the calls of `end` are spread. Default 5000. */
   endWithin?: number;
-}
-
-/** Where a socket has gone, and its id there. */
-export interface Route {
-  to: unknown;
-  id: number;
 }
 
 /** The sockets of one protocol. */

@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net';
 import { expect, test } from 'vitest';
 import type { TrackedServer } from '../connections/tracked-server.js';
-import { realWorld } from '../world.js';
+import { realWorld } from '../real-world.js';
 import { SlowStart } from './slow-start.js';
 
 /** At the moment of the handover, with so many connections that are busy. */

@@ -1,7 +1,7 @@
 import type { TrackedServer } from '../connections/tracked-server.js';
 import { label } from '../listen/address.js';
+import type { SocketDestination } from './crossing.js';
 import type { Destination } from './mover.js';
-import type { SocketDestination } from './offers.js';
 import type { SlowStart } from './slow-start.js';
 
 /** Where live connections go on a restart. */

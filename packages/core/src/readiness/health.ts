@@ -1,14 +1,8 @@
 import type { Server, Socket } from 'node:net';
 import { messageOf } from '../errors.js';
-import type { HealthCheck } from '../settings.js';
+import type { ConnectToSelf, HealthCheck } from '../settings.js';
 import type { World } from '../world.js';
 import { connectThroughPrivateDoor } from './private-door.js';
-
-/**
- * Opens a connection that this very process serves; its port is still answered by the old process, so the connection
- * comes in by a private door. Without an argument the first server serves it.
- */
-export type ConnectToSelf = (server?: Server) => Promise<Socket>;
 
 /** Three failures in a row are an answer; one may be a hiccup of something that is still warming up. */
 const TRIES = 3;

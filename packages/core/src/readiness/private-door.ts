@@ -3,9 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-
-/** Servers of endless's own, which are neither handed over nor drained. */
-export const privateServers = new WeakSet<Server>();
+import { privateServers } from '../listen/private-servers.js';
 
 /**
  * Opens a connection that this very server serves, through a listener that lets in this one and no other. It comes over TCP,

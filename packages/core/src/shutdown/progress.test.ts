@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
-import { realWorld, type World } from '../world.js';
+import { realWorld } from '../real-world.js';
+import type { World } from '../world.js';
 import { type Left, ProgressLine } from './progress.js';
 
 /** A terminal, and a clock that is moved by hand. */

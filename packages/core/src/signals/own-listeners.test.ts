@@ -1,7 +1,7 @@
 import { EventEmitter } from 'node:events';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { expect, test } from 'vitest';
-import { realWorld } from '../world.js';
+import { realWorld } from '../real-world.js';
 import { OwnListeners } from './own-listeners.js';
 
 /** The listeners of a program: `calls` has what ran, in order. */

@@ -1,14 +1,9 @@
 import { fstatSync } from 'node:fs';
-import type { HandedSocket } from '../handoff/protocol.js';
+import type { ActivatedSocket } from '../handoff/activated.js';
 import type { Bound } from '../listen/address.js';
 import { unixSocketOf } from '../listen/unix-table.js';
-import { type RawHandle, rawHandle } from '../node-private/handle.js';
+import { rawHandle } from '../node-private/handle.js';
 import type { World } from '../world.js';
-
-/** A listening socket that systemd has opened. */
-export interface ActivatedSocket extends HandedSocket {
-  handle: RawHandle;
-}
 
 /** What systemd has opened for this process. */
 export interface Activation {

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { realWorld } from '../world.js';
+import { realWorld } from '../real-world.js';
 import { type Ancestor, namesOf, scriptOf } from './ancestors.js';
 import { watcherOf } from './watcher.js';
 

@@ -3,7 +3,8 @@ import type { AddressInfo } from 'node:net';
 import { expect, test } from 'vitest';
 import { createEndless } from '../endless.js';
 import { Lifecycle } from '../lifecycle/lifecycle.js';
-import { realWorld, type World } from '../world.js';
+import { realWorld } from '../real-world.js';
+import type { World } from '../world.js';
 
 /** A process on Windows, as far as endless can tell: the signals that it listens to are raised by hand. */
 function onWindows() {
