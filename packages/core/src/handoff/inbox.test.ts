@@ -5,8 +5,8 @@ type Message = { type: 'accepting' } | { type: 'restart-again' } | { type: 'stop
 
 /** An inbox, and what each phase got of it. */
 function phases() {
-  const inbox = new Inbox<Message>();
   const got: string[] = [];
+  const inbox = new Inbox<Message>((type) => got.push(`ignored: ${type}`));
   const second = {
     'restart-again': () => got.push('second: restart-again'),
     stop: ({ deadline }: { deadline: number }) => got.push(`second: stop ${deadline}`),
@@ -54,9 +54,9 @@ test('a phase that opens while messages are handed out gets the rest of them', (
   expect(got).toEqual(['second: stop 1']);
 });
 
-test('a phase ignores the messages that it does not know', () => {
+test('a phase ignores the messages that it does not know, which the debug log shows', () => {
   const { inbox, got, second } = phases();
   inbox.open(second);
   inbox.receive({ type: 'accepting' });
-  expect(got).toEqual([]);
+  expect(got).toEqual(['ignored: accepting']);
 });

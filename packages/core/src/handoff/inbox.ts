@@ -9,8 +9,14 @@ export type Handlers<In extends { type: string }> = {
  * A phase that ends holds the inbox, so that the messages which come in one breath with its end reach the next phase.
  */
 export class Inbox<In extends { type: string }> {
+  readonly #onIgnored: (type: In['type']) => void;
   #handlers: Handlers<In> | undefined;
   readonly #waiting: In[] = [];
+
+  /** `onIgnored` gets the type of each message that the phase does not know. */
+  constructor(onIgnored: (type: In['type']) => void) {
+    this.#onIgnored = onIgnored;
+  }
 
   /** Hands a message to the phase, or keeps it for the next. */
   receive(message: In): void {
@@ -39,7 +45,9 @@ export class Inbox<In extends { type: string }> {
       const message = this.#waiting.shift();
       if (!message) return;
       const type: In['type'] = message.type;
-      this.#handlers[type]?.(message as Extract<In, { type: typeof type }>);
+      const handler = this.#handlers[type];
+      if (handler) handler(message as Extract<In, { type: typeof type }>);
+      else this.#onIgnored(type);
     }
   }
 }

@@ -27,7 +27,7 @@ export class Successor {
   /** Resolves when it is gone, for whatever reason. */
   readonly ended: Promise<SuccessorEnd>;
   /** The messages that are for the phase of the restart; the others are kept here. */
-  readonly inbox = new Inbox<ToPredecessor>();
+  readonly inbox: Inbox<ToPredecessor>;
   /** The copies of our listening sockets that it has sent. */
   readonly listenerCopies = new ListenerCopies();
   readonly #spawned: Spawned;
@@ -51,6 +51,9 @@ export class Successor {
     this.#reader = spawned.pid;
     this.generation = generation;
     const peer = `generation ${generation}, pid ${this.pid}`;
+    this.inbox = new Inbox((type) =>
+      world.debug.ignored(`${type} from ${peer}`, 'no part of the restart waits for it'),
+    );
     this.#channel = new Channel(world, peer, spawned.end, isToPredecessor, (message, handle) => {
       if (message.type === 'listener-copy' && handle) this.listenerCopies.add(message.address, handle);
       else handle?.close();
@@ -77,6 +80,8 @@ export class Successor {
 
   #receive(message: ToPredecessor, listeningSockets: readonly ListeningSocket[]): void {
     switch (message.type) {
+      case 'listener-copy':
+        break;
       case 'stderr':
         this.#stderr = (this.#stderr + message.text).slice(-STDERR_TAIL);
         break;

@@ -120,7 +120,8 @@ export class Candidate {
     }
     handle?.close();
     const handler = this.#handlers[message.type] as ((message: ToSuccessor) => void) | undefined;
-    handler?.(message);
+    if (handler) handler(message);
+    else this.#context.world.debug.ignored(message.type, 'it waits for `go`');
   }
 
   /** The start time is up. */
