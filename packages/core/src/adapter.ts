@@ -1,4 +1,4 @@
-/** What an adapter for a framework needs of core; outside semantic versioning. */
+/** The parts of core that framework adapters use; not covered by semantic versioning. */
 import type { AddressInfo, Server, Socket } from 'node:net';
 import { RETRY_AFTER } from './drain/late.js';
 import { type Endless, readinessOf } from './endless.js';
@@ -10,7 +10,10 @@ import type { Settings } from './settings.js';
 
 const { lifecycle, endless } = shared();
 
-/** First use: from now on endless sees every server that begins to listen, and leaves late requests to the adapter. */
+/**
+ * Installs endless at the first use of an adapter. From now on endless tracks every server that begins to
+ * listen, and the adapter answers late requests.
+ */
 export function install(settings?: Settings): void {
   if (settings !== undefined) lifecycle.configure(settings);
   lifecycle.shared.apps.used = true;
@@ -18,16 +21,16 @@ export function install(settings?: Settings): void {
   lifecycle.install();
 }
 
-/** Makes sure that the server of a request is looked after, also where it listened before endless was first used. */
+/** Tracks the server of a request, also if it listened before endless was first used. */
 export function adopt({ socket }: { socket: Socket }): void {
   const { server } = socket as Socket & { server?: Server };
   if (server && !lifecycle.shared.servers.get(server)) lifecycle.adopt(server, socket);
 }
 
-/** What a late request is told. */
+/** The error message for a rejected late request. */
 export const LATE = 'The server is restarting.';
 
-/** Remembers what `endless.listen` was given for the server of an app, and turns it into what the app's own listen takes. */
+/** Remembers what `endless.listen` got for an app's server; returns the target for the app's own `listen`. */
 export function expect(server: Server, address: Address, options: ListenOptions = {}): ListenTarget {
   checkListenOptions(options);
   const target = parseAddress(address);
@@ -37,7 +40,7 @@ export function expect(server: Server, address: Address, options: ListenOptions 
   return target;
 }
 
-/** Stops the servers on these addresses (as `server.address()` gives them) from accepting, and ends their connections well. */
+/** Drains the servers on these addresses, in the form that `server.address()` returns. */
 export function drainAddresses(addresses: readonly (string | AddressInfo)[]): void {
   lifecycle.drainServers(({ bound }) =>
     addresses.some((address) => {
@@ -47,20 +50,20 @@ export function drainAddresses(addresses: readonly (string | AddressInfo)[]): vo
   );
 }
 
-/** What a readiness check is told now. */
+/** The current answer to a readiness check. */
 export function readiness(): Readiness {
   return readinessOf(lifecycle);
 }
 
-/** Seconds until a client may try again, where a request must be rejected because this process drains; else undefined. */
+/** Seconds until the client may try again if this request must be rejected as late; otherwise undefined. */
 export function rejectsLate({ socket }: { socket: Socket }): number | undefined {
   if (lifecycle.shared.settings.current.lateRequests !== 'reject') return undefined;
   return lifecycle.isLate((socket as Socket & { server?: Server }).server) ? RETRY_AFTER : undefined;
 }
 
 /**
- * Whether an adapter has nothing to do for a request whose server is known, and may step out of its way; should late
- * requests be rejected after all some day, endless does it in the adapter's place.
+ * Whether the adapter may leave the request path, once the server of a request is tracked: it does not reject
+ * late requests. If the setting becomes `'reject'` later, endless rejects them in the adapter's place.
  */
 export function mayStepAside(): boolean {
   if (lifecycle.shared.settings.current.lateRequests === 'reject') return false;
@@ -69,8 +72,8 @@ export function mayStepAside(): boolean {
 }
 
 /**
- * Runs `close` once no connection is left, before the post hooks, and `begin` when a shutdown begins to drain or a restart is
- * committed; returns the undo.
+ * Runs `close` when no connection is left, before the post hooks. Runs `begin` when a shutdown begins to
+ * drain or a restart is committed. Returns the undo.
  */
 export function onDrained(close: () => unknown, begin: () => unknown = () => {}): () => void {
   const closer = { begin, close };
@@ -82,7 +85,7 @@ export function onDrained(close: () => unknown, begin: () => unknown = () => {})
   };
 }
 
-/** The lifecycle with other or further members: what an adapter exports as `endless`. */
+/** Adds the missing members of the lifecycle to `target`: the `endless` that an adapter exports. */
 export function extend<Target extends object>(target: Target): Target & Endless {
   for (const [name, property] of Object.entries(Object.getOwnPropertyDescriptors(endless)))
     if (!Object.hasOwn(target, name)) Object.defineProperty(target, name, property);

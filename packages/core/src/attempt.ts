@@ -1,6 +1,6 @@
 /**
- * Runs a callback of the application: what it throws or rejects with goes to `report` and no further. `done` is called once
- * it has returned, or once the promise that it returned has resolved.
+ * Runs a callback of the application. Only `report` gets its error, thrown or rejected. Calls `done` when the
+ * callback has returned, or when its promise has resolved.
  */
 export function attempt(
   fn: () => unknown,
@@ -18,7 +18,7 @@ export function attempt(
   else done();
 }
 
-/** Whether a value is a promise, of whatever make. */
+/** Whether a value is a promise, of any implementation. */
 export function isThenable(value: unknown): value is PromiseLike<unknown> {
   return typeof (value as { then?: unknown } | null | undefined)?.then === 'function';
 }

@@ -19,7 +19,7 @@ test('shows a message without ticket keys, values of the environment or data of 
   ]);
 });
 
-test('builds no line while nobody reads it', () => {
+test('builds no line while debug output is off', () => {
   const log = Object.assign(() => expect.unreachable(), { enabled: false });
   const debug = new Debug(log);
   const message = {

@@ -1,17 +1,17 @@
-/** What writes a line, and whether anybody reads it. */
+/** Writes a line; `enabled` is whether lines are shown at all. */
 export interface DebugLog {
   (text: string): void;
   readonly enabled: boolean;
 }
 
-/** The longest text of a message that is shown. */
+/** The most characters of a text that are shown. */
 const LONGEST_TEXT = 60;
-/** How many members of a list are shown. */
+/** The most members of a list that are shown. */
 const MOST_SHOWN = 4;
 
-/** What `NODE_DEBUG=endless` shows: each message between two processes and each change of the phase. */
+/** Writes the lines of `NODE_DEBUG=endless`: messages between two processes and changes of the phase. */
 export class Debug {
-  /** The generation of this process, which begins each line. */
+  /** The generation of this process; each line begins with it. */
   generation = 0;
   readonly #log: DebugLog;
 
@@ -19,19 +19,19 @@ export class Debug {
     this.#log = log;
   }
 
-  /** The phase of this process changes. */
+  /** Shows a change of the phase. */
   phase(from: string, to: string): void {
     if (this.#log.enabled && from !== to) this.#log(`generation ${this.generation}: ${from} -> ${to}`);
   }
 
-  /** Something came that has no effect in this phase. */
+  /** Shows an event that has no effect in this phase. */
   ignored(what: string, phase: string): void {
     if (this.#log.enabled) this.#log(`generation ${this.generation}: ${what} ignored while ${phase}`);
   }
 
-  /** A message goes to a peer or has come from it; `handle`: whether a handle goes with it. */
+  /** Shows a message to or from a peer; `handle` is whether a handle goes with it. */
   message(way: 'to' | 'from', peer: string, message: object, handle: boolean): void {
-    // What a candidate writes to stderr is there already.
+    // The stderr of a candidate is shown already.
     if (!this.#log.enabled || ('type' in message && message.type === 'stderr')) return;
     this.#log(
       `generation ${this.generation}, ${way} ${peer}: ${shortForm(message)}${handle ? ' +handle' : ''}`,
@@ -39,7 +39,7 @@ export class Debug {
   }
 }
 
-/** A message in one line, without values that are secret or long: ticket keys, environment variables, data of sockets. */
+/** A message as one line, without secret or long values: ticket keys, environment variables, socket data. */
 export function shortForm(message: object): string {
   // A message with a handle is padded to fill whole reads.
   const { type, pad, ...fields } = message as { type: string; pad?: string };

@@ -1,19 +1,19 @@
 import type { World } from './world.js';
 
-/** A timer that fires later than this tells that something held up the event loop, or the whole process. */
+/** If a timer fires later than this, the event loop was blocked or the whole process was stopped. */
 const LATE = 50;
-/** How long events may take to be read where the timer fires in time. */
+/** Time to read the waiting events if the timer fires in time. */
 const TURN = 50;
-/** How long they may take after a block or a stop. */
+/** Time to read them after a block or a stop. */
 const CATCH_UP = 500;
-/** An event loop that is late each time decides all the same. */
+/** The most further waits: even if the timer is late each time, the decision is made then. */
 const MOST_ROUNDS = 3;
 
 /**
- * Decides after `ms`, once the events that wait have been read; returns the undo.
+ * Decides after `ms`, when the waiting events have been read; returns the undo.
  *
- * libuv runs timers before it reads: after a block or a SIGSTOP a timer alone decides about a world that has long changed.
- * `turn` is what the events get where the timer fires in time.
+ * libuv runs timers before it reads. After a block or a SIGSTOP, a timer alone would decide on outdated
+ * facts. `turn` is the time for the events if the timer fires in time.
  */
 export function decideAfter(world: World, ms: number, decide: () => void, turn = TURN): () => void {
   let cancel = () => {};

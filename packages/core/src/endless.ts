@@ -17,17 +17,17 @@ import type { ShutdownResult } from './shutdown/context.js';
 import type { HookableSignal } from './signals/signals.js';
 import type { Release } from './wait-group.js';
 
-/** What this process has done and is doing; made whenever it is read. */
+/** The state and the counts of this process at one moment. */
 export interface Stats extends ServerCounts {
   state: State;
   generation: number;
   /** Restarts that led to this process. */
   restarts: number;
-  /** Restarts that this process tried in vain. */
+  /** Failed restarts of this process. */
   failedRestarts: number;
-  /** Connections that came from the old process alive, or that left for the new one. */
+  /** Live connections that came from the old process, or that moved to the new one. */
   migrated: number;
-  /** Holds that are taken. */
+  /** Holds that are not released yet. */
   holds: number;
   /** The counts of each server. */
   servers: ServerStats[];
@@ -36,61 +36,68 @@ export interface Stats extends ServerCounts {
 /** The one lifecycle of this process. */
 export interface Endless {
   /**
-   * Makes the server for `app` (a request listener or a ready-made `net.Server`), inherits its socket from the old
-   * process or binds it, and resolves with it once it listens. Rejects with the bind error.
+   * Makes the server for `app` (a request listener or a ready-made `net.Server`), and inherits its socket
+   * from the old process or binds it. Resolves with the server when it listens; rejects with the bind error.
    * @throws `ERR_ENDLESS_INVALID_ADDRESS`, `ERR_ENDLESS_INVALID_APP`, `ERR_ENDLESS_INVALID_OPTION`
    */
   listen(app: RequestListener | Server, address: Address, options?: ListenOptions): Promise<Server>;
   /** Sets process-wide settings. @throws `ERR_ENDLESS_INVALID_OPTION`, and changes nothing then. */
   configure(settings: Settings): void;
   /**
-   * Runs `fn` before or after what endless does for a signal, in order of registration, awaited; returns the undo.
-   * `restart()` runs the hooks of SIGHUP, `shutdown()` those of SIGTERM.
+   * Runs `fn` before or after the action of endless for a signal, in order of registration, awaited; returns
+   * the undo. `restart()` runs the hooks of SIGHUP, `shutdown()` those of SIGTERM.
    * @throws `ERR_ENDLESS_UNKNOWN_SIGNAL`, `ERR_ENDLESS_INVALID_OPTION`
    */
   hook(phase: HookPhase, signal: HookableSignal, fn: Hook): () => void;
   /**
-   * Keeps the live connections of this server from moving to the successor: they are told to close. For a server that is made to
-   * listen by the framework, before or after that. @throws `ERR_ENDLESS_INVALID_APP`
+   * Keeps the live connections of this server from moving to the successor: they get a close notice instead.
+   * For a server that the framework makes listen; call this before or after that.
+   * @throws `ERR_ENDLESS_INVALID_APP`
    */
   keepConnections(server: Server): void;
-  /** Calls `fn` with the address as given, before each server begins to accept; returns the undo. */
+  /** Calls `fn` with the address, as it was given, before each server begins to accept; returns the undo. */
   beforeBegin(fn: (address: unknown) => void): () => void;
   /**
-   * Replaces this process by a new one, as SIGHUP does; resolves when the new one accepts.
-   * Rejects with an {@link EndlessError} that holds what became of the successor; this process serves on then.
+   * Replaces this process by a new one, as SIGHUP does; resolves when the new one accepts. If that fails,
+   * this process serves on. The promise then rejects with an {@link EndlessError} that has details of the
+   * successor.
    */
   restart(): Promise<RestartResult>;
-  /** Drains this process, as SIGTERM does, but never exits it: resolves when nothing is left, and the caller goes on. */
+  /** Drains this process, as SIGTERM does, but does not exit: resolves when it has drained. */
   shutdown(): Promise<ShutdownResult>;
-  /** Ends at once what is still running, as SIGUSR2 does; ignored with a log line unless this process is draining. */
+  /**
+   * Force-closes at once what is still open, as SIGUSR2 does; ignored, with a log line, while not draining.
+   */
   hammer(): void;
-  /** Says that this process listens wherever it is going to: ends the wait for addresses that nobody claims. */
+  /** Reports that every server listens: endless stops waiting for unclaimed inherited addresses. */
   ready(): void;
-  /** Keeps the process from being drained, within the deadline, until the returned release is called. */
+  /** Makes a drain wait until the returned release is called, at most until the deadline. */
   hold(): Release;
   /**
-   * Lets the sockets of a protocol other than HTTP (upgraded ones, or those of a plain `net.Server`) move to the new process;
-   * both processes know the protocol by its name. @throws `ERR_ENDLESS_INVALID_OPTION`
+   * Lets the sockets of a protocol other than HTTP (upgraded ones, or those of a plain `net.Server`) move to
+   * the new process. Both processes know the protocol by its name.
+   * @throws `ERR_ENDLESS_INVALID_OPTION`
    */
   protocol<State>(name: string, protocol: SocketProtocol<State>): ProtocolSockets;
-  /** A request listener for readiness checks: 200 with state and generation, 503 from the first moment of a shutdown. */
+  /** A request listener for readiness checks: 200 with state and generation, 503 once a shutdown begins. */
   readiness(request: IncomingMessage, response: ServerResponse): void;
   /** Resolves when this process has drained. */
   readonly done: Promise<void>;
-  /** Aborts when a shutdown begins or a restart is committed: for long polls, server-sent events, queues, cron. */
+  /** Aborts when a shutdown begins or a restart commits: for long polls, server-sent events, queues, cron. */
   readonly signal: AbortSignal;
-  /** Where this process is in its life. */
+  /** The lifecycle state of this process. */
   readonly state: State;
   /** 0 for the first process, one more with each restart. */
   readonly generation: number;
-  /** The counts of this moment. */
+  /** The current state and counts. */
   stats(): Stats;
-  /** Calls `fn` whenever the event happens; returns the undo. @throws `ERR_ENDLESS_INVALID_OPTION` for an unknown event. */
+  /**
+   * Calls `fn` at each such event; returns the undo. @throws `ERR_ENDLESS_INVALID_OPTION` for an unknown one.
+   */
   on<Name extends keyof EndlessEvents>(event: Name, fn: (event: EndlessEvents[Name]) => void): () => void;
 }
 
-/** Makes the public face of a lifecycle. */
+/** Makes the public API of a lifecycle. */
 export function createEndless(lifecycle: Lifecycle): Endless {
   const { hooks, events } = lifecycle.shared;
   return {
@@ -165,7 +172,7 @@ export function createEndless(lifecycle: Lifecycle): Endless {
   };
 }
 
-/** What a readiness check of this process is told now. */
+/** The current answer to a readiness check of this process. */
 export function readinessOf(lifecycle: Lifecycle): Readiness {
   const { state, generation, stopping } = lifecycle;
   return { status: stopping ? 503 : 200, body: { state, generation } };

@@ -18,9 +18,9 @@ export type EndlessErrorCode =
   | 'ERR_ENDLESS_UNKNOWN_SIGNAL'
   | 'ERR_ENDLESS_UNSUPPORTED';
 
-/** What is known of a successor that did not make it. */
+/** Details of a failed successor. */
 export interface SuccessorEnd {
-  /** Process id of the successor, where one was started. */
+  /** Process id of the successor, if one was started. */
   pid?: number;
   /** Its exit status, or null when a signal ended it. */
   exitCode?: number | null;
@@ -30,7 +30,9 @@ export interface SuccessorEnd {
   stderr?: string;
 }
 
-/** The one error class of endless: a closed list of codes, and for a failed restart what became of the successor. */
+/**
+ * The only error class of endless: a closed list of codes, and details of the successor if a restart failed.
+ */
 export class EndlessError extends Error implements SuccessorEnd {
   override readonly name = 'EndlessError';
   readonly code: EndlessErrorCode;
@@ -51,7 +53,7 @@ export class EndlessError extends Error implements SuccessorEnd {
   }
 }
 
-/** Refuses a value of a setting: names the setting, shows the value, and says what would do. */
+/** The error for an invalid value: it names the setting, shows the value and says which values are valid. */
 export function invalidOption(name: string, value: unknown, expected: string): EndlessError {
   return new EndlessError(
     'ERR_ENDLESS_INVALID_OPTION',
@@ -59,7 +61,7 @@ export function invalidOption(name: string, value: unknown, expected: string): E
   );
 }
 
-/** A value as a person would write it in an error message. */
+/** Formats a value for an error message. */
 export function show(value: unknown): string {
   if (typeof value === 'function') return `a function${value.name ? ` (${value.name})` : ''}`;
   if (typeof value === 'bigint' || typeof value === 'symbol' || value === undefined) return String(value);
@@ -71,7 +73,7 @@ export function show(value: unknown): string {
   }
 }
 
-/** The sentence in whatever was thrown. */
+/** The message of a thrown error, or the text of another thrown value. */
 export function messageOf(thrown: unknown): string {
   return thrown instanceof Error ? thrown.message : show(thrown);
 }

@@ -5,7 +5,7 @@ import type { EndlessError } from './errors.js';
 import { messageOf } from './errors.js';
 import type { Log } from './log.js';
 
-/** What happens in the life of a process, by the name under which `endless.on` tells of it. */
+/** The events of a process, by the names that `endless.on` takes. */
 export interface EndlessEvents {
   /** A successor was started. */
   spawned: { pid: number; generation: number };
@@ -13,18 +13,18 @@ export interface EndlessEvents {
   ready: { pid: number; generation: number };
   /** The successor accepts; this process is about to stop accepting. */
   handover: { pid: number; generation: number; durationMs: number };
-  /** The restart can no longer be taken back. */
+  /** The restart can no longer be rolled back. */
   committed: { pid: number; generation: number };
   /**
-   * The successor has failed within the rollback window and this process serves again; `connections` had moved to it by
-   * then.
+   * The successor failed within the rollback window and this process serves again. `connections` is how many
+   * had moved to the successor by then.
    */
   rollback: { pid: number; generation: number; reason: string; error: EndlessError; connections: number };
-  /** A live connection has come from the old process, or has arrived at the new one. */
+  /** A live connection has moved from the old process to the new one; both emit this. */
   migrated: { address: string };
-  /** The connections of this process are being brought to their end. */
+  /** This process begins to drain. */
   draining: { reason: 'restart' | 'shutdown'; deadlineMs: number };
-  /** What was still running was ended by force. */
+  /** Open requests and connections were force-closed. */
   hammered: Hammered;
   /** No connection, request or hold is left. */
   drained: { durationMs: number };
@@ -32,7 +32,7 @@ export interface EndlessEvents {
   failed: { error: EndlessError };
 }
 
-/** Where else each event is published, with the same object: for those who watch a program without being part of it. */
+/** The diagnostics channel of each event: observers outside the program's own code get the same object. */
 const CHANNELS: Record<keyof EndlessEvents, Channel> = {
   spawned: channel('endless:restart'),
   ready: channel('endless:ready'),
@@ -52,7 +52,7 @@ export const EVENT_NAMES = Object.keys(CHANNELS) as readonly (keyof EndlessEvent
 /** The names of their diagnostics channels. */
 export const CHANNEL_NAMES = Object.values(CHANNELS).map(({ name }) => String(name));
 
-/** A typed emitter whose listeners can stop nothing: one that throws or rejects is reported. */
+/** A typed emitter: it logs the error of a listener that throws or rejects, and goes on. */
 export class Events {
   readonly #log: Log;
   readonly #listeners = new Map<keyof EndlessEvents, Set<(event: never) => void>>();
@@ -69,7 +69,7 @@ export class Events {
     return () => void listeners.delete(fn);
   }
 
-  /** Tells every listener, and whoever has subscribed to the channel of this event. */
+  /** Calls every listener, and publishes the event on its channel. */
   emit<Name extends keyof EndlessEvents>(name: Name, event: EndlessEvents[Name]): void {
     if (CHANNELS[name].hasSubscribers) CHANNELS[name].publish(event);
     for (const fn of [...(this.#listeners.get(name) ?? [])]) {

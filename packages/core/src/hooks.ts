@@ -2,10 +2,10 @@ import { EndlessError, invalidOption, messageOf, show } from './errors.js';
 import type { Log } from './log.js';
 import { HOOKABLE_SIGNALS, type HookableSignal, isHookable } from './signals/signals.js';
 
-/** Before or after what endless does for a signal. */
+/** Before or after the action of endless for a signal. */
 export type HookPhase = 'pre' | 'post';
 
-/** What the application runs around a signal. */
+/** A function that the application runs before or after that action. */
 export type Hook = () => unknown;
 
 /** The application's hooks, in order of registration. */
@@ -17,7 +17,7 @@ export class Hooks {
     this.#log = log;
   }
 
-  /** Adds a hook and returns its undo; refuses a phase, signal or function that is none, by name. */
+  /** Adds a hook and returns its undo; throws if the phase, the signal or the function is invalid. */
   add(phase: HookPhase, signal: HookableSignal, fn: Hook): () => void {
     if (phase !== 'pre' && phase !== 'post') throw invalidOption('phase', phase, "'pre' or 'post'");
     if (!isHookable(signal))
@@ -34,12 +34,12 @@ export class Hooks {
     };
   }
 
-  /** Whether anybody asked for this signal. */
+  /** Whether a hook is registered for this signal. */
   wants(signal: HookableSignal): boolean {
     return this.#hooks.some((hook) => hook.signal === signal);
   }
 
-  /** Runs the hooks of a phase one after the other; one that throws is reported and stops nothing. */
+  /** Runs the hooks of a phase one after the other; logs the error of one that throws, and goes on. */
   async run(phase: HookPhase, signal: HookableSignal): Promise<void> {
     for (const hook of [...this.#hooks]) {
       if (hook.phase !== phase || hook.signal !== signal) continue;

@@ -7,17 +7,20 @@ export interface Logger {
   error(message: string): void;
 }
 
-/** The default logger: a line on stderr with the time, the pid and the message, in the place of one that is to be erased. */
+/**
+ * The default logger: a line on stderr with the time, the pid and the message. `erase` returns the text that
+ * first erases the progress line.
+ */
 export function textLogger(world: World, erase: () => string): Logger {
   const line = (message: string) =>
     world.writeError(`${erase()}${world.date().toISOString()} endless ${world.pid} ${message}\n`);
   return { info: line, warn: line, error: line };
 }
 
-/** A logger that says nothing. */
+/** A logger that drops every line. */
 export const silent: Logger = { info() {}, warn() {}, error() {} };
 
-/** Where every part of this process logs: one object, whose target changes with `configure({ logger })`. */
+/** The one log of every part of this process; `configure({ logger })` changes its target. */
 export class Log implements Logger {
   #target: Logger;
 
@@ -47,7 +50,7 @@ export class Log implements Logger {
     try {
       this.#target[level](message);
     } catch {
-      // A log line is worth less than the restart that it tells of.
+      // The restart matters more than its log line.
     }
   }
 }

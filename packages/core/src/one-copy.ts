@@ -13,8 +13,8 @@ interface Shared {
 const KEY = Symbol.for('endless.lifecycle');
 
 /**
- * The lifecycle of this process: made by the first copy of endless that is loaded, joined by every other one of the same
- * version. Signals and listening sockets exist once a process, so two lifecycles would fight over them.
+ * The lifecycle of this process. The first loaded copy of endless makes it, and every other copy of the same
+ * version uses it. Signals and listening sockets exist once per process, so two lifecycles would conflict.
  */
 export function shared(): Shared {
   const existing = Reflect.get(globalThis, KEY) as Shared | undefined;

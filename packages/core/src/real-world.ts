@@ -8,17 +8,17 @@ import { ipcEndAround } from './node-private/pipe.js';
 import { hasTerminal, inForeground } from './signals/terminal.js';
 import type { World } from './world.js';
 
-/** `setTimeout` holds 31 bits; a longer wait would fire at once. */
+/** `setTimeout` takes 31 bits; a longer time would fire at once. */
 const LONGEST_TIMER = 2 ** 31 - 1;
 /**
- * Long enough for a timer that does nothing. Timers are whole and end before 2 ** 31 where that can be had: with the first
- * number of another kind V8 throws away all that it has compiled of Node's timers, which every request passes through.
+ * Long enough for a timer that does nothing. Timers are whole numbers and end before 2 ** 31 where possible.
+ * At the first other number, V8 discards the compiled code of Node's timers, which every request uses.
  */
 const ONE_HOUR = 3_600_000;
 
 /**
- * While lines of ours are on their way, an error of stderr is ours to ignore: a log that nobody reads any more is no reason
- * to end, and Node.js would throw what nobody listens to.
+ * Ignores errors of stderr while lines of endless are being written. A log without a reader must not end the
+ * process, and Node.js throws an error that has no listener.
  */
 const ignore = () => {};
 let unwritten = 0;
@@ -93,7 +93,7 @@ export const realWorld: World = {
   ipc: { of: ipcEndOf, from: ipcEndFrom, around: ipcEndAround },
   parent: {
     connected: () => process.connected === true,
-    // A parent that is gone has told us so already.
+    // An error is ignored: the closed channel has reported already that the parent is gone.
     send: (message) => void process.send?.(message, undefined, undefined, () => {}),
     onMessage(fn) {
       process.on('message', fn);

@@ -1,4 +1,4 @@
-/** `node --require @endless/core/register server.js`: endless for a program that knows nothing of it. */
+/** `node --require @endless/core/register server.js`: endless for a program that does not import it. */
 import { shared } from './one-copy.js';
 
 shared().lifecycle.install({ forGood: true });

@@ -1,18 +1,18 @@
 import { DEFAULTS, mergeSettings, type ResolvedSettings, type Settings } from './settings.js';
 
 /**
- * The settings of this process; a part that keeps the store sees each change at once. What has begun with a copy (a
- * restart with its `startTimeout`, a shutdown with its deadline) ends with that copy.
+ * The settings of this process; each part that keeps the store sees a change at once. A restart that began
+ * with its `startTimeout`, or a shutdown with its deadline, keeps that copy to its end.
  */
 export class SettingsStore {
   #current: ResolvedSettings = DEFAULTS;
 
-  /** The settings of this moment. */
+  /** The current settings. */
   get current(): ResolvedSettings {
     return this.#current;
   }
 
-  /** Takes over what is given; throws `ERR_ENDLESS_INVALID_OPTION`, and changes nothing then. */
+  /** Applies these settings; throws `ERR_ENDLESS_INVALID_OPTION` and changes nothing if one is invalid. */
   configure(given: Settings): void {
     this.#current = mergeSettings(this.#current, given);
   }

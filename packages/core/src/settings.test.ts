@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { DEFAULTS, mergeSettings, type Settings } from './settings.js';
 
-/** What is thrown for settings as a program in JavaScript may give them. */
+/** The error for these settings, which may be of any type, as in a JavaScript program. */
 function refusal(given: unknown): { name: string; code: string; message: string } | undefined {
   try {
     mergeSettings(DEFAULTS, given as Settings);

@@ -9,13 +9,13 @@ import {
   type SignalAction,
 } from './signals/signals.js';
 
-/** How the successor is started, where it is not the same command again. */
+/** How to start the successor, if not by the same command again. */
 export interface RestartCommand {
-  /** Program to run. Default: the Node.js binary of this process, by the path that was typed where it was one. */
+  /** Program to run. Default: this process's Node.js binary, by its path as typed if a path was typed. */
   command?: string;
-  /** Its arguments. Default: those of this process as they were typed, Node's own options included. */
+  /** Its arguments. Default: those of this process as typed, including Node's own options. */
   args?: readonly string[];
-  /** Environment variables over those with which the first process was started; `undefined` removes one. */
+  /** Environment variables over those of the first process's start; `undefined` removes one. */
   env?: Readonly<Record<string, string | undefined>>;
   /** Working directory. Default: the one in which this process was started, by the name that it had then. */
   cwd?: string;
@@ -24,59 +24,77 @@ export interface RestartCommand {
 /** The process-wide settings. All durations are milliseconds. */
 export interface Settings {
   /**
-   * How long requests in flight have, from `go` on a restart and from the signal on a shutdown, until they are
-   * ended by force. 0: at once. -1: never by itself; SIGUSR2 still does. Default 60000.
+   * How long in-flight requests have until they are force-closed: from `go` on a restart, from the signal on
+   * a shutdown. 0: at once. -1: never by itself; SIGUSR2 still force-closes. Default 60000.
    */
   hammerTime?: number;
-  /** Time for a whole request to arrive; a client that takes longer gets a 408. Default: Node's own (300000). */
+  /** Time for a whole request to arrive; a slower client gets a 408. Default: Node's own (300000). */
   readTimeout?: number;
-  /** Time for a whole response to be written, from the end of the request head; then the connection is destroyed. Default: none. */
+  /**
+   * Time for a whole response to be written, from the end of the request head; then the connection is
+   * destroyed. Default: none.
+   */
   writeTimeout?: number;
   /** Largest request head in bytes; a larger one gets a 431. Default: Node's own (16384). */
   maxHeaderBytes?: number;
   /** How long a successor has to become ready before it is killed and the restart fails. Default 60000. */
   startTimeout?: number;
-  /** `'auto'`: ready when every inherited address listens. `'manual'`: when `endless.ready()` is called. Default `'auto'`. */
+  /**
+   * `'auto'`: ready when every inherited address listens. `'manual'`: at `endless.ready()`. Default `'auto'`.
+   */
   ready?: 'auto' | 'manual';
-  /** Asked before a successor counts as ready; throwing or resolving `false` means not healthy. Default: none. */
+  /**
+   * Called before a successor counts as ready; throwing or resolving `false` means not healthy. Default:
+   * none.
+   */
   healthCheck?: HealthCheck;
   /**
-   * How long after `go` a restart can still be taken back, and a second one waits; never more than half of `hammerTime`.
-   * Default 2000.
+   * How long after `go` the old process can roll back, and a second restart waits; never more than half of
+   * `hammerTime`. Default 2000.
    */
   rollbackWindow?: number;
-  /** How many generations may drain at once; past it the oldest is hammered. Default 3. */
+  /** How many generations may drain at once; past it the oldest is force-closed. Default 3. */
   maxDraining?: number;
   /** Whether live connections move to the successor. Default true. */
   migrate?: boolean;
-  /** Whether TLS session ticket keys go to the successor, so that clients resume their sessions. Default true. */
+  /**
+   * Whether the successor gets the TLS session ticket keys, so that clients resume sessions. Default true.
+   */
   tlsTickets?: boolean;
-  /** What a request on an old connection gets while draining: served and told to close, or a 503. Default `'serve'`. */
+  /**
+   * The answer to a request on an old connection while draining: a response with a close notice, or a 503.
+   * Default `'serve'`.
+   */
   lateRequests?: 'serve' | 'reject';
   /**
-   * How long an idle connection may still send one more request while draining; what is still idle is destroyed at
-   * random moments in the second half. Default 5000 on a restart and on SIGTERM, 0 on SIGINT.
+   * How long an idle connection may still send one more request while draining. Connections that stay idle
+   * are destroyed at random moments in the second half. Default 5000 on a restart and on SIGTERM, 0 on
+   * SIGINT.
    */
   idleGrace?: number;
-  /** How long a SIGTERM leaves the server accepting, with readiness red, before it drains. Default 0. */
+  /** How long the server still accepts after SIGTERM, with readiness 503, before it drains. Default 0. */
   shutdownDelay?: number;
-  /** What each signal does; `false` switches one off. Default: SIGHUP restarts, SIGINT and SIGTERM shut down, SIGUSR2 hammers. */
+  /**
+   * What each signal does; `false` switches one off. Default: SIGHUP restarts, SIGINT and SIGTERM shut down,
+   * SIGUSR2 force-closes.
+   */
   signals?: Partial<Record<HookableSignal, SignalAction>>;
   /** The successor's command. Default: the same command again. */
   restart?: RestartCommand;
   /**
-   * Restart although the exit of this process would end its container: it is pid 1, or the child of an init or a shell
-   * that is pid 1 and waits for it. Or although another program watches this process, or has forked it, and would not know
-   * the successor. Default false: refused with `ERR_ENDLESS_PID_1` or `ERR_ENDLESS_UNSUPPORTED`.
+   * Restart although the exit of this process would end its container: it is pid 1, or the child of an init
+   * or a shell that is pid 1 and waits for it. Also restart although another program watches or has forked
+   * this process, and would not know the successor. Default false: refused with `ERR_ENDLESS_PID_1` or
+   * `ERR_ENDLESS_UNSUPPORTED`.
    */
   allowOrphaning?: boolean;
-  /** File that holds the pid of the newest process; written whole, removed only by its owner. Default: none. */
+  /** File with the pid of the newest process; written whole, removed only by its owner. Default: none. */
   pidFile?: string;
-  /** Whether the process ends when it has drained. Default true. */
+  /** Whether the process exits when it has drained. Default true. */
   exit?: boolean;
   /**
-   * Whether the application's own listeners of SIGTERM, and those of SIGHUP while that means restart, run in the old process
-   * once it has drained after a restart. Default true.
+   * Whether the application's own SIGTERM listeners, and its SIGHUP listeners while SIGHUP restarts, run
+   * after a restart. They run in the old process when it has drained. Default true.
    */
   ownListeners?: boolean;
   /** Where log lines go; `false` for silence. Default: text lines on stderr. */
@@ -84,15 +102,15 @@ export interface Settings {
 }
 
 /**
- * Opens a connection that this very process serves; its port is still answered by the old process, so the connection
- * comes in by a private door. Without an argument the first server serves it.
+ * Opens a connection that this process itself serves. Its port still leads to the old process, so the
+ * connection comes through a private listener. Without an argument the first server serves it.
  */
 export type ConnectToSelf = (server?: Server) => Promise<Socket>;
 
-/** The application's opinion of whether it can serve. */
+/** The application's check of whether it can serve. */
 export type HealthCheck = (candidate: { connect: ConnectToSelf }) => unknown;
 
-/** The settings with every default in its place; what has none stays absent. */
+/** The settings with their defaults; a setting without a default may be absent. */
 export interface ResolvedSettings extends Omit<Settings, 'signals' | 'restart'> {
   hammerTime: number;
   startTimeout: number;
@@ -128,7 +146,7 @@ export const DEFAULTS: ResolvedSettings = {
   ownListeners: true,
 };
 
-/** Lays new settings over the current ones; throws `ERR_ENDLESS_INVALID_OPTION` and changes nothing if one is wrong. */
+/** The current settings with new ones over them; throws `ERR_ENDLESS_INVALID_OPTION` if one is invalid. */
 export function mergeSettings(current: ResolvedSettings, given: Settings): ResolvedSettings {
   if (typeof given !== 'object' || given === null || Array.isArray(given))
     throw invalidOption('settings', given, 'an object');
@@ -143,37 +161,37 @@ export function mergeSettings(current: ResolvedSettings, given: Settings): Resol
   return merged;
 }
 
-/** What was given as undefined was not given. */
+/** Drops the undefined values, which count as not given. */
 function defined(values: object): object {
   return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined));
 }
 
-/** Refuses a setting that does not exist, and names the ones that do. */
+/** The error for a setting that does not exist; it names those that do. */
 export function unknownOption(name: string, known: readonly string[]): EndlessError {
   const near = known.find((candidate) => candidate.toLowerCase() === name.toLowerCase());
   const hint = near ? `did you mean \`${near}\`?` : `known are ${known.join(', ')}.`;
   return new EndlessError('ERR_ENDLESS_INVALID_OPTION', `\`${name}\` is not a setting of endless; ${hint}`);
 }
 
-/** A duration that may not be negative. */
+/** Throws unless the value is a duration of 0 or more. */
 export function checkDuration(name: string, value: unknown): void {
   if (typeof value !== 'number' || !(value >= 0) || !Number.isFinite(value))
     throw invalidOption(name, value, 'a number of milliseconds, 0 or more');
 }
 
-/** A time limit, for which 0 would mean nothing. */
+/** Throws unless the value is a time limit above 0: a limit of 0 has no meaning. */
 export function checkLimit(name: string, value: unknown): void {
   if (typeof value !== 'number' || !(value > 0) || !Number.isFinite(value))
     throw invalidOption(name, value, 'a number of milliseconds above 0');
 }
 
-/** A whole number of at least `least`. */
+/** Throws unless the value is a whole number of at least `least`. */
 export function checkCount(name: string, value: unknown, least: number): void {
   if (!Number.isInteger(value) || (value as number) < least)
     throw invalidOption(name, value, `a whole number, ${least} or more`);
 }
 
-/** A function. */
+/** Throws unless the value is a function. */
 export function checkFunction(name: string, value: unknown): void {
   if (typeof value !== 'function') throw invalidOption(name, value, 'a function');
 }
@@ -218,7 +236,7 @@ function checkOneOf(...words: string[]) {
   };
 }
 
-/** Refuses what is neither true nor false. */
+/** Throws unless the value is a boolean. */
 export function checkBoolean(name: string, value: unknown): void {
   if (typeof value !== 'boolean') throw invalidOption(name, value, 'true or false');
 }

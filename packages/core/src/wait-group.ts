@@ -1,20 +1,20 @@
-/** Keeps the process from being drained until it is called; calling it again does nothing; also disposable. */
+/** Ends one wait of a drain, such as a hold; a second call does nothing. Also disposable. */
 export type Release = (() => void) & { [Symbol.dispose](): void };
 
 /** What a process waits for before it has drained. */
 export type Kind =
   /** Open connections. */
   | 'connections'
-  /** Work of the application that is no request. */
+  /** Work of the application outside requests. */
   | 'holds'
   /** Connections on their way to the successor. */
   | 'moving'
-  /** Connections that were on their way to a successor that this process has replaced again, and that are not back yet. */
+  /** Connections on their way to a successor when this process rolled back, and not back yet. */
   | 'coming back'
   /** Older processes that may still send connections. */
   | 'older processes';
 
-/** Counts by itself what is left of a kind; it calls {@link WaitGroup.changed} when that has become less. */
+/** Counts what is left of a kind; calls {@link WaitGroup.changed} when its count has fallen. */
 export interface Source {
   readonly kind: Kind;
   readonly left: number;
@@ -26,7 +26,7 @@ export class WaitGroup {
   readonly #sources = new Set<Source>();
   readonly #listeners = new Set<() => void>();
 
-  /** One more of this kind is waited for, until it is released. */
+  /** Waits for one more of this kind, until it is released. */
   take(kind: Kind): Release {
     let taken = true;
     this.#taken.set(kind, (this.#taken.get(kind) ?? 0) + 1);
@@ -39,22 +39,22 @@ export class WaitGroup {
     return Object.assign(release, { [Symbol.dispose]: release });
   }
 
-  /** What this source counts is waited for from now on. */
+  /** Waits from now on for what this source counts. */
   add(source: Source): void {
     this.#sources.add(source);
   }
 
-  /** What this source counts is not waited for any more. */
+  /** No longer waits for what this source counts. */
   remove(source: Source): void {
     this.#sources.delete(source);
   }
 
-  /** Less is waited for than before. */
+  /** Calls the listeners: a count has fallen. */
   changed(): void {
     for (const listener of this.#listeners) listener();
   }
 
-  /** Calls `fn` whenever less is waited for; returns the undo. */
+  /** Calls `fn` whenever a count has fallen; returns the undo. */
   onChange(fn: () => void): () => void {
     this.#listeners.add(fn);
     return () => this.#listeners.delete(fn);
@@ -72,12 +72,12 @@ export class WaitGroup {
     return this.left('older processes') > 0 || this.left('coming back') > 0;
   }
 
-  /** Whether no connection is between two processes, and none can come. */
+  /** Whether no connection is on its way between two processes, and none can come any more. */
   get settled(): boolean {
     return this.left('moving') === 0 && !this.comesMore;
   }
 
-  /** Whether only older processes are left, so that this one waits for nothing of its own. */
+  /** Whether this process waits for nothing of its own, at most for older processes. */
   get onlyOlder(): boolean {
     return !KINDS_OF_OUR_OWN.some((kind) => this.left(kind) > 0);
   }

@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { expect, test } from 'vitest';
 
-/** Files that reach time, timers, randomness or the process past `World`, each with its reason. */
+/** Files that use time, timers, randomness or the process without `World`, each with its reason. */
 const PAST_WORLD: Record<string, string> = {
   'real-world.ts': 'is the World of a real process',
   'builtin.ts': 'finds modules of Node.js by a function of `process`',
@@ -18,7 +18,7 @@ const PAST_WORLD: Record<string, string> = {
   'supervisor/systemd.ts': 'tells systemd a time of the clock that systemd reads',
 };
 
-/** What they reach. `process.nextTick` only orders what happens within one turn, where no time passes. */
+/** Matches such a use. `process.nextTick` only orders events within one turn, in which no time passes. */
 const REACHES =
   /(?<![\w.#'`])(?:set(?:Timeout|Interval|Immediate)\(|queueMicrotask\(|Math\.random\b|Date\.now\b|new Date\(\)|performance\.|process(?:\.(?!nextTick\b)\w|\[))|[=:(] ?process[,;)]|'node:(?:timers|process|perf_hooks)/;
 

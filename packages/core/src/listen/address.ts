@@ -8,7 +8,7 @@ export type Asked = { port: number; host?: string } | { path: string };
 /** An address as the kernel knows it. */
 export type Bound = { address: string; port: number } | { path: string };
 
-/** What `server.listen` takes, as far as endless speaks of it. */
+/** The options of `server.listen` that endless uses. */
 export interface ListenTarget {
   port?: number;
   host?: string;
@@ -23,7 +23,7 @@ export type Address = number | string | ListenTarget;
 const FORMS =
   "9090, ':9090', 'localhost:4242', '[::1]:9090', 'unix:/run/app.sock' or { port, host, path, backlog, ipv6Only }";
 
-/** Turns any form of address into listen options; throws `ERR_ENDLESS_INVALID_ADDRESS` where it cannot. */
+/** Turns any form of address into listen options; throws `ERR_ENDLESS_INVALID_ADDRESS` if it is invalid. */
 export function parseAddress(address: Address): ListenTarget {
   if (typeof address === 'number') return { port: checkedPort(address, address) };
   if (typeof address === 'string') return parseText(address);
@@ -32,7 +32,7 @@ export function parseAddress(address: Address): ListenTarget {
   if (socketPath !== undefined) {
     if (typeof socketPath !== 'string' || socketPath === '') throw invalidAddress(address);
     if (port !== undefined) throw invalidAddress(address, 'it has both a port and a path');
-    // Node would take the port: it looks only whether there is one.
+    // Node would use the port: it checks only whether the key exists.
     const { port: _none, ...rest } = address;
     return rest;
   }
@@ -71,12 +71,12 @@ function invalidAddress(address: unknown, why = 'it is none of the known forms')
 }
 
 /**
- * What a call of `server.listen` asks for, from the options that Node publishes; undefined where it asks for no
- * address (a descriptor or a handle) or for none that Node will accept.
+ * The address that a `server.listen` call asks for, from the options that Node publishes. Undefined for a
+ * descriptor or a handle, and for an address that Node refuses.
  */
 export function askedOf(options: Record<string, unknown>): Asked | undefined {
   if (typeof options.fd === 'number' || options._handle || options.handle) return undefined;
-  // Node publishes the handle itself when it was given one.
+  // If the call got a handle, Node publishes the handle itself.
   if (typeof options.getsockname === 'function' || typeof options.listen === 'function') return undefined;
   const { port, host, path: socketPath } = options;
   if (port === undefined || port === null) {
@@ -100,14 +100,14 @@ function canonicalHost(host: string): string {
   return zone === undefined ? canonical : `${canonical}%${zone}`;
 }
 
-/** Where a listening server is bound, or undefined where the kernel does not say. */
+/** The address of a listening server; undefined if the kernel does not report one. */
 export function boundOf(server: Server): Bound | undefined {
   const address = server.address();
   if (typeof address === 'string') return { path: address };
   return address ? { address: address.address, port: address.port } : undefined;
 }
 
-/** An address as log lines and the `beforeBegin` hook show it. */
+/** Formats an address for log lines and the `beforeBegin` hook. */
 export function label(address: Asked | Bound): string {
   if ('path' in address) return `unix:${address.path}`;
   const host = 'address' in address ? address.address : (address.host ?? '');
@@ -115,11 +115,11 @@ export function label(address: Asked | Bound): string {
 }
 
 /**
- * How well an inherited socket serves what is asked for: 0 not at all, more is better.
+ * How well an inherited socket fits the address asked for: 0 not at all, more is better.
  *
- * A host that was asked for in the same words is the best match; then one that was asked for as the address it is bound
- * to; `localhost` may also mean either loopback address. A wildcard never stands in for a single host or the other way
- * round: that would open, or close, the program to the world.
+ * The same host text is the best match. Next is the address to which the socket is bound; `localhost` also
+ * matches either loopback address. A wildcard never stands in for a single host or the other way round: that
+ * would open, or close, the program to the world.
  */
 export function matchOf(asked: Asked, socket: { asked: Asked; bound: Bound }): 0 | 1 | 2 | 3 {
   if ('path' in asked) {
@@ -127,7 +127,7 @@ export function matchOf(asked: Asked, socket: { asked: Asked; bound: Bound }): 0
   }
   if ('path' in socket.bound || 'path' in socket.asked) return 0;
   const sameWords = asked.host === socket.asked.host;
-  // Port 0 is the port that port 0 became; any other number is itself.
+  // Port 0 fits a socket that was asked for as port 0; any other port must be the bound one.
   if (asked.port === 0) return socket.asked.port === 0 && sameWords ? 3 : 0;
   if (asked.port !== socket.bound.port) return 0;
   if (sameWords) return 3;
@@ -136,7 +136,7 @@ export function matchOf(asked: Asked, socket: { asked: Asked; bound: Bound }): 0
   return 0;
 }
 
-/** The inherited socket that serves best what is asked for, if any does. */
+/** The inherited socket that fits the address best, if one fits. */
 export function bestOf<Socket extends { asked: Asked; bound: Bound }>(
   sockets: readonly Socket[],
   asked: Asked,

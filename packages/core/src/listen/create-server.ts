@@ -7,10 +7,10 @@ import { builtin } from '../builtin.js';
 import { EndlessError, invalidOption, show } from '../errors.js';
 import { checkBoolean, checkCount, checkFunction, checkLimit, unknownOption } from '../settings.js';
 
-/** TLS as Node takes it, or two files that each generation reads anew. */
+/** Node's TLS options, or two files that each generation reads again. */
 export type Tls = TlsOptions | { certFile: string; keyFile: string };
 
-/** The options of one server, over the process-wide settings. All durations are milliseconds. */
+/** The options of one server, which override the process-wide settings. All durations are milliseconds. */
 export interface ListenOptions {
   /** Time for a whole request to arrive. */
   readTimeout?: number;
@@ -20,7 +20,7 @@ export interface ListenOptions {
   maxHeaderBytes?: number;
   /** Serve over TLS. */
   tls?: Tls;
-  /** Speak HTTP/2; over TLS, HTTP/1.1 too, as the client likes. Default false. */
+  /** Serve HTTP/2; over TLS, HTTP/1.1 too, as the client chooses. Default false. */
   http2?: boolean;
   /** Whether live connections of this server move to the successor. Default: the setting `migrate`. */
   migrate?: boolean;
@@ -28,7 +28,7 @@ export interface ListenOptions {
   beforeBegin?: (address: unknown) => void;
 }
 
-/** Checks the options of one server and throws `ERR_ENDLESS_INVALID_OPTION` if one is wrong. */
+/** Throws `ERR_ENDLESS_INVALID_OPTION` if an option of a server is invalid. */
 export function checkListenOptions(options: ListenOptions): void {
   if (typeof options !== 'object' || options === null) throw invalidOption('options', options, 'an object');
   for (const [name, value] of Object.entries(options)) {
@@ -51,7 +51,7 @@ const CHECKS: Record<keyof ListenOptions, (name: string, value: unknown) => void
   beforeBegin: checkFunction,
 };
 
-/** The server for what the application gave: a request listener gets one made, a ready-made server is taken as it is. */
+/** The server for an app: a new one for a request listener, or the ready-made server itself. */
 export function serverFor(app: unknown, options: ListenOptions): Server {
   if (app instanceof Server) {
     for (const name of ['tls', 'http2'] as const)
@@ -78,7 +78,7 @@ export function serverFor(app: unknown, options: ListenOptions): Server {
   return tls ? builtin('node:https').createServer(tls, listener) : createServer(listener);
 }
 
-/** Refuses what is no server. */
+/** Throws unless the value is a server. */
 export function checkServer(server: unknown): void {
   if (server instanceof Server) return;
   throw new EndlessError(

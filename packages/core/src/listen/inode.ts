@@ -1,6 +1,6 @@
 import { statSync } from 'node:fs';
 
-/** Which inode a name leads to where that is a socket; undefined where it is anything else or nothing. */
+/** The inode of the socket at this path; undefined if the path is missing or not a socket. */
 export function socketInode(file: string): string | undefined {
   try {
     const stat = statSync(file, { bigint: true });
@@ -10,7 +10,7 @@ export function socketInode(file: string): string | undefined {
   }
 }
 
-/** Whether a name leads to the socket with this inode, or to something that this process may not look at. */
+/** Whether a path leads to the socket with this inode, or to a file that this process may not inspect. */
 export function mayLeadTo(file: string, inode: string): boolean {
   try {
     statSync(file, { bigint: true });

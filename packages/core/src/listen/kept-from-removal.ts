@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 
 type Remove = (target: unknown, ...rest: unknown[]) => unknown;
 
-/** What removes a file in the three forms of `node:fs`, and what a call that removes nothing does instead. */
+/** The functions of `node:fs` that remove a file, in three forms; `skip` does nothing in their place. */
 const REMOVERS = [
   { holder: fs, names: ['unlinkSync', 'rmSync'], skip: () => undefined },
   { holder: fs, names: ['unlink', 'rm'], skip: callBack },
@@ -13,10 +13,10 @@ const REMOVERS = [
 ];
 
 /**
- * Makes the functions of `node:fs` leave these paths alone and report success; returns the undo.
+ * Makes the functions of `node:fs` keep these paths and report success; returns the undo.
  *
- * Most programs remove the path of their unix socket before they listen, or as they exit. Both processes serve that path, and a
- * client that connects before it is put back gets ENOENT.
+ * Most programs remove the path of their unix socket before they listen, or as they exit. Both processes
+ * serve that path: a client that connects before the path is restored gets ENOENT.
  */
 export function keepFromRemoval(paths: readonly string[]): () => void {
   if (paths.length === 0) return () => {};
@@ -34,7 +34,7 @@ export function keepFromRemoval(paths: readonly string[]): () => void {
   );
   syncBuiltinESMExports();
   return () => {
-    // A package that has taken a function along calls it still.
+    // A package that has stored a replaced function still calls it.
     kept.clear();
     for (const fn of undo) fn();
     syncBuiltinESMExports();

@@ -5,12 +5,12 @@ import { keepFromRemoval } from './kept-from-removal.js';
 import { type OwnPath, putBack } from './own-path.js';
 import { removeName, secondName } from './second-names.js';
 
-/** How often the paths are looked at where the system does not tell what happens in a folder. */
+/** How often the paths are checked, for systems that do not report changes in a folder. */
 const LOOK_EVERY = 50;
 
 /**
- * The paths of unix sockets while two generations live: either program may remove a path that both of them serve, before
- * it listens or as it exits. Each socket gets a second name, with which its path is put back.
+ * Keeps the paths of unix sockets while two generations live. Either program may remove a path that both
+ * serve, before it listens or as it exits. Each socket gets a second name, from which its path is restored.
  */
 export class KeptPaths {
   readonly #world: World;
@@ -24,7 +24,7 @@ export class KeptPaths {
   }
 
   /**
-   * Keeps a path from now on, by the second name that is given or by a new one; returns the name, where there is one. A
+   * Keeps a path from now on, by the given second name or by a new one; returns the name, if there is one. A
    * name without a path is only removed at the end.
    */
   add(own: OwnPath | undefined, given?: string): string | undefined {
@@ -33,18 +33,18 @@ export class KeptPaths {
     return name;
   }
 
-  /** Puts back every path that is missing. Returns those that do not lead to our socket. */
+  /** Restores every missing path. Returns those that do not lead to their socket. */
   check(): string[] {
     if (this.#ended) return [];
     return this.#kept.flatMap(({ own, name }) => (own && !putBack(own, name) ? [own.path] : []));
   }
 
-  /** Keeps this program from removing a path, until {@link end}: the other process serves it too. */
+  /** Keeps this program from removing the paths, until {@link end}: the other process serves them too. */
   keepFromRemoval(): void {
     this.#letRemove = keepFromRemoval(this.#kept.flatMap(({ own }) => (own ? [own.path] : [])));
   }
 
-  /** Puts back each path as soon as it is missing, until {@link end} or {@link release}. */
+  /** Restores each path as soon as it is missing, until {@link end} or {@link release}. */
   watch(): void {
     if (this.#kept.length === 0) return;
     this.#undo.push(this.#world.every(LOOK_EVERY, () => this.check()));
@@ -54,7 +54,7 @@ export class KeptPaths {
       try {
         watcher = watch(folder, { persistent: false }, check);
       } catch {
-        // The system has no watch left, or the permission model forbids it: looking now and then has to do.
+        // The system has no watch left, or the permission model forbids it: the regular check has to suffice.
         continue;
       }
       watcher.on('error', () => {});
@@ -62,7 +62,7 @@ export class KeptPaths {
     }
   }
 
-  /** The other process is gone: puts back what it has removed, and removes the second names. */
+  /** The other process is gone: restores the paths that it removed, and removes the second names. */
   end(): void {
     this.#letRemove();
     this.check();
@@ -70,7 +70,7 @@ export class KeptPaths {
     for (const { name } of this.#kept) if (name !== undefined) removeName(name);
   }
 
-  /** From now on the paths and the second names are the other process's affair. */
+  /** Leaves the paths and the second names to the other process. */
   release(): void {
     this.#ended = true;
     for (const fn of this.#undo.splice(0)) fn();

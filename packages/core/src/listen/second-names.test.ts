@@ -23,7 +23,7 @@ async function bound(name: string, { listens }: { listens: boolean }): Promise<S
   return server;
 }
 
-/** A socket of a process that was killed: its only name is the one that is given. */
+/** Leaves the socket of a killed process, with this name as its only one. */
 async function left(name: string): Promise<void> {
   const server = await bound(`${name}.bound`, { listens: true });
   linkSync(`${name}.bound`, name);
@@ -64,7 +64,7 @@ test.skipIf(process.platform !== 'linux')('a program that listens gets no connec
   expect(existsSync(beside('secondly'))).toBe(true);
 });
 
-test('what nobody has bound is removed: at once beside another name, alone when it is no draft any more', async () => {
+test('removes what no process has bound: at once beside another name, alone when it is no longer a draft', async () => {
   const { file, beside } = folder();
   await left(beside('abcdefgh'));
   removeLeftNames(file);

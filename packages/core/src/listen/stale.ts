@@ -1,12 +1,12 @@
 import { linkSync, renameSync, statSync, unlinkSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
 
-/** How long an answer may take; whoever takes longer lives. */
+/** How long an answer may take; a process that takes longer is alive. */
 const PATIENCE = 2_000;
 /** Time for a program that has bound the path just now to listen on it. */
 const AGAIN = 100;
 
-/** Asks from another thread, since the listening server cannot wait for an event of its own. */
+/** Connects from another thread, since `listen` cannot wait for an event of its own thread. */
 const ASK = `
 const { workerData: { path, answer } } = require('node:worker_threads');
 const cell = new Int32Array(answer);
@@ -18,11 +18,11 @@ require('node:net').connect(path)
 const REFUSED = 2;
 
 /**
- * Puts the socket at `draft` in the place of one that a crash has left at `socketPath`; false, and nothing changed, where
- * somebody listens there, or what is there is no socket.
+ * Replaces the socket that a crash has left at `socketPath` by the one at `draft`. Returns false and changes
+ * nothing if a process listens there, or if the file is not a socket.
  *
- * Several processes may do this at once: the old name can be moved away by one of them alone, and whoever finds that it
- * has moved another one's fresh socket puts it back.
+ * Several processes may do this at once. Only one of them can move the old name. A process that finds that it
+ * has moved the fresh socket of another one puts it back.
  */
 export function replaceStale(draft: string, socketPath: string): boolean {
   const found = identityOf(socketPath);
@@ -40,23 +40,23 @@ export function replaceStale(draft: string, socketPath: string): boolean {
     }
     return mine;
   } catch {
-    // Somebody else was quicker.
+    // Another process was faster.
     return false;
   }
 }
 
-/** Which socket this is, also if its inode is used again; undefined where there is none. */
+/** Identifies a socket, also if its inode is used again; undefined if there is no socket. */
 function identityOf(file: string): string | undefined {
   try {
     const stat = statSync(file, { bigint: true });
-    // The time of the last change is that of the rename as well.
+    // Not the time of the last change: a rename changes it too.
     return stat.isSocket() ? `${stat.dev} ${stat.ino} ${stat.mtimeNs}` : undefined;
   } catch {
     return undefined;
   }
 }
 
-/** Whether nobody listens on the socket at this path; false where that cannot be found out. */
+/** Whether no process listens on the socket at this path; false if that is unknown. */
 export function isRefused(socketPath: string): boolean {
   const answer = new SharedArrayBuffer(4);
   const cell = new Int32Array(answer);
@@ -64,13 +64,13 @@ export function isRefused(socketPath: string): boolean {
   try {
     worker = new Worker(ASK, {
       eval: true,
-      // None of the application's preloads and loaders, which could wait for the thread that waits here.
+      // Without the application's preloads and loaders, which could wait for this waiting thread.
       execArgv: [],
       env: {},
       workerData: { path: socketPath, answer },
     });
   } catch {
-    // The permission model allows no worker.
+    // The permission model forbids workers.
     return false;
   }
   worker.on('error', () => {});

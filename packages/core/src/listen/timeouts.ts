@@ -3,17 +3,17 @@ import type { Server } from 'node:net';
 import { checkTimeoutsEvery, limitHead } from '../node-private/http.js';
 import type { World } from '../world.js';
 
-/** The limits of one server; what is absent stays as Node has it. */
+/** The limits of one server; if one is absent, Node's own applies. */
 export interface Limits {
   readTimeout?: number | undefined;
   writeTimeout?: number | undefined;
   maxHeaderBytes?: number | undefined;
 }
 
-/** Node looks for late requests every 30 s unless told otherwise; a limit is met within this. */
+/** How often Node checks for late requests (its default is 30 s): a limit is enforced within this time. */
 const CHECK_EVERY = 100;
 
-/** Sets the limits on a server that does not listen yet; a server that speaks no HTTP/1 has none of them. */
+/** Sets the limits of a server that does not listen yet; they do not apply to a server without HTTP/1. */
 export function limit(
   server: Server,
   { readTimeout, writeTimeout, maxHeaderBytes }: Limits,
@@ -30,10 +30,13 @@ export function limit(
   if (writeTimeout !== undefined && !limited.has(http)) limitWriting(http, writeTimeout, world);
 }
 
-/** A server may listen again, and shall not be limited twice. */
+/** Servers with a `writeTimeout`: a server may listen again, and must not be limited twice. */
 const limited = new WeakSet<HttpServer>();
 
-/** As in Go: the clock runs from the end of the request head, and what is late is cut, since half a response cannot be taken back. */
+/**
+ * As in Go, the time counts from the end of the request head. A late response is destroyed, since half a
+ * response cannot be undone.
+ */
 function limitWriting(server: HttpServer, writeTimeout: number, world: World): void {
   limited.add(server);
   server.prependListener('request', (_request: IncomingMessage, response: ServerResponse) => {

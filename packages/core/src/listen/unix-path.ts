@@ -10,22 +10,22 @@ import { privateServers } from './private-servers.js';
 import { isLinked, nameBeside, removeLeftNames, removeName, secondName } from './second-names.js';
 import { replaceStale } from './stale.js';
 
-/** How many bytes the name of a unix socket may have. */
+/** The most bytes in the name of a unix socket. */
 const LONGEST_NAME = process.platform === 'linux' ? 107 : 103;
 
-/** Our own, taken before a restart keeps the program from removing its path. */
+/** The original, stored before a restart keeps the program from removing its path. */
 const { unlinkSync } = fs;
 
 const owned = new WeakMap<RawHandle, OwnPath>();
 
-/** Whether Node would take this path for a file: not a Windows pipe, not Linux's abstract names. */
+/** Whether Node treats this path as a file: not a Windows pipe, not one of Linux's abstract names. */
 export function isFilePath(socketPath: string): boolean {
   return process.platform !== 'win32' && !socketPath.startsWith('\0');
 }
 
 /**
- * Binds the unix socket of a server so that closing it does not remove the path; see decision 005. Where the path is taken,
- * or this cannot be done, nothing is changed, and Node's own bind follows.
+ * Binds the unix socket of a server so that closing it does not remove the path; see decision 005. If the
+ * path is taken or this fails, nothing changes, and Node's own bind follows.
  */
 export function bindBesidePath(server: Server, socketPath: string): void {
   // The primary of a cluster binds what its workers ask for, and would keep a draft.
@@ -46,11 +46,11 @@ export function bindBesidePath(server: Server, socketPath: string): void {
   setListeningHandle(server, handle);
 }
 
-/** The handle of a socket that is bound to this name and does not listen; undefined where it cannot be bound. */
+/** The handle of a socket that is bound to this name and does not listen; undefined if the bind fails. */
 function bindDraft(draft: string): RawHandle | undefined {
   const handle = bind(draft);
   if (handle || process.platform !== 'linux') return handle;
-  // By its descriptor the name of every folder is short.
+  // Through its descriptor, the name of every folder is short.
   let folder: number | undefined;
   try {
     folder = openSync(path.dirname(draft), constants.O_RDONLY | constants.O_DIRECTORY);
@@ -66,7 +66,7 @@ function bind(name: string): RawHandle | undefined {
   if (isTooLong(name)) return undefined;
   const carrier = createServer();
   privateServers.add(carrier);
-  // A name that cannot be bound is no error of the application's.
+  // The application must not get the error of a failed bind.
   carrier.on('error', () => {});
   onListeningHandle(carrier, (handle) => {
     handle.listen = () => 0;
@@ -79,17 +79,17 @@ function bind(name: string): RawHandle | undefined {
   return handle;
 }
 
-/** Whether the system has no room for the name; Node.js 20 would bind the beginning of it. */
+/** Whether the name is too long for the system; Node.js 20 would bind a truncated name. */
 function isTooLong(name: string): boolean {
   return Buffer.byteLength(name) > LONGEST_NAME;
 }
 
-/** What is known of the path of a listening handle. */
+/** The known path of a listening handle. */
 export function pathOf(handle: RawHandle): OwnPath | undefined {
   return owned.get(handle);
 }
 
-/** Makes a handle treat the path as if it had bound it: closing removes it, and its mode is the path's. */
+/** Makes a handle own the path as if it had bound it: closing removes the path, `fchmod` sets its mode. */
 export function ownPath(handle: RawHandle, socketPath: string): void {
   const own = owned.get(handle) ?? adoptPath(handle, inheritedPath(socketPath));
   const close = handle.close;
@@ -105,13 +105,13 @@ export function ownPath(handle: RawHandle, socketPath: string): void {
   };
 }
 
-/** Remembers the path of a handle without making it the handle's own. */
+/** Remembers the path of a handle without making the handle own it. */
 export function adoptPath(handle: RawHandle, own: OwnPath): OwnPath {
   owned.set(handle, own);
   return own;
 }
 
-/** Whether Node has bound the path of a server that listens, and there is no way to put it back once Node has removed it. */
+/** Whether Node has bound the path of a listening server, and it cannot be restored after Node removes it. */
 export function losesPath(server: Server, socketPath: string): boolean {
   const handle = listeningHandle(server);
   if (!handle || cluster.isWorker || !isFilePath(socketPath) || owned.has(handle)) return false;
@@ -120,7 +120,7 @@ export function losesPath(server: Server, socketPath: string): boolean {
   return name === undefined;
 }
 
-/** The path of a unix socket that is there already, put back by its second name where the program has removed it. */
+/** The path of an existing unix socket, restored from its second name if the program has removed it. */
 export function inheritedPath(socketPath: string, given?: string): OwnPath {
   const absolute = path.resolve(socketPath);
   const inode = socketInode(given ?? absolute);
@@ -129,7 +129,7 @@ export function inheritedPath(socketPath: string, given?: string): OwnPath {
   return own;
 }
 
-/** A copy of a handle has the same path. */
+/** Gives a copy of a handle the path of the original. */
 export function sharePath(copy: RawHandle, original: RawHandle): void {
   const own = owned.get(original);
   if (own) owned.set(copy, own);

@@ -1,16 +1,16 @@
 import { fstatSync, readFileSync } from 'node:fs';
 
-/** What the system knows of a unix socket that Node.js does not tell. */
+/** What the system reports about a unix socket and Node.js does not. */
 export interface UnixSocket {
   listening: boolean;
-  /** The name that it was bound to, with a NUL in front where that is no file. */
+  /** The name to which it was bound, with a leading NUL if that is not a file. */
   name: string | undefined;
 }
 
-/** A stream socket on which `listen` was called, as the kernel prints it. */
+/** The flags of a stream socket on which `listen` was called, as the kernel prints them. */
 const LISTENING = '00010000';
 
-/** The unix socket behind a descriptor; undefined where that is none, or where the system does not tell (only Linux does). */
+/** The unix socket of a descriptor; undefined for another kind, or without Linux's `/proc/net/unix`. */
 export function unixSocketOf(fd: number): UnixSocket | undefined {
   const inode = String(fstatSync(fd, { bigint: true }).ino);
   for (const line of unixTable()) {
@@ -25,12 +25,12 @@ export function unixSocketOf(fd: number): UnixSocket | undefined {
   return undefined;
 }
 
-/** The names to which unix sockets of this system are bound, as they were given; none where the system does not tell. */
+/** The names to which unix sockets of this system are bound, as given; empty if the system reports none. */
 export function boundNames(): string[] {
   return unixTable().flatMap((line) => line.trim().split(/ +/).slice(7).join(' ') || []);
 }
 
-/** Whether the system tells at all. */
+/** Whether the system reports unix sockets. */
 export function tellsUnixSockets(): boolean {
   return unixTable().length > 0;
 }

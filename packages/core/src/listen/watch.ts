@@ -6,8 +6,8 @@ const START = 'tracing:net.server.listen:asyncStart';
 const END = 'tracing:net.server.listen:asyncEnd';
 
 /**
- * Watches every server of this process begin to listen, by Node's documented diagnostics channel, so that the
- * application's own `app.listen(9090)` is enough and no prototype is patched; returns the undo.
+ * Watches every server of this process begin to listen, by Node's documented diagnostics channel; returns the
+ * undo. So the application's own `app.listen(9090)` is enough, and no prototype is patched.
  */
 export function watchListening(watcher: ListenWatcher): () => void {
   const onStart = (message: unknown) => {
