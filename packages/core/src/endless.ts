@@ -65,9 +65,7 @@ export interface Endless {
   restart(): Promise<RestartResult>;
   /** Drains this process, as SIGTERM does, but does not exit: resolves when it has drained. */
   shutdown(): Promise<ShutdownResult>;
-  /**
-   * Force-closes at once what is still open, as SIGUSR2 does; ignored, with a log line, while not draining.
-   */
+  /** Force-closes at once what is still open, as SIGUSR2 does; ignored with a log line if not draining. */
   hammer(): void;
   /** Reports that every server listens: endless stops waiting for unclaimed inherited addresses. */
   ready(): void;
@@ -92,7 +90,7 @@ export interface Endless {
   /** The current state and counts. */
   stats(): Stats;
   /**
-   * Calls `fn` at each such event; returns the undo. @throws `ERR_ENDLESS_INVALID_OPTION` for an unknown one.
+   * Calls `fn` at each such event; returns the undo. @throws `ERR_ENDLESS_INVALID_OPTION` if it is unknown.
    */
   on<Name extends keyof EndlessEvents>(event: Name, fn: (event: EndlessEvents[Name]) => void): () => void;
 }

@@ -30,9 +30,7 @@ export interface SuccessorEnd {
   stderr?: string;
 }
 
-/**
- * The only error class of endless: a closed list of codes, and details of the successor if a restart failed.
- */
+/** The only error class of endless: a closed list of codes, and details of a failed successor. */
 export class EndlessError extends Error implements SuccessorEnd {
   override readonly name = 'EndlessError';
   readonly code: EndlessErrorCode;

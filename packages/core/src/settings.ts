@@ -43,10 +43,7 @@ export interface Settings {
    * `'auto'`: ready when every inherited address listens. `'manual'`: at `endless.ready()`. Default `'auto'`.
    */
   ready?: 'auto' | 'manual';
-  /**
-   * Called before a successor counts as ready; throwing or resolving `false` means not healthy. Default:
-   * none.
-   */
+  /** Called before a successor is ready; throwing or resolving `false` means not healthy. Default: none. */
   healthCheck?: HealthCheck;
   /**
    * How long after `go` the old process can roll back, and a second restart waits; never more than half of
@@ -57,9 +54,7 @@ export interface Settings {
   maxDraining?: number;
   /** Whether live connections move to the successor. Default true. */
   migrate?: boolean;
-  /**
-   * Whether the successor gets the TLS session ticket keys, so that clients resume sessions. Default true.
-   */
+  /** Whether the successor gets the TLS session ticket keys, so that sessions resume. Default true. */
   tlsTickets?: boolean;
   /**
    * The answer to a request on an old connection while draining: a response with a close notice, or a 503.

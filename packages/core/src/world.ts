@@ -65,9 +65,7 @@ export interface World {
   bindLike(bound: Bound, ipv6Only: boolean): Promise<RawHandle>;
   /** The object in which the preload stores what it has taken, for the first copy of endless. */
   readonly globals: object;
-  /**
-   * Makes an end of a channel: to a child, to the process that started this one, around a received handle.
-   */
+  /** Makes a channel's end: to a child, to the process that started this one, around a received handle. */
   readonly ipc: {
     of(child: ChildProcess): IpcEnd;
     from(taken: TakenIpc): IpcEnd;

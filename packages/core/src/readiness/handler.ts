@@ -1,8 +1,8 @@
 import type { ServerResponse } from 'node:http';
 
-/** What a readiness check is told. */
+/** The answer to a readiness check. */
 export interface Readiness {
-  /** 200, or 503 from the first moment of a shutdown; a restart never turns it red. */
+  /** 200, or 503 as soon as a shutdown begins; never 503 because of a restart. */
   status: 200 | 503;
   body: { state: string; generation: number };
 }

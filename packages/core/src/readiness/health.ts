@@ -4,13 +4,13 @@ import type { ConnectToSelf, HealthCheck } from '../settings.js';
 import type { World } from '../world.js';
 import { connectThroughPrivateDoor } from './private-door.js';
 
-/** Three failures in a row are an answer; one may be a hiccup of something that is still warming up. */
+/** Three failures in a row count; a single one may come from a part that is still warming up. */
 const TRIES = 3;
 const BETWEEN_TRIES = 250;
 
 /**
- * Asks the application whether it can serve; resolves with the reason if it cannot, after three failures in a row.
- * `onFailure` is called after the others.
+ * Asks the application whether it can serve. Resolves with the reason if it cannot, after three failures in a
+ * row. `onFailure` gets the reason of each failure before the third.
  */
 export async function askHealth(
   world: World,
@@ -22,7 +22,7 @@ export async function askHealth(
     const reason = await askOnce(check, servers);
     if (reason === undefined || tries === TRIES) return reason;
     onFailure(reason);
-    // As long as it lasts, nothing else may keep a candidate alive.
+    // Possibly nothing else keeps a candidate alive during this pause.
     const release = world.stayAlive();
     await new Promise<void>((resolve) => world.after(BETWEEN_TRIES, resolve));
     release();

@@ -6,8 +6,8 @@ import path from 'node:path';
 import { privateServers } from '../listen/private-servers.js';
 
 /**
- * Opens a connection that this very server serves, through a listener that lets in this one and no other. It comes over TCP,
- * as those of clients do; where there is no loopback, over a unix socket in a folder of our own.
+ * Opens a connection that this server serves, through a listener that accepts no other connection. It uses
+ * TCP, as clients do. Without a loopback interface it uses a unix socket in a folder of endless's own.
  */
 export async function connectThroughPrivateDoor(server: Server): Promise<Socket> {
   try {
@@ -28,7 +28,7 @@ async function throughTcp(server: Server): Promise<Socket> {
 }
 
 async function throughUnix(server: Server): Promise<Socket> {
-  // Only this user may look into it.
+  // Only this user has access to the folder.
   const folder = mkdtempSync(path.join(tmpdir(), 'endless-'));
   try {
     const file = path.join(folder, 's');
@@ -47,7 +47,7 @@ async function opened(listen: (door: Server) => void): Promise<Server> {
   return door;
 }
 
-/** Resolves with the client once the server serves it; closes the door whatever becomes of it. */
+/** Resolves with the client when the server serves it; closes the door in any case. */
 function passed(
   door: Server,
   client: Socket,

@@ -1,13 +1,13 @@
 import type { World } from '../world.js';
 import { HOOKABLE_SIGNALS, type HookableSignal } from './signals.js';
 
-/** The listener that is in for a signal, and how it comes out. */
+/** The installed listener of a signal, and how to remove it. */
 interface Installed {
   readonly listener: () => void;
   stop(): void;
 }
 
-/** The signals that this process listens to: one path for the process, however many servers it has. */
+/** The signal listeners of this process: one per signal, however many servers it has. */
 export class SignalHandlers {
   readonly #world: World;
   readonly #onSignal: (signal: HookableSignal) => void;
@@ -19,19 +19,19 @@ export class SignalHandlers {
     this.#onSignal = onSignal;
   }
 
-  /** Whether the handlers are in. */
+  /** Whether the handlers are installed. */
   get installed(): boolean {
     return this.#installed !== undefined;
   }
 
-  /** Whether this is the listener that is in for a signal. */
+  /** Whether this is the installed listener of a signal. */
   owns(listener: unknown): boolean {
     return [...(this.#installed?.values() ?? [])].some((installed) => installed.listener === listener);
   }
 
   /**
-   * Listens to the signals that are wanted and to no other. What is listened to already is left alone: a signal that
-   * arrives between an `off` and an `on` would be lost.
+   * Listens to the wanted signals and to no other. An installed listener stays: a signal that arrives between
+   * an `off` and an `on` would be lost.
    */
   listen(wanted: (signal: HookableSignal) => boolean, kept: (signal: HookableSignal) => boolean): void {
     this.#installed ??= new Map();
@@ -51,7 +51,7 @@ export class SignalHandlers {
     this.#unwatch = this.#keep(kept);
   }
 
-  /** Takes every handler out. */
+  /** Removes every handler. */
   stop(): void {
     const installed = this.#installed;
     this.#installed = undefined;
@@ -59,7 +59,9 @@ export class SignalHandlers {
     for (const { stop } of installed?.values() ?? []) stop();
   }
 
-  /** Puts a listener that is kept in again when the application takes all out: the signal would end the process. */
+  /**
+   * Installs a kept listener again when the application removes all: else the signal would end the process.
+   */
   #keep(kept: (signal: HookableSignal) => boolean): () => void {
     const { signals } = this.#world;
     const onRemoved = (signal: HookableSignal, listener: unknown) => {
@@ -67,7 +69,7 @@ export class SignalHandlers {
       if (!installed || installed.listener !== listener) return;
       if (kept(signal)) this.#world.onSignal(signal, installed.listener);
     };
-    // Before Node's own, which stops to wait for a signal without a listener.
+    // Before Node's own listener, which stops watching a signal that has no listener.
     signals.prependListener('removeListener', onRemoved);
     return () => signals.off('removeListener', onRemoved);
   }

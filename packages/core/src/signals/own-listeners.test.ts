@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 import { realWorld } from '../real-world.js';
 import { OwnListeners } from './own-listeners.js';
 
-/** The listeners of a program: `calls` has what ran, in order. */
+/** A program with signal listeners; `calls` lists those that ran, in order. */
 function program() {
   const signals = new EventEmitter();
   const calls: string[] = [];

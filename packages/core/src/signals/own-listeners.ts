@@ -5,31 +5,31 @@ import type { HookableSignal } from './signals.js';
 
 type Listener = ((...args: unknown[]) => unknown) & { listener?: Listener };
 
-/** What the application's listeners need of the process whose signals they listen to. */
+/** What {@link OwnListeners} needs from the process. */
 export interface OwnListenersContext {
   world: World;
-  /** Whether this listener is the one of endless. */
+  /** Whether this listener is endless's own. */
   isOurs(listener: unknown): boolean;
-  /** Whether the application is not to hear this signal now. */
+  /** Whether the application must not get this signal now. */
   withholds(signal: HookableSignal): boolean;
 }
 
 /**
  * The application's own listeners of signals.
  *
- * A listener that may have to wait stands behind a gate, which takes its place in the list. The gate has the property
- * `listener`, as what `once` makes: so `listeners()` shows the listener itself, and `off` finds it.
+ * A gate replaces each listener that may have to wait. The gate has the property `listener`, like the wrapper
+ * that `once` makes: so `listeners()` shows the listener itself, and `off` finds it.
  */
 export class OwnListeners {
   readonly #context: OwnListenersContext;
-  /** What stands behind each gate. */
+  /** The listener behind each gate. */
   readonly #gates = new WeakMap<Listener, Listener>();
   #gated: readonly HookableSignal[] = [];
   #stop: (() => void) | undefined;
   /** The signals that the program has sent itself, by name or number. */
   readonly #raised = new Set<unknown>();
   #stopWatchingRaises: (() => void) | undefined;
-  /** Whether no gate holds back anything any more. */
+  /** Whether every gate lets its signal through. */
   #open = false;
 
   constructor(context: OwnListenersContext) {
@@ -54,7 +54,7 @@ export class OwnListeners {
     this.#stopWatchingRaises = undefined;
   }
 
-  /** From now on it is known which signals the program sends itself: a second one by an operator looks the same. */
+  /** Records which signals the program sends itself: a second one by an operator looks the same. */
   watchRaises(): void {
     this.#stopWatchingRaises ??= this.#context.world.onRaise((signal) => this.#raised.add(signal));
   }
@@ -76,8 +76,8 @@ export class OwnListeners {
   }
 
   /**
-   * Runs the listeners of the signals in this order, each once: code that listens to several of them runs for the last of
-   * these, since it would take the second call for a second signal.
+   * Runs the listeners of the signals in this order. Code that listens to several of them runs once, for the
+   * last one: it would take a second call for a second signal.
    */
   run(signals: readonly HookableSignal[]): void {
     this.#open = true;
@@ -87,7 +87,7 @@ export class OwnListeners {
         .filter((listener) => !later.includes(codeOf(listener)))
         .map((listener) => ({ signal, listener }));
     });
-    // One before it may have taken it off.
+    // An earlier listener may have removed this one.
     for (const { signal, listener } of calls)
       if (this.#of(signal).includes(listener))
         listener.call(this.#context.world.signals, signal, constants.signals[signal]);
@@ -102,7 +102,7 @@ export class OwnListeners {
     const { signals } = this.#context.world;
     const onNew = (signal: unknown, listener: unknown) => {
       if (!this.#isGated(signal) || this.#context.isOurs(listener)) return;
-      // It is not in the list yet, and no signal can come before it is.
+      // The listener is not in the list yet, and no signal can arrive before it is.
       process.nextTick(() => this.#gateAll(signal));
     };
     signals.on('newListener', onNew);
@@ -113,7 +113,7 @@ export class OwnListeners {
     return this.#gated.includes(signal as HookableSignal);
   }
 
-  /** Gates what is not gated yet; what comes behind is put in again as well, so that the order stays. */
+  /** Gates each listener without a gate. Those behind it are added again as well, so that the order stays. */
   #gateAll(signal: HookableSignal): void {
     if (!this.#isGated(signal)) return;
     const { signals } = this.#context.world;
@@ -130,7 +130,7 @@ export class OwnListeners {
     const { world, withholds } = this.#context;
     const gate: Listener = (...args) => {
       if (!this.#open && withholds(signal)) return undefined;
-      // What `once` makes takes itself off, and is not in the list.
+      // The wrapper that `once` makes removes only itself, and the gate is in the list in its place.
       if (behind.listener) world.signals.off(signal, gate);
       return behind.apply(world.signals, args);
     };
@@ -140,7 +140,7 @@ export class OwnListeners {
   }
 }
 
-/** What a listener does, whatever object or signal it was made for. */
+/** The source text of a listener, the same for every object or signal that it was made for. */
 function codeOf(listener: Listener): string {
   return String(listener.listener ?? listener);
 }

@@ -1,12 +1,12 @@
-/** Where the two generations of signal-exit count themselves, for all copies of it in a process. */
+/** The counter that all copies of one signal-exit version in a process share. */
 interface Counted {
   count?: number;
 }
 
 /**
- * How many listeners of each signal are those of the package signal-exit, which nearly every program has.
+ * How many listeners of each signal belong to the package signal-exit, which nearly every program has.
  *
- * They leave the end of the process to any other listener, so that there is nothing to wait for.
+ * They leave the exit to any other listener, so there is nothing to wait for.
  */
 export function signalExitCount(): number {
   const third = Reflect.get(process, '__signal_exit_emitter__') as Counted | undefined;

@@ -1,8 +1,8 @@
 /**
- * The six signals of the seed, in its order, and what each does unless `signals` says otherwise.
+ * The six signals of Go's endless, in its order, with their default actions.
  *
- * SIGUSR1 and SIGTSTP do nothing of their own and are listened to only once a hook asks for them: a listener on
- * SIGUSR1 takes away Node's inspector, one on SIGTSTP takes away Ctrl-Z.
+ * SIGUSR1 and SIGTSTP have no action, and endless listens to them only for a hook. A listener on SIGUSR1
+ * disables Node's inspector, and one on SIGTSTP disables Ctrl-Z.
  */
 export const DEFAULT_ACTIONS = {
   SIGHUP: 'restart',
@@ -13,10 +13,10 @@ export const DEFAULT_ACTIONS = {
   SIGTSTP: false,
 } as const satisfies Record<string, SignalAction>;
 
-/** What a signal can be made to do; `false`: endless does nothing for it. */
+/** The action of endless for a signal; `false`: none. */
 export type SignalAction = 'restart' | 'shutdown' | 'hammer' | false;
 
-/** A signal that endless can be told to act on and that hooks can be attached to. */
+/** A signal that can have an action of endless, and hooks. */
 export type HookableSignal = keyof typeof DEFAULT_ACTIONS;
 
 /** The hookable signals, by name. */

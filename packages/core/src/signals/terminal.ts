@@ -2,12 +2,12 @@ import { closeSync, openSync, readFileSync, readlinkSync } from 'node:fs';
 import path from 'node:path';
 import type { World } from '../world.js';
 
-/** How often a process looks whether its terminal is still there. */
+/** How often a process checks whether its terminal is still there. */
 const CHECK = 500;
-/** A SIGHUP that comes later than this after the terminal was seen gone has another reason. */
+/** A SIGHUP has another reason if it comes later than this after the terminal was found gone. */
 const HANGUP_TIME = 500;
 
-/** The terminal from which a process was started: a SIGHUP means its end only in the moment at which it goes away. */
+/** The terminal that a process was started from: SIGHUP means a hangup only right after it went away. */
 export class Terminal {
   readonly #world: World;
   readonly #had: boolean;
@@ -20,7 +20,7 @@ export class Terminal {
     this.#outlives = startedByNohup(world.env);
   }
 
-  /** Looks from time to time whether it is still there; calls `onGone` when it is not. */
+  /** Checks regularly whether the terminal is still there; calls `onGone` when it is not. */
   watch(onGone: () => void = () => {}): void {
     if (!this.#had) return;
     const stop = this.#world.every(CHECK, () => {
@@ -31,21 +31,23 @@ export class Terminal {
     });
   }
 
-  /** Whether this process has a terminal. */
+  /** Whether this process still has its terminal. */
   get there(): boolean {
     if (!this.#had) return false;
     if (this.#goneAt === undefined && !this.#world.hasTerminal()) this.#goneAt = this.#world.now();
     return this.#goneAt === undefined;
   }
 
-  /** Whether a SIGHUP means that it goes away; on Windows it says nothing else: the console is being closed. */
+  /** Whether a SIGHUP means now that the terminal goes away; on Windows it always means a closing console. */
   get hangsUp(): boolean {
     if (this.#world.platform === 'win32') return true;
     if (!this.#had || this.there) return false;
     return this.#world.now() - (this.#goneAt as number) < HANGUP_TIME;
   }
 
-  /** Whether this process is to outlive it: `nohup` has started it, whose ignored SIGHUP Node.js puts back to its default. */
+  /**
+   * Whether `nohup` started this process: it outlives the terminal, though Node.js resets the ignored SIGHUP.
+   */
   get outlives(): boolean {
     return this.#outlives;
   }
@@ -62,12 +64,12 @@ export function hasTerminal(): boolean {
 }
 
 /**
- * Whether this process has the keys of its terminal, so that Ctrl-C reaches it and it ends with the terminal; false where
- * the system does not tell (only Linux does).
+ * Whether this process is in the foreground of its terminal, so that Ctrl-C reaches it and it ends with the
+ * terminal. False if the system does not report it (only Linux does).
  */
 export function inForeground(): boolean {
   try {
-    // The name of the program may hold spaces and brackets.
+    // The program name in this line may contain spaces and brackets.
     const [, , group, , , foreground] =
       readFileSync('/proc/self/stat', 'utf8').split(') ').at(-1)?.split(' ') ?? [];
     return group !== undefined && group === foreground;
@@ -77,7 +79,8 @@ export function inForeground(): boolean {
 }
 
 function startedByNohup(env: NodeJS.ProcessEnv): boolean {
-  // bash and zsh name the command that they start; nohup takes the keys away by a descriptor that cannot be read.
+  // bash and zsh put the command that they start into `_`; nohup replaces stdin by a descriptor that cannot
+  // be read.
   if (path.basename(env._ ?? '') === 'nohup') return true;
   try {
     const flags = /^flags:\s*(\d+)/m.exec(readFileSync('/proc/self/fdinfo/0', 'utf8'))?.[1];
@@ -89,7 +92,7 @@ function startedByNohup(env: NodeJS.ProcessEnv): boolean {
 
 let outlives = false;
 
-/** From now on a line that the terminal no longer takes is lost, and not an error that ends the process with its requests. */
+/** Drops lines that the terminal no longer takes: an error must not end the process with its requests. */
 export function outliveTerminal(): void {
   if (outlives) return;
   outlives = true;

@@ -9,20 +9,20 @@ import type { World } from '../world.js';
 export interface Activation {
   /** Listening sockets, as a predecessor would hand them over, with their handles. */
   sockets: ActivatedSocket[];
-  /** Descriptor of the line to the service manager, which `OpenFile=` has given the name `notify`. */
+  /** Descriptor of the socket to the service manager, which `OpenFile=` has given the name `notify`. */
   notify: number | undefined;
-  /** Descriptors that are not open, each with the reason. */
+  /** What cannot be used: descriptors that are not open, or an invalid count, each with the reason. */
   refused: string[];
 }
 
 /** The first descriptor by systemd's rules. */
 const FIRST = 3;
-/** More than any unit opens: what counts higher is no count. */
+/** More than any unit opens: a higher count is invalid. */
 const MOST = 1_024;
 
 /**
- * Takes what systemd says it has opened out of the environment, so that no child takes it for its own; undefined if it
- * says nothing, or says it to another process.
+ * Reads which sockets systemd has opened, and removes those variables from the environment, so that no child
+ * uses them. Undefined if they are missing, or meant for another process.
  */
 export function takeActivation(world: World): Activation | undefined {
   const { env } = world;
@@ -49,7 +49,7 @@ export function takeActivation(world: World): Activation | undefined {
   return activation;
 }
 
-/** The listening socket behind a descriptor, asked for as what it is; nothing where it is of another kind. */
+/** The listening socket of a descriptor, as if asked for by its bound address; empty for another kind. */
 function socketAt(fd: number): ActivatedSocket[] {
   const bound = boundAt(fd);
   if (!bound) return [];
@@ -64,7 +64,7 @@ function boundAt(fd: number): Bound | undefined {
   try {
     rawHandle(fd).getsockname?.(address);
   } catch {
-    // A datagram socket, or of a family that Node.js does not know: the application's own affair.
+    // A datagram socket, or one of a family that Node.js does not know: left to the application.
   }
   return address.address === undefined || address.port === undefined
     ? undefined

@@ -5,13 +5,13 @@ import type { World } from '../world.js';
 /** A process above this one, as `/proc` shows it. */
 export interface Ancestor {
   pid: number;
-  /** The names under which it may be known: its own, its program's and that of the script it runs. */
+  /** The names by which it may be known: its own, that of its program and that of its script. */
   names: string[];
   /** The script that it runs, if its program is an interpreter. */
   script: string | undefined;
   /** Its command line. */
   words: string[];
-  /** Whether it only waits for the command that it runs, and exits with that. */
+  /** Whether it only waits for the command that it runs, and exits with it. */
   wraps: boolean;
 }
 
@@ -21,12 +21,12 @@ const WRAPPERS =
   /^(ba|da|a|k|mk|z)?sh$|^(busybox|env|nohup|nice|ionice|timeout|sudo|su|runuser|setpriv|chpst)$/;
 const RUNNERS = /^(npm|npx|pnpm|pnpx|yarn|tsx|ts-node|babel-node|_babel-node)(-cli)?(\.[cm]?js)?( |$)/;
 const INTERPRETERS = /^(node(js)?|bun|deno|pypy\d*|(python|ruby|perl)[\d.]*)$/;
-/** Options of node whose value is the next word. */
+/** Options of node whose value is the next argument. */
 const TAKES_VALUE = /^(-r|--require|--import|--loader|--experimental-loader|-C|--conditions)$/;
 
 /**
- * The processes above this one, the parent first: shells, package managers and the like, which exit with what they run,
- * and above those the one that has started them.
+ * The processes above this one, the parent first. Shells, package managers and others exit with the command
+ * that they run; the list ends with the first process that does not.
  */
 export function ancestorsOf(world: World): Ancestor[] {
   const found: Ancestor[] = [];
@@ -44,7 +44,7 @@ function look(pid: number): Ancestor {
   return { pid, names, script: scriptOf(words), words, wraps: wraps(words) };
 }
 
-/** The names of a process that the kernel knows as `comm`: the further words of its command line are only said to it. */
+/** The names of a process that the kernel knows as `comm`; further arguments are not its names. */
 export function namesOf(comm: string, words: readonly string[]): string[] {
   const [program = '', script = ''] = [words[0], scriptOf(words)];
   return [comm, path.basename(program), path.basename(script)].filter((name, at) => at === 0 || name !== '');
@@ -66,7 +66,7 @@ function wraps(words: readonly string[]): boolean {
 }
 
 function parentOf(pid: number): number {
-  // The name of the program may hold spaces and brackets.
+  // The program name in this line may contain spaces and brackets.
   const [, parent] = read(`/proc/${pid}/stat`).split(') ').at(-1)?.split(' ') ?? [];
   return Number(parent) || 0;
 }

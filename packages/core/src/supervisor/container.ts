@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import type { World } from '../world.js';
 
-/** Programs that as process 1 wait for the child they started, and end the container when it ends. */
+/** Programs that, as process 1, wait for their child and end the container when it exits. */
 const WAITING = [
   'tini',
   'dumb-init',
@@ -18,9 +18,7 @@ const WAITING = [
   'node',
 ];
 
-/**
- * Why the exit of this process, which has just been started, would end its container; undefined if it would not.
- */
+/** Why the exit of this process, which was just started, would end its container; undefined if not. */
 export function containerEndsWith(world: World): string | undefined {
   if (world.pid === 1) return 'it is pid 1, and the kernel ends the container with it';
   if (world.ppid() !== 1) return undefined;

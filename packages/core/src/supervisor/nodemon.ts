@@ -3,8 +3,8 @@ import path from 'node:path';
 import type { World } from '../world.js';
 
 /**
- * Whether nodemon has started this process, by itself or through a shell: its SIGUSR2 means "end, so that I can start you
- * again", and it waits until that has happened.
+ * Whether nodemon has started this process, by itself or through a shell. Its SIGUSR2 asks the process to
+ * exit; nodemon waits for that, and then starts the program again.
  */
 export function underNodemon(world: World): boolean {
   const parent = world.ppid();
@@ -17,7 +17,7 @@ function isNodemon(pid: number): boolean {
 }
 
 function parentOf(pid: number): number {
-  // The name of the program may hold spaces and brackets.
+  // The program name in this line may contain spaces and brackets.
   const [, parent] = read(`/proc/${pid}/stat`).split(') ').at(-1)?.split(' ') ?? [];
   return Number(parent);
 }

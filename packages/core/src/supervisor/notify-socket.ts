@@ -5,10 +5,10 @@ import type { World } from '../world.js';
 
 /** Time until a full socket is tried again. */
 const RETRY_TIME = 50;
-/** Messages that wait for a full socket; above that the oldest is dropped. */
+/** The most messages that wait for a full socket; above that the oldest is dropped. */
 const MOST_WAITING = 100;
 
-/** A datagram socket to the service manager; a full one makes messages wait, and never the event loop. */
+/** A datagram socket to the service manager; if it is full, messages wait and the event loop does not. */
 export class NotifySocket {
   readonly #fd: number;
   readonly #world: World;
@@ -58,7 +58,7 @@ export class NotifySocket {
   }
 }
 
-/** Why a descriptor is not the line to the service manager, or undefined if it may be that. */
+/** Why a descriptor cannot be the socket to the service manager; undefined if it may be. */
 export function refusalOf(fd: number): string | undefined {
   try {
     return fd >= 3 && fstatSync(fd, { bigint: true }).isSocket()

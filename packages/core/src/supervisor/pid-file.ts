@@ -16,11 +16,14 @@ import { nameBeside } from '../listen/second-names.js';
 import type { Log } from '../log.js';
 import type { World } from '../world.js';
 
-/** The file that names the newest process: written whole when that is ready, removed on exit only by its owner. */
+/**
+ * The file with the newest process's pid: written whole when that is ready, removed on exit only by its
+ * owner.
+ */
 export class PidFile {
   readonly #world: World;
   #path: string | undefined;
-  /** The open file, by which a process that has given up its rights still writes. */
+  /** The open file, with which a process that has dropped its privileges can still write. */
   #fd: number | undefined;
 
   constructor(world: World) {
@@ -32,7 +35,7 @@ export class PidFile {
     return this.#fd;
   }
 
-  /** Keeps the descriptor that the old process has handed on, if it is a file. */
+  /** Keeps the descriptor from the old process, if it is a file. */
   inherit(fd: number | undefined): void {
     try {
       if (fd !== undefined && fstatSync(fd, { bigint: true }).isFile()) this.#fd = fd;
@@ -41,7 +44,7 @@ export class PidFile {
     }
   }
 
-  /** Writes our pid, beside the file and then renamed onto it, so that no reader ever sees half of one. */
+  /** Writes this process's pid to another file and renames that, so that no reader sees half of it. */
   write(file: string | undefined, log: Log): void {
     if (file === undefined) return;
     try {
@@ -52,19 +55,19 @@ export class PidFile {
       }
       this.#replace(this.#path);
     } catch (error) {
-      // After `setuid` the folder may be another user's, and the file is open still.
+      // After `setuid` the folder may belong to another user, but the file is still open.
       if (!this.#overwrite(this.#line)) log.error(`Could not write the pid file: ${messageOf(error)}`);
     }
   }
 
-  /** Removes the file if it still names this process; the successor's is left alone. */
+  /** Removes the file if it still names this process; that of the successor stays. */
   remove(): void {
     if (this.#path === undefined) return;
     try {
       if (readFileSync(this.#path, 'utf8').trim() !== this.#line.trim()) return;
       unlinkSync(this.#path);
     } catch {
-      // It is gone already, or in a folder where it cannot be removed: then it names no process any more.
+      // It is gone already, or its folder forbids the removal: an empty file names no process.
       this.#overwrite('');
     }
   }
@@ -75,7 +78,7 @@ export class PidFile {
 
   #replace(file: string): void {
     const draft = nameBeside(file);
-    // Never through a link that somebody has put there, and for the owner alone to write.
+    // Never through a link that another user has put there; only the owner may write.
     const fd = openSync(draft, 'wx', 0o644);
     try {
       writeSync(fd, this.#line);
@@ -95,7 +98,7 @@ export class PidFile {
     try {
       const [ours, there] = [fstatSync(this.#fd, { bigint: true }), statSync(this.#path, { bigint: true })];
       if (ours.dev !== there.dev || ours.ino !== there.ino) return false;
-      // One write, so that no reader sees the rest of a longer number behind ours.
+      // One write, so that no reader sees the end of a longer pid behind this one.
       writeSync(this.#fd, text.padEnd(Number(ours.size), '\n'), 0);
       ftruncateSync(this.#fd, text.length);
       return true;

@@ -1,12 +1,12 @@
 import type { Events } from '../events.js';
 import type { World } from '../world.js';
 
-/** Whether PM2 has started this process: it watches that one alone, and would start another beside a successor. */
+/** Whether PM2 started this process: PM2 watches only that, and would start another beside a successor. */
 export function underPm2({ env, parent }: World): boolean {
   return env.pm_id !== undefined && env.PM2_HOME !== undefined && parent.connected();
 }
 
-/** Says `'ready'` where PM2 waits for it (`wait_ready`), and takes its message `'shutdown'` as a signal to stop. */
+/** Sends `'ready'` if PM2 waits for it (`wait_ready`), and treats PM2's `'shutdown'` as a stop signal. */
 export function answerPm2({ env, pid, parent }: World, events: Events, onShutdown: () => void): void {
   events.on('ready', (event) => {
     if (event.pid === pid && env.wait_ready === 'true') parent.send('ready');
@@ -14,6 +14,6 @@ export function answerPm2({ env, pid, parent }: World, events: Events, onShutdow
   const stop = parent.onMessage((message) => {
     if (message === 'shutdown') onShutdown();
   });
-  // A listener keeps the channel, and so the process.
+  // A listener keeps the channel open, and so the process alive.
   events.on('drained', stop);
 }

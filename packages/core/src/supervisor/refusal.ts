@@ -5,7 +5,7 @@ import type { ResolvedSettings } from '../settings.js';
 import type { World } from '../world.js';
 import type { Surroundings } from './surroundings.js';
 
-/** Why a restart would not do what is wanted here, because of what this process is or of what waits for it. */
+/** Why a restart is not supported here: because of this process, or of a process that waits for it. */
 export function whyUnsupported(
   world: World,
   surroundings: Surroundings | undefined,

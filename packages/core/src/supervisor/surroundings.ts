@@ -12,21 +12,20 @@ import { refusalOf } from './notify-socket.js';
 import { answerPm2, underPm2 } from './pm2.js';
 import { type Watcher, watcherOf } from './watcher.js';
 
-/** What the surroundings need of the process that they surround. */
+/** What {@link Surroundings} needs from the process. */
 export interface SurroundingsContext {
   world: World;
   events: Events;
   log: Log;
-  /** Somebody who has started this process wants it to stop. */
+  /** The program that started this process wants it to stop. */
   onStop(): void;
-  /** The terminal of this process has gone away, and no signal has said so. */
+  /** The terminal of this process has gone away, without a signal. */
   onTerminalGone(): void;
 }
 
-/** Who has started this process and what waits for it: the terminal, the container, the service manager, PM2, nodemon. */
+/** What started this process or waits for it: terminal, container, service manager, PM2, nodemon. */
 export class Surroundings {
   readonly #context: SurroundingsContext;
-  /** The terminal of the process. */
   readonly terminal: Terminal;
   #kept: Kept = {};
   #endsContainer: string | undefined;
@@ -34,7 +33,7 @@ export class Surroundings {
   #pm2 = false;
   #nodemon = false;
   #watcher: Watcher | undefined;
-  /** Whether what keeps a channel to this process exits with it. */
+  /** Whether the process with a channel to this one exits with it. */
   #wrapped = false;
 
   constructor(context: SurroundingsContext) {
@@ -42,7 +41,7 @@ export class Surroundings {
     this.terminal = new Terminal(context.world);
   }
 
-  /** The first process looks around: whoever waits, waits for the process that it has started. */
+  /** For the first process: finds what waits for it. A program waits only for the process that it started. */
   look(): void {
     const { world, events, log, onStop } = this.#context;
     this.#endsContainer = containerEndsWith(world);
@@ -64,17 +63,18 @@ export class Surroundings {
     for (const reason of activation.refused) log.warn(`Refused an inherited socket: ${reason}`);
   }
 
-  /** A successor is told what the first process has seen. */
+  /** For a successor: keeps what the first process has found. */
   keep({ notify, foreground = false }: Kept): void {
     const { log, onTerminalGone } = this.#context;
     const refusal = notify === undefined ? undefined : refusalOf(notify);
     if (refusal !== undefined) log.warn(`Refused an inherited socket: ${refusal}`);
     this.#kept = { foreground, ...(refusal === undefined && notify !== undefined && { notify }) };
-    // Its terminal belongs to the shell once the first process has exited, which signals its end to that process alone.
+    // Once the first process has exited, its terminal belongs to the shell. The shell signals a hangup only
+    // to that first process.
     this.terminal.watch(foreground ? onTerminalGone : undefined);
   }
 
-  /** What a successor is told. */
+  /** What a successor gets. */
   get kept(): Kept {
     return this.#kept;
   }
@@ -97,12 +97,12 @@ export class Surroundings {
     return this.#nodemon;
   }
 
-  /** What watches this process and would not know its successor. */
+  /** The program that watches this process and would not know its successor. */
   get watcher(): Watcher | undefined {
     return this.#nodemon ? { name: 'nodemon', followsPidFile: () => false } : this.#watcher;
   }
 
-  /** Whether the process that started this one keeps a channel to it, and does more than wait for its exit. */
+  /** Whether the process that started this one keeps a channel to it, and not only waits for its exit. */
   get forked(): boolean {
     return this.#context.world.parent.connected() && !this.#wrapped;
   }

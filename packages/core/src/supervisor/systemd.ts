@@ -6,7 +6,7 @@ import type { Shutdown } from '../shutdown/shutdown.js';
 import type { World } from '../world.js';
 import { NotifySocket } from './notify-socket.js';
 
-/** What the service manager is told of, and by what means. */
+/** What {@link ServiceManager} reports, and how. */
 export interface NotifyContext {
   world: World;
   events: Events;
@@ -19,17 +19,17 @@ export interface NotifyContext {
   fd: number | undefined;
 }
 
-/** Time that what was said last has to be on its way once the process has drained. */
+/** Time to send the last messages once the process has drained. */
 const LAST_WORD_TIME = 1_000;
-/** Time that the command `systemd-notify` has for one word. */
+/** Time for the command `systemd-notify` to send one message. */
 const HELPER_TIME = 10_000;
 
 /**
- * Speaks systemd's notify protocol: one datagram for each thing that happens. Node.js has no unix datagram sockets, so the
- * unit opens one for us (`OpenFile=`), and without it the `systemd-notify` command says each word.
+ * Speaks systemd's notify protocol: one datagram per event. Node.js has no unix datagram sockets, so the unit
+ * opens one (`OpenFile=`). Without it, the command `systemd-notify` sends each message.
  *
- * The main process speaks alone. A successor becomes that only at commit, by the word of the old process: said earlier,
- * a successor that dies would take the unit with it.
+ * Only the main process sends. A successor becomes the main process at commit, when the old process reports
+ * it. A successor that was reported earlier would end the unit if it died.
  */
 export class ServiceManager {
   readonly #context: NotifyContext;
@@ -47,7 +47,7 @@ export class ServiceManager {
       this.#socket = new NotifySocket(fd, world, (error) => this.#giveUp(messageOf(error)));
     const own = (pid: number) => pid === world.pid;
     events.on('ready', ({ pid, generation }) => {
-      // A successor is not the main process yet, and its predecessor speaks for it.
+      // A successor is not the main process yet: its predecessor reports for it.
       if (!own(pid) || generation > 0) return;
       this.#say('READY=1', statusOf(pid, generation));
       this.becomeMain();
@@ -56,7 +56,7 @@ export class ServiceManager {
     events.on('committed', ({ pid, generation }) => {
       this.#stopWatchdog();
       this.#reloading = false;
-      // The new process begins to count now: several restarts within its time would leave the watchdog without a word.
+      // The new process's interval starts now: else quick restarts would let the watchdog expire.
       const alive = this.#watchdogPeriod === undefined ? [] : ['WATCHDOG=1'];
       this.#say(`MAINPID=${pid}`, 'READY=1', ...alive, statusOf(pid, generation));
     });
@@ -67,16 +67,16 @@ export class ServiceManager {
     });
   }
 
-  /** The service manager that waits for our words, if there is one. */
+  /** The service manager, if it waits for messages of this process. */
   static find(context: NotifyContext): ServiceManager | undefined {
     const wanted = context.fd !== undefined || context.world.env.NOTIFY_SOCKET !== undefined;
     return wanted ? new ServiceManager(context) : undefined;
   }
 
   /**
-   * Resolves when everything that was said is on its way, on a stop after a second at most: a helper that hangs is ended.
-   * After a restart a slow helper or a full socket gets more: a main process that exits before its successor is named ends
-   * the unit.
+   * Resolves when every message has been sent, on a stop after a second at most: a helper that hangs is
+   * killed. After a restart, a slow helper or a full socket gets more time. A main process that exits before
+   * it has named its successor ends the unit.
    */
   async finish({ left, fallen }: Pick<Shutdown, 'left' | 'fallen'>): Promise<void> {
     const { world, stopping } = this.#context;
@@ -92,9 +92,9 @@ export class ServiceManager {
     this.#helper?.kill('SIGKILL');
   }
 
-  /** A reload did not come to anything: this process serves on. */
+  /** Reports that a reload failed and this process serves on. */
   notReloaded(why: string): void {
-    // A reload that is asked for ends only after it has begun.
+    // A requested reload must begin before it can end.
     if (!this.#reloading) this.#reload('reloading');
     this.#reloading = false;
     this.#say('READY=1', `STATUS=restart failed: ${firstLine(why)}`);
@@ -102,12 +102,12 @@ export class ServiceManager {
 
   #reload(status: string): void {
     this.#reloading = true;
-    // The clock of the kernel, since the service manager compares it with its own.
+    // The kernel's clock, since the service manager compares it with its own.
     const now = process.hrtime.bigint() / 1_000n;
     this.#say('RELOADING=1', `MONOTONIC_USEC=${now}`, `STATUS=${status}`);
   }
 
-  /** This process is the main one: from now on it says that its event loop turns, twice in the time in which it has to be heard. */
+  /** Makes this the main process: while its event loop turns, it sends two messages per watchdog timeout. */
   becomeMain(): void {
     const period = this.#watchdogPeriod;
     if (period === undefined) return;
@@ -115,7 +115,7 @@ export class ServiceManager {
     this.#stopWatchdog = this.#context.world.every(period, () => this.#sayAlive());
   }
 
-  /** Milliseconds from one word to the next; undefined where no watchdog waits for this process. */
+  /** Milliseconds between two watchdog messages; undefined without a watchdog for this process. */
   get #watchdogPeriod(): number | undefined {
     const { env, pid } = this.#context.world;
     const { WATCHDOG_USEC, WATCHDOG_PID } = env;
@@ -130,7 +130,7 @@ export class ServiceManager {
     else this.#said = this.#said.then(() => this.#sayByCommand(assignments));
   }
 
-  /** One of these that waits is enough. */
+  /** One waiting message of this kind is enough. */
   #sayAlive(): void {
     if (this.#socket && !this.#broken) this.#socket.sendOnce('WATCHDOG=1');
     else this.#say('WATCHDOG=1');
@@ -157,7 +157,7 @@ export class ServiceManager {
       helper.once('exit', (status, signal) => {
         cancel();
         this.#helper = undefined;
-        // One that was ended by a signal was slow, or this process exits: the next message may get through.
+        // A helper that a signal ended was slow, or this process exits: the next message may get through.
         if (status !== 0 && !signal) this.#giveUp(`systemd-notify exited with status ${status}`);
         resolve();
       });

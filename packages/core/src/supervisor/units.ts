@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 
-/** The service of systemd in which this process runs; undefined outside of one, and in a session of a user. */
+/** The systemd service of this process; undefined outside of one, and in a user's session. */
 export function unitName(): string | undefined {
   const groups = read('/proc/self/cgroup').split('\n');
   const name = groups.map((line) => path.basename(line)).find((last) => last.endsWith('.service'));
@@ -9,8 +9,8 @@ export function unitName(): string | undefined {
 }
 
 /**
- * Whether the unit of this process has `PIDFile=`, by which systemd finds the newest process. Where its files cannot be
- * found, the `pidFile` of endless is believed to be meant for that.
+ * Whether the unit of this process has `PIDFile=`, by which systemd finds the newest process. If the unit's
+ * files are not found, the `pidFile` of endless is assumed to be for that.
  */
 export function knowsPidFile(env: NodeJS.ProcessEnv): boolean {
   const unit = unitName();
@@ -33,7 +33,7 @@ function foldersOf({ HOME, XDG_CONFIG_HOME, XDG_RUNTIME_DIR }: NodeJS.ProcessEnv
   ];
 }
 
-/** The text of a unit file and those of its drop-ins. */
+/** The texts of a unit file and of its drop-ins. */
 function textsOf(file: string): string[] {
   let dropIns: string[] = [];
   try {

@@ -2,19 +2,22 @@ import type { World } from '../world.js';
 import type { Ancestor } from './ancestors.js';
 import { knowsPidFile, unitName } from './units.js';
 
-/** Programs that start a command again when it exits, or stop everything else then. They know only the process that they have started. */
+/**
+ * Programs that start a command again when it exits, or then stop everything else. They know only the process
+ * that they have started.
+ */
 const WATCHERS =
   /^(supervisord|runsv|s6-supervise|supervise|supervise-daemon?|circusd|perpd|immortal|forever|foreman|honcho|hivemind|overmind)$/;
 
-/** What watches the first process of a chain, and what that follows. */
+/** A program that watches the first process of a chain. */
 export interface Watcher {
-  /** Who it is, for people. */
+  /** Its name, for messages. */
   name: string;
   /** Whether it finds the newest process by the file that `pidFile` writes. */
   followsPidFile(): boolean;
 }
 
-/** What watches this process, which has just been started, and would not know a successor of it. */
+/** The program that watches this process, which was just started, and would not know its successor. */
 export function watcherOf(world: World, above: readonly Ancestor[], canNotify: boolean): Watcher | undefined {
   const last = above.at(-1);
   const watcher = last && nameOf(last);
@@ -32,13 +35,13 @@ function nameOf({ names, script, words }: Ancestor): string | undefined {
   return names.map((name) => WATCHERS.exec(name)?.[0]).find(Boolean);
 }
 
-/** Whether systemd takes the exit of this process, or of what only wraps it, for the end of the service. */
+/** Whether systemd takes the exit of this process, or of a mere wrapper of it, for the end of the service. */
 function isMainOfUnit({ env, pid }: World, above: readonly Ancestor[]): boolean {
   const { INVOCATION_ID, SYSTEMD_EXEC_PID } = env;
   if (INVOCATION_ID === undefined) return false;
   const main = Number(SYSTEMD_EXEC_PID);
   if (SYSTEMD_EXEC_PID !== undefined)
     return main === pid || above.some((ancestor) => ancestor.wraps && ancestor.pid === main);
-  // Before systemd 248 a service is told apart from what runs in a session by its control group only.
+  // Before systemd 248, only the control group tells a service apart from a session.
   return above.at(-1)?.names[0] === 'systemd' && unitName() !== undefined;
 }

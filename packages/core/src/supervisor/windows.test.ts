@@ -6,7 +6,7 @@ import { Lifecycle } from '../lifecycle/lifecycle.js';
 import { realWorld } from '../real-world.js';
 import type { World } from '../world.js';
 
-/** A process on Windows, as far as endless can tell: the signals that it listens to are raised by hand. */
+/** A process that endless takes for one on Windows; the test raises its signals. */
 function onWindows() {
   const signals = new Map<string, () => void>();
   const lines: string[] = [];
