@@ -206,7 +206,7 @@ describe('a wrong setting is refused by name, with the value and what would do:'
   });
 
   for (const given of [null, undefined, 'fast', 5, []])
-    test(`settings that are no object: ${JSON.stringify(given)}`, () => {
+    test(`settings that are not an object: ${JSON.stringify(given)}`, () => {
       expect(refusal(given)).toMatchObject({
         code: 'ERR_ENDLESS_INVALID_OPTION',
         message: `\`settings\` must be an object; received ${JSON.stringify(given)}.`,
