@@ -13,7 +13,7 @@ export type Activity =
   | 'receiving'
   /** Not HTTP/1 any more: a WebSocket, a CONNECT tunnel. */
   | 'upgraded'
-  /** The TLS handshake is not done. */
+  /** The TLS handshake is not complete. */
   | 'handshake'
   /** HTTP/2, or a plain TCP server. */
   | 'other';
@@ -25,16 +25,17 @@ export function inFlight(tracked: TrackedServer, socket: Socket): ServerResponse
 }
 
 /**
- * The idle connections of a server, by Node's own idea of idle, and below TLS those on which no handshake has begun.
+ * The idle connections of a server as Node.js defines idle, and below TLS those whose handshake has not
+ * begun.
  *
- * A half-received head is never among them. A connection that has never sent a byte is in Node's list from Node 26 only; here
- * it always is.
+ * A connection with a half-received head is never among them. One that has never sent a byte always is;
+ * Node.js lists it only from version 26 on.
  */
 export function idleConnections(tracked: TrackedServer): Set<Socket> {
   const idle = new Set<Socket>();
   if (!tracked.http) return idle;
   const { carriers } = tracked;
-  // Node calls a connection idle whose response has ended but waits in the send buffer of a slow reader.
+  // Node.js calls a connection idle too if its ended response waits in the send buffer of a slow reader.
   for (const socket of betweenRequests(tracked.server))
     if (carriers.has(socket) && !currentResponse(socket)) idle.add(socket);
   for (const socket of carriers) if (speaksHttp(socket) && socket.bytesRead === 0) idle.add(socket);

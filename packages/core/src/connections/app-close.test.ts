@@ -11,7 +11,7 @@ const KINDS: Record<string, () => Server> = {
   http2: () => createHttp2() as unknown as Server,
 };
 
-/** A server with one connection; `said` has what its callbacks and events said, in order. */
+/** A server with one connection; `said` lists the calls of its callbacks and its events, in order. */
 async function open(kind: string) {
   const server = (KINDS[kind] as () => Server)();
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -61,7 +61,7 @@ describe.each(Object.keys(KINDS))('a server of node:%s that endless has stopped 
     client.destroy();
     await settled();
     expect(said[0]).toBe('close');
-    // Node says it once more where the first close has left no connection for the second.
+    // Node.js emits 'close' once more if the first close has left no connection for the second.
     expect(said.filter((word) => word !== 'close')).toEqual(['first fine', 'second ERR_SERVER_NOT_RUNNING']);
   });
 
@@ -104,13 +104,13 @@ describe.each(Object.keys(KINDS))('a close of a server of node:%s that has to wa
     appClose.resume();
     expect(await refused()).toBe(true);
     await settled();
-    // Node itself says it once more for the second call.
+    // Node.js itself emits 'close' once more for the second call.
     expect(said.filter((word) => word !== 'close')).toEqual(['first fine', 'second ERR_SERVER_NOT_RUNNING']);
     expect(said[0]).toBe('close');
   });
 });
 
-test('a server that nobody stops closes as in bare Node, and loses every property of ours', async () => {
+test('a server that endless does not stop closes as in bare Node, and loses every property of endless', async () => {
   const { server, appClose, said, callback, refused } = await open('http');
   appClose.forget();
   expect(Object.keys(Object.getOwnPropertyDescriptors(server))).not.toContain('listening');

@@ -5,21 +5,22 @@ import { listeningHandle, setListeningHandle } from '../node-private/listening.j
 /**
  * The application's own `server.close()`, while endless decides when the listening socket closes.
  *
- * A close during a restart waits until the successor serves or the restart has failed. A server that endless itself has
- * closed stays, to Node, one that nobody has closed: so the callback gets no error, and comes when the connections are gone.
+ * A close during a restart waits until the successor serves or the restart has failed. Node.js does not know
+ * that endless itself has closed a server: so the callback gets no error, and comes when the connections are
+ * gone.
  */
 export class AppClose {
   readonly #server: Server;
   readonly #mustWait: () => boolean;
   readonly #undo: (() => void)[] = [];
-  /** The calls that wait, by their arguments. */
+  /** The arguments of the calls that wait. */
   readonly #waiting: unknown[][] = [];
   #close: (...args: unknown[]) => unknown;
   #asked = false;
   #released = false;
   #closed = false;
 
-  /** The properties go on from the start: docs/decisions/017-no-new-shapes-on-the-request-path.md. */
+  /** The properties are set from the start: docs/decisions/017-no-new-shapes-on-the-request-path.md. */
   constructor(server: Server, mustWait: () => boolean) {
     this.#server = server;
     this.#mustWait = mustWait;
@@ -29,7 +30,9 @@ export class AppClose {
     this.#define('listening', { get: () => this.#waiting.length === 0 && Boolean(listeningHandle(server)) });
   }
 
-  /** Stops the server from accepting; its connections, and what the application sees of it, stay as they are. */
+  /**
+   * Stops the server from accepting; its connections, and what the application sees of it, stay as they are.
+   */
   stopAccepting(): void {
     const handle = listeningHandle(this.#server);
     if (handle && !(handle instanceof Stopped)) {
@@ -45,7 +48,7 @@ export class AppClose {
     for (const args of this.#waiting.splice(0)) this.#close.apply(this.#server, args);
   }
 
-  /** Ends what {@link stopAccepting} began: `'close'` is emitted once no connection is left. */
+  /** Completes {@link stopAccepting}: `'close'` is emitted once no connection is left. */
   release(): void {
     if (!(listeningHandle(this.#server) instanceof Stopped)) return;
     this.#released = true;
@@ -55,7 +58,7 @@ export class AppClose {
     Server.prototype.close.call(this.#server);
   }
 
-  /** Takes the properties off again. */
+  /** Removes the properties again. */
   forget(): void {
     for (const undo of this.#undo.splice(0)) undo();
   }
@@ -90,7 +93,7 @@ export class AppClose {
   }
 }
 
-/** Stands for the listening handle of a server that accepts no more. */
+/** Replaces the listening handle of a server that no longer accepts. */
 class Stopped implements RawHandle {
   readonly fd = -1;
   listen(): number {
@@ -107,7 +110,7 @@ class Stopped implements RawHandle {
   }
 }
 
-/** One that still tells the address. */
+/** A {@link Stopped} that still returns the address. */
 class StoppedTcp extends Stopped {
   readonly #address: object | null;
 

@@ -12,26 +12,29 @@ import type { SettingsStore } from '../settings-store.js';
 import type { World } from '../world.js';
 import type { Servers } from './servers.js';
 
-/** What the coming of servers needs of the process to which they come. */
+/** What the intake of servers needs from its process. */
 export interface IntakeContext {
   world: World;
   servers: Servers;
   settings: SettingsStore;
   log: Log;
   generation(): number;
-  /** Gives a server that is about to listen a socket that is there already; returns whether there is one. */
+  /** Gives a server that is about to listen an existing socket; returns whether there is one. */
   claim(server: Server, asked: Asked, ipv6Only: boolean): boolean;
-  /** Whether a server that was not seen from its beginning is an oversight of the program. */
+  /** Whether it is a mistake of the program if endless did not see a server from its beginning. */
   expectsAll(): boolean;
-  /** A server listens and is looked after. */
+  /** A server listens, and endless looks after it. */
   onListening(server: Server): void;
 }
 
-/** How servers come in: what each was given and asked for, from before it listens to the moment before it accepts. */
+/**
+ * Follows servers from before they listen to the moment before they accept: what each was given and asked
+ * for.
+ */
 export class Intake {
   readonly beforeBegin: ((address: unknown) => void)[] = [];
   readonly #context: IntakeContext;
-  /** The servers whose listen was seen from its beginning. */
+  /** The servers whose `listen()` endless has seen from its beginning. */
   readonly #seen = new WeakSet<Server>();
   readonly #asked = new WeakMap<Server, Asked>();
   readonly #backlogs = new WeakMap<Server, number>();
@@ -48,7 +51,7 @@ export class Intake {
     if (options.migrate !== undefined) this.#context.servers.setMigrate(server, options.migrate);
   }
 
-  /** Whether it was `endless.listen` that made this server listen. */
+  /** Whether `endless.listen` made this server listen. */
   expected(server: Server): boolean {
     return this.#given.has(server);
   }
@@ -99,7 +102,7 @@ export class Intake {
     );
   }
 
-  /** The last moment before a server accepts: the seed's `BeforeBegin`. */
+  /** The last moment before a server accepts: `BeforeBegin` of Go endless. */
   begin(server: Server): void {
     if (this.#begun.has(server)) return;
     this.#begun.add(server);
@@ -113,7 +116,7 @@ export class Intake {
       attempt(() => fn(address), report);
     }
     const bound = label(servers.get(server)?.bound ?? { port: 0 });
-    // A server that only looks whether it could listen is closed again at once, and worth no line.
+    // A server that only tests whether it could listen closes at once, and needs no log line.
     world.turn(() => {
       if (server.listening) log.info(`serving on ${bound}, generation ${generation()}`);
     });

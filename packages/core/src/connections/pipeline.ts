@@ -5,7 +5,7 @@ import { isCurrent } from '../node-private/http.js';
 /**
  * The responses that wait behind the current one on their connection.
  *
- * Node shows the response that a connection is writing and no other; those behind it exist only where a client
+ * Node.js shows only the response that a connection is writing. Responses behind it exist only if a client
  * pipelines, which few do, so that only such a client costs anything.
  */
 export class Pipeline {
@@ -15,7 +15,7 @@ export class Pipeline {
   add(socket: Socket, response: ServerResponse): void {
     const known = this.#waiting.has(socket);
     this.#waiting.set(socket, [...this.behind(socket), response]);
-    // Up to Node 22 a response that never got its connection is told nothing when that closes.
+    // Up to Node 22, a response that never got its connection emits nothing when that closes.
     if (!known) socket.once('close', () => this.#waiting.delete(socket));
   }
 

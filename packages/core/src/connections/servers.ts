@@ -10,11 +10,13 @@ import { TrackedServer } from './tracked-server.js';
 
 /** The counts of one server, or of all of them. */
 export interface ServerCounts {
-  /** Requests in flight: received whole or in part by the application, and not yet answered to the last byte. */
+  /**
+   * Requests in flight: received whole or in part by the application, and not yet answered to the last byte.
+   */
   activeRequests: number;
   /** Open connections. */
   connections: number;
-  /** Those of them between two requests, or before their first. */
+  /** Open connections between two requests, or before their first. */
   idleConnections: number;
 }
 
@@ -23,7 +25,7 @@ export interface ServerStats extends ServerCounts {
   address: string;
 }
 
-/** How many connections Node lets wait where nothing else is asked for. */
+/** How many connections may wait to be accepted, by default in Node.js. */
 const NODE_BACKLOG = 511;
 
 /** The servers that endless looks after. */
@@ -32,7 +34,7 @@ export class Servers implements Source {
   readonly #tracked = new Map<Server, TrackedServer>();
   readonly #onEmpty: () => void;
   readonly #closesWait: () => boolean;
-  /** For servers of which it was said, whether their live connections move. */
+  /** Whether the live connections of a server move, for servers that decide it themselves. */
   readonly #migrate = new WeakMap<Server, boolean>();
 
   /** `closesWait`: whether a close by the application has to wait, because a restart is under way. */
@@ -42,7 +44,7 @@ export class Servers implements Source {
     this.#closesWait = closesWait;
   }
 
-  /** How many there are. */
+  /** How many servers there are. */
   get size(): number {
     return this.#tracked.size;
   }
@@ -54,7 +56,7 @@ export class Servers implements Source {
     return left;
   }
 
-  /** Whether no connection is left that speaks HTTP. */
+  /** Whether no HTTP connection is left. */
   get quiet(): boolean {
     return this.all().every(
       (tracked) =>
@@ -80,17 +82,17 @@ export class Servers implements Source {
     return tracked;
   }
 
-  /** Says of one server whether its live connections move, whatever the setting is. */
+  /** Decides for one server whether its live connections move, whatever the setting is. */
   setMigrate(server: Server, migrate: boolean): void {
     this.#migrate.set(server, migrate);
   }
 
-  /** Whether the live connections of a server move, by what was said of it and else by the setting. */
+  /** Whether the live connections of a server move: by its own decision, or else by the setting. */
   migrates({ server }: TrackedServer, setting: boolean): boolean {
     return this.#migrate.get(server) ?? setting;
   }
 
-  /** The addresses of the servers of which was said that their connections stay. */
+  /** The addresses of the servers that decided that their connections stay. */
   get keeping(): string[] {
     return this.all().flatMap(({ server, bound }) =>
       bound && this.#migrate.get(server) === false ? [label(bound)] : [],
@@ -103,14 +105,14 @@ export class Servers implements Source {
     this.#tracked.delete(server);
   }
 
-  /** Looks after a connection that was there before its server was known. */
+  /** Looks after a connection that existed before endless knew its server. */
   adopt(server: Server, socket: Socket): void {
     this.#tracked.get(server)?.adopt(socket);
   }
 
   /**
-   * The listening sockets that a successor can be given, and the addresses that it cannot: two servers on port 0 of one
-   * host cannot be told apart by the address that they ask for, and a guess would send one's clients to the other.
+   * The listening sockets that a successor can get, and the addresses that it cannot get. Two servers on port
+   * 0 of one host ask for the same address. A guess would send clients of one to the other.
    */
   listeningSockets(): { listeningSockets: ListeningSocket[]; ambiguous: string[] } {
     const listeningSockets: ListeningSocket[] = [];
@@ -137,7 +139,7 @@ export class Servers implements Source {
     };
   }
 
-  /** The counts of every server, made now. */
+  /** The current counts of every server. */
   stats(): ServerStats[] {
     return this.all().map(statsOf);
   }

@@ -10,8 +10,8 @@ import { Pipeline } from './pipeline.js';
 /**
  * A server that endless looks after, and the connections that it holds.
  *
- * Only connections are kept, never requests: what a request is doing is read off its connection when somebody asks, so
- * that a server that is not being restarted pays for a `Set` entry a connection and for nothing a request.
+ * It keeps only connections, never requests: endless reads the state of a request off its connection when it
+ * needs it. So without a restart, a server costs a `Set` entry per connection and nothing per request.
  */
 export class TrackedServer {
   readonly server: Server;
@@ -29,17 +29,20 @@ export class TrackedServer {
   readonly sessions = new Set<ServerHttp2Session>();
   /** The HTTP/2 streams: each is one request. */
   readonly streams = new Map<ServerHttp2Stream, IncomingHttpHeaders>();
-  /** What is in flight behind the response that a connection is writing, where a client pipelines. */
+  /** The responses in flight behind the one that a connection is writing, if a client pipelines. */
   readonly pipeline = new Pipeline();
   /** What the application's own `server.close()` does. */
   readonly appClose: AppClose;
-  /** When the requests that came during a drain came; of those before nobody has taken the time. */
+  /** When the requests that arrived during a drain arrived; earlier ones are not timed. */
   readonly arrivals = new WeakMap<object, number>();
   /** Whether it has had a connection. */
   used = false;
-  /** Whether nobody may cut its idle connections: a request may be on its way into them. */
+  /** Whether no other code may close its idle connections, because a request may be on its way into them. */
   idleProtected = false;
-  /** Called with every response before the listeners of its request; not a listener itself: docs/decisions/017-no-new-shapes-on-the-request-path.md. */
+  /**
+   * Called with every response before the listeners of its request. It is not a listener itself:
+   * docs/decisions/017-no-new-shapes-on-the-request-path.md.
+   */
   onRequest: ((response: ServerResponse) => void) | undefined;
   readonly #onEmpty: () => void;
   readonly #undo: (() => void)[] = [];
@@ -85,12 +88,14 @@ export class TrackedServer {
     return 'updateSettings' in this.server;
   }
 
-  /** Whether a listener for its requests changes nothing: the first one on an HTTP/2 server would switch on a layer. */
+  /**
+   * Whether a listener for its requests changes nothing: the first one on an HTTP/2 server would add a layer.
+   */
   get hearsRequests(): boolean {
     return this.http && (!this.http2 || this.server.listenerCount('request') > 0);
   }
 
-  /** The sockets on which the protocol of the server is spoken. */
+  /** The sockets that carry the protocol of the server. */
   get carriers(): ReadonlySet<Socket> {
     return this.secure ? this.secured : this.sockets;
   }
@@ -103,7 +108,7 @@ export class TrackedServer {
   /** Looks after a connection that was accepted before endless knew the server. */
   adopt(socket: Socket): void {
     if (socket.destroyed || this.carriers.has(socket)) return;
-    // Below TLS there may be a socket that nobody shows; for draining the one on top of it will do.
+    // Node.js may not show the socket below TLS; for draining, the one on top of it is enough.
     const add = (set: Set<Socket>) => {
       set.add(socket);
       socket.once('close', () => {
@@ -115,14 +120,15 @@ export class TrackedServer {
     if (this.secure) add(this.secured);
   }
 
-  /** Forgets the server: takes every listener off it again. */
+  /** Forgets the server: removes every listener again. */
   forget(): void {
     for (const undo of this.#undo.splice(0)) undo();
   }
 
   #collect<Item extends Socket | ServerHttp2Session>(event: string, into: Set<Item>): void {
     const tracked = this;
-    // One closure a server and none a connection: `once` would wrap it for each, and they close once anyway.
+    // One closure per server and none per connection: `once` would wrap it for each, and each closes once
+    // anyway.
     function remove(this: Item) {
       into.delete(this);
       if (tracked.empty) tracked.#onEmpty();
@@ -135,8 +141,8 @@ export class TrackedServer {
   }
 
   /**
-   * Puts {@link idleProtected} in front of what cuts idle connections: `http.Server.close` does it by the server's own method.
-   * It is there from the start: docs/decisions/017-no-new-shapes-on-the-request-path.md.
+   * Puts {@link idleProtected} in front of the method that closes idle connections, which `http.Server.close`
+   * calls too. It is there from the start: docs/decisions/017-no-new-shapes-on-the-request-path.md.
    */
   #guardIdle(): void {
     const { server } = this;

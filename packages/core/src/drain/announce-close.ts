@@ -6,20 +6,21 @@ import { isCurrent } from '../node-private/http.js';
 import type { World } from '../world.js';
 import { lingeringClose } from './lingering-close.js';
 
-/** What a request comes as. */
+/** The events with which a request arrives. */
 const REQUEST_EVENTS = ['request', 'checkContinue', 'checkExpectation'];
 
 /**
- * Tells the HTTP/1.1 clients of a server, with their next response, that it is the last on this connection; returns the
- * undo.
+ * Announces to the HTTP/1.1 clients of a server, with their next response, that it is the last on this
+ * connection; returns the undo.
  *
- * A connection is closed only after a response that said so: then no request can cross the close. The mark is the
- * property `shouldKeepAlive` and not a header, because Koa's error path strips headers, and it goes on the last response
- * of a connection only, because whatever is behind a closing one is dropped.
+ * endless closes a connection only after a response that announced it: then no request can cross the close.
+ * The mark is the property `shouldKeepAlive` and not a header, because Koa's error path strips headers. It
+ * goes on the last response of a connection only, because a response behind a closing one is dropped.
  *
- * A client that pipelines may have sent more. What arrives in one piece is parsed request by request, and each could be
- * answered before the next is seen: so requests reach the application a tick later, when all of them are known. What
- * comes behind a response that has said close is not run (RFC 9112, 9.6); its client, which gets no answer, sends it again.
+ * A client that pipelines may have sent more. What arrives in one piece is parsed request by request, and
+ * each could be answered before the next is seen. So requests reach the application a tick later, when all of
+ * them are known. A request behind a response that announced the close does not run (RFC 9112, 9.6); its
+ * client gets no answer and sends it again.
  */
 export function announceClose(tracked: TrackedServer, world: World): () => void {
   const marked = new WeakMap<Socket, ServerResponse>();
@@ -29,7 +30,7 @@ export function announceClose(tracked: TrackedServer, world: World): () => void 
     const earlier = marked.get(socket);
     // A pipelined request has come behind the marked one: the mark moves on to it.
     if (earlier && !earlier.headersSent) earlier.shouldKeepAlive = true;
-    // Once the head is out the client was promised keep-alive: its next response, or the idle grace, ends it.
+    // The head has promised keep-alive: the next response, or the idle grace, closes the connection.
     if (response.headersSent || !response.shouldKeepAlive) return;
     response.shouldKeepAlive = false;
     insist(response);
@@ -76,7 +77,10 @@ export function announceClose(tracked: TrackedServer, world: World): () => void 
 type Emit = (this: unknown, event: string, ...args: unknown[]) => boolean;
 type Headers = Record<string, unknown> | unknown[];
 
-/** A `Connection: keep-alive` that a proxy copies from its upstream would win over the mark: it is replaced in the head. */
+/**
+ * Replaces a `Connection: keep-alive` in the head: one that a proxy copies from its upstream would override
+ * the mark.
+ */
 function insist(response: ServerResponse): void {
   const writeHead = response.writeHead as (...args: unknown[]) => ServerResponse;
   response.writeHead = ((status: number, ...rest: unknown[]) => {
@@ -91,7 +95,10 @@ function insist(response: ServerResponse): void {
 
 const isConnection = (name: unknown) => typeof name === 'string' && name.toLowerCase() === 'connection';
 
-/** Headers come as an object, as pairs, or flat: name, value, name, value. What Node would refuse is left for it to refuse. */
+/**
+ * Headers come as an object, as pairs, or flat: name, value, name, value. Invalid ones stay, for Node.js to
+ * refuse.
+ */
 function withClose(headers: Headers): Headers {
   const close = ([name, value]: readonly [unknown, unknown]) => [name, isConnection(name) ? 'close' : value];
   if (!Array.isArray(headers)) return Object.fromEntries(Object.entries(headers).map(close));

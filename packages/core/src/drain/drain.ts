@@ -7,18 +7,19 @@ import { endIdle } from './idle.js';
 /**
  * Stops a server from accepting and leaves its connections alone.
  *
- * `http.Server.close` would destroy idle connections, into which a request may be on its way, and switch off the check
- * of request timeouts. To close the listening socket alone does neither.
+ * `http.Server.close` would destroy idle connections, into which a request may be on its way, and switch off
+ * the check of request timeouts. Closing only the listening socket does neither.
  */
 export function stopAccepting(tracked: TrackedServer): void {
   tracked.appClose.stopAccepting();
 }
 
 /**
- * Keeps whoever closes a server from cutting its idle connections, into which a request may be on its way; returns the undo.
+ * Keeps other code that closes a server from closing its idle connections, into which a request may be on its
+ * way; returns the undo.
  *
- * An application may close it at any moment of a drain, and Fastify does with its second server of `localhost` as soon as
- * the first has no connection left.
+ * An application may close its server at any moment of a drain. Fastify closes its second server of
+ * `localhost` as soon as the first has no connection left.
  */
 export function protectIdle(tracked: TrackedServer): () => void {
   tracked.idleProtected = true;
@@ -28,8 +29,8 @@ export function protectIdle(tracked: TrackedServer): () => void {
 }
 
 /**
- * Brings the connections of a server to their end, each in its own way; returns the undo. An idle one may still be used for
- * `idleGrace` milliseconds.
+ * Drains the connections of a server, each in its own way; returns the undo. A client may still use an idle
+ * one for `idleGrace` milliseconds.
  */
 export function drainConnections(tracked: TrackedServer, idleGrace: number, world: World): () => void {
   const undo: (() => void)[] = [];

@@ -1,16 +1,18 @@
 import { activities, inFlight } from '../connections/activity.js';
 import type { TrackedServer } from '../connections/tracked-server.js';
 
-/** A request that the hammer ended. */
+/** A request that was force-closed. */
 export interface HammeredRequest {
   method: string;
-  /** The path alone: neither the query nor the credentials of a whole URL belong in a log. Unprintable characters are escaped. */
+  /** The path alone: the query and credentials do not belong in a log. Unprintable characters are escaped. */
   path: string;
-  /** Milliseconds that it had been in flight, or at least: what came before the drain is counted from the drain. */
+  /**
+   * Milliseconds in flight; a request that arrived before the drain is counted from the start of the drain.
+   */
   ageMs: number;
 }
 
-/** What the hammer ended. */
+/** What was force-closed. */
 export interface Hammered {
   /** The requests that were in flight. */
   requests: HammeredRequest[];
@@ -18,7 +20,9 @@ export interface Hammered {
   connections: Record<string, number>;
 }
 
-/** Destroys every connection of these servers, upgraded and half-open ones too, and says what they were doing. */
+/**
+ * Destroys every connection of these servers, upgraded and half-open ones too; returns what they were doing.
+ */
 export function hammerServers(servers: Iterable<TrackedServer>, now: number, drainBegan: number): Hammered {
   const report: Hammered = { requests: [], connections: {} };
   for (const tracked of servers) {
@@ -78,7 +82,9 @@ function pathOf(target: string): string {
   return printable(/^(?:\/|\*$)/.test(before) ? before : before.replace(/^[^/]*(?:\/\/[^/]*)?/, '') || '/');
 }
 
-/** HTTP/2 lets a client send bytes that a terminal would obey, and that some readers of a log take for a line end. */
+/**
+ * Escapes bytes of HTTP/2 clients that a terminal would obey, or that some log readers take for a line end.
+ */
 function printable(text: string): string {
   const escaped = (character: string) => {
     const bytes = Buffer.from(character, character <= '\xff' ? 'latin1' : 'utf8');

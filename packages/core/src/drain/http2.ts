@@ -5,16 +5,17 @@ import { decideAfter } from '../decide.js';
 import { transportOf } from '../node-private/http.js';
 import type { World } from '../world.js';
 
-/** Highest stream id there is: "no stream that you have opened is refused yet". */
+/** The highest stream id: it means "no stream that you have opened is refused yet". */
 const ALL_STREAMS = 2 ** 31 - 1;
-/** The frame that says so: GOAWAY with that id and NO_ERROR (RFC 9113, 6.8). */
+/** The frame for that: GOAWAY with that id and NO_ERROR (RFC 9113, 6.8). */
 const NOTICE = Buffer.from('000008070000000000' + '7fffffff' + '00000000', 'hex');
 /** How long a client may take to answer the PING before the second GOAWAY goes out anyway. */
 const PING_LIMIT = 1_000;
 
 /**
- * Ends the HTTP/2 sessions of a server in two steps (RFC 9113, 6.8): a GOAWAY that refuses nothing, one round trip for
- * the streams that crossed it, then one with the real last stream. Streams that are open finish.
+ * Closes the HTTP/2 sessions of a server in two steps (RFC 9113, 6.8). The first GOAWAY refuses nothing.
+ * After one round trip for the streams that crossed it, the second has the real last stream. Open streams
+ * finish.
  */
 export function endSessions(tracked: TrackedServer, idleGrace: number, world: World): () => void {
   const end = (session: ServerHttp2Session) => {
@@ -33,9 +34,9 @@ export function endSessions(tracked: TrackedServer, idleGrace: number, world: Wo
       if (!session.ping(close)) close();
     });
     const notice = orClose(() => {
-      // Node's own `goaway` also makes it ignore every stream that comes after, so that it refuses what it says it does
-      // not. In the clear the frame is written past it; through TLS only Node itself can write, and it would let a PING
-      // of the same turn overtake it.
+      // Node's own `goaway` also makes Node.js ignore every later stream, so that it refuses what the frame
+      // does not. In the clear, endless writes the frame past it. Through TLS only Node.js itself can write,
+      // and it would let a PING of the same turn overtake the frame.
       if (session.encrypted) {
         session.goaway(0, ALL_STREAMS);
         world.turn(ping);
@@ -44,10 +45,12 @@ export function endSessions(tracked: TrackedServer, idleGrace: number, world: Wo
         ping();
       }
     });
-    // By then Node has written what it had to write, in a new session its SETTINGS: nothing may come before those.
+    // By then Node.js has written its pending frames, in a new session SETTINGS: nothing may come before
+    // those.
     world.turn(notice);
   };
-  // A client that hears GOAWAY before its first request sends none: a session that has carried nothing waits for one.
+  // A client that gets GOAWAY before its first request sends none: so an unused session waits for its first
+  // stream.
   const begin = (session: ServerHttp2Session) => {
     if (session.destroyed || session.state.lastProcStreamID) return end(session);
     const go = () => {

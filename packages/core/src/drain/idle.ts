@@ -4,26 +4,27 @@ import type { TrackedServer } from '../connections/tracked-server.js';
 import { currentResponse } from '../node-private/http.js';
 import type { World } from '../world.js';
 
-/** How often the idle connections are looked for: often enough to notice them, seldom enough to cost nothing. */
+/** How often to look for idle connections: often enough to notice them, seldom enough to cost nothing. */
 const SWEEPS_PER_GRACE = 50;
 const SHORTEST_SWEEP = 10;
 const LONGEST_SWEEP = 250;
-/** How often those whose moment has come are cut, and how many before what has arrived meanwhile is read. */
+/** How often to close those that are due, and how many before what has arrived meanwhile is read. */
 const CUT = 10;
 const CUT_AT_ONCE = 16;
 
-/** When an idle connection is cut, and what it had read when it was last seen idle. */
+/** When an idle connection is closed, and what it had read when it was last seen idle. */
 interface Due {
   moment: number;
   bytesRead: number;
 }
 
 /**
- * Ends the idle connections of a draining server, each at a random moment in the second half of its grace, so that a
- * thousand clients do not come back at once; returns the undo.
+ * Closes the idle connections of a draining server, each at a random moment in the second half of its grace,
+ * so that a thousand clients do not reconnect at once; returns the undo.
  *
- * In the first half nobody is cut: a pooled client that is about to send gets its answer, with `Connection: close`. They
- * are destroyed and not half-closed: after a FIN a request would still be run, and its answer could not be sent.
+ * In the first half it closes none: a pooled client that is about to send gets its answer, with `Connection:
+ * close`. It destroys the connections and does not half-close them: after a FIN a request would still run,
+ * and its answer could not be sent.
  */
 export function endIdle(tracked: TrackedServer, idleGrace: number, world: World): () => void {
   const due = new Map<Socket, Due>();
@@ -39,15 +40,16 @@ export function endIdle(tracked: TrackedServer, idleGrace: number, world: World)
       due.delete(socket);
       if (currentResponse(socket)) continue;
       if (socket.bytesRead !== bytesRead) {
-        // Empty lines begin no request (RFC 9112, 2.2): they do not put off the end, an unfinished head does.
+        // Empty lines begin no request (RFC 9112, 2.2): they do not delay the close, an unfinished head does.
         stillIdle ??= idleConnections(tracked);
         if (!stillIdle.has(socket) || socket.writableEnded) continue;
       }
       socket.destroy();
     }
   };
-  // Right after the requests that have arrived were read, and not when a timer fires, which is right before that: a request
-  // that waits in the kernel would be cut. To find the idle ones takes long enough for more of them to arrive.
+  // This runs right after the requests that have arrived were read. A timer fires right before that, and
+  // would close a connection whose request waits in the kernel. Finding the idle ones takes long enough for
+  // more requests to arrive.
   const cutSoon = () => world.turn(cut);
   const sweep = () => {
     const now = world.now();

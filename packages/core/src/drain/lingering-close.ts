@@ -1,15 +1,15 @@
 import type { Socket } from 'node:net';
 import type { World } from '../world.js';
 
-/** How long a client may go on sending what nobody reads before it is cut. */
+/** How long a client may go on sending bytes that are thrown away, before its connection is destroyed. */
 const LINGER = 5_000;
 
 /**
- * Closes a connection in stages where its client may still be sending (RFC 9112, 9.6).
+ * Closes a connection in stages if its client may still be sending (RFC 9112, 9.6).
  *
- * Node destroys the socket once the last response is out; to bytes that are unread then, or that come after, the kernel
- * answers with a reset, which may overtake the response. So the sending side is closed first, and what comes until the
- * client closes its own is read and thrown away.
+ * Node.js destroys the socket once the last response is out. If bytes are unread then, or come after, the
+ * kernel answers with a reset, which may overtake the response. So endless first closes the sending side. It
+ * reads and throws away what comes until the client closes its own side.
  */
 export function lingeringClose(socket: Socket, maySend: () => boolean, world: World): void {
   const destroySoon = socket.destroySoon;

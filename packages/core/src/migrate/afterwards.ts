@@ -7,13 +7,16 @@ export interface Route {
   id: number;
 }
 
-/** Called when the process that serves a socket has done with a message about it, or with an error if it never can. */
+/** Called when the owner of a socket has handled a message about it; with an error if it never will. */
 export type Done = (error?: Error) => void;
 
-/** How a message reaches the process that serves the socket; false if it cannot. `reply` 0: nobody waits for the answer. */
+/**
+ * Sends a message to the owner of the socket; false if it cannot. `reply` 0: no callback waits for the
+ * answer.
+ */
 export type Deliver = (packed: Buffer, reply: number) => boolean;
 
-/** What is said of one socket after it has left: kept until it is known where it has gone, and answered from there. */
+/** The messages about a socket that has left: kept until its owner is known, then sent to that owner. */
 export class Afterwards {
   readonly #report: (error: unknown) => void;
   readonly #kept: [packed: Buffer, reply: number][] = [];
@@ -30,7 +33,10 @@ export class Afterwards {
     this.#report = report;
   }
 
-  /** Says something; returns false if nobody is there any more, and then never calls `done`. Throws if it cannot be cloned. */
+  /**
+   * Sends a message; throws if it cannot be cloned. Returns false, and never calls `done`, if the socket has
+   * ended.
+   */
   tell(message: unknown, done?: Done): boolean {
     if (this.#ended) return false;
     const packed = pack(message);
@@ -48,29 +54,29 @@ export class Afterwards {
     return true;
   }
 
-  /** It is known how to reach the socket: what was kept goes there first. */
+  /** Sets how to reach the owner of the socket, and sends it the kept messages first. */
   settle(deliver: Deliver): void {
     this.#deliver = deliver;
     for (const [packed, reply] of this.#kept.splice(0)) if (!deliver(packed, reply)) this.fail(reply);
   }
 
-  /** The message with this number is done. */
+  /** The owner has handled the message with this number. */
   acknowledge(reply: number): void {
     this.#call(reply);
   }
 
-  /** The message with this number never will be. */
+  /** The owner never handles the message with this number. */
   fail(reply: number, error = new Error('The socket has moved, and has ended there.')): void {
     this.#call(reply, error);
   }
 
-  /** Calls `fn` once the socket has ended where it is. */
+  /** Calls `fn` once the socket has ended at its owner. */
   onEnd(fn: () => void): void {
     if (this.#ended) attempt(fn, this.#report);
     else this.#onEnd.push(fn);
   }
 
-  /** The socket has ended where it is, or cannot be reached any more. */
+  /** The socket has ended at its owner, or cannot be reached any more. */
   end(): void {
     if (this.#ended) return;
     this.#ended = true;

@@ -10,7 +10,7 @@ import { Unpacking, unpack } from './payload.js';
 import type { NamedProtocol, Protocols } from './protocols.js';
 import { isFull } from './receiver.js';
 
-/** What the old process says of a socket that moves. */
+/** The messages of the old process about a socket that moves. */
 export type SocketMessage = Extract<
   ToSuccessor,
   { type: 'payload' | 'offer' | 'transfer' | 'socket-message' }
@@ -24,18 +24,21 @@ interface Offered {
   unread: Uint8Array | undefined;
 }
 
-/** What the arrival of sockets needs of the process at which they arrive. */
+/** What the arrival of sockets needs from the process that receives them. */
 export interface ArrivalsContext {
   world: World;
   protocols: Protocols;
   servers(): readonly TrackedServer[];
   answer(message: Extract<ToPredecessor, { type: 'answer' | 'told' }>): void;
   log: Log;
-  /** A socket has come. */
+  /** A socket has arrived. */
   onMoved(address: string): void;
 }
 
-/** The successor's side of an offer: says in one word a turn which sockets it would serve, and serves those that become its own. */
+/**
+ * The successor's side of an offer: answers offers in one message a turn, and serves the sockets that it is
+ * given.
+ */
 export class Arrivals {
   readonly #context: ArrivalsContext;
   readonly #payloads = new Unpacking();
@@ -43,10 +46,10 @@ export class Arrivals {
   readonly #served = new Map<number, { socket: Socket; protocol: NamedProtocol }>();
   #accepted: number[] = [];
   #refused: number[] = [];
-  /** What was done in this turn with the words about sockets, and which of these have ended. */
+  /** The messages about sockets that were handled in this turn, and the sockets that have ended. */
   #done: [id: number, reply: number][] = [];
   #ended: number[] = [];
-  /** How many words about each socket are not done yet. */
+  /** How many messages about each socket are not handled yet. */
   readonly #unanswered = new Map<number, number>();
   #closed = false;
 
@@ -54,7 +57,7 @@ export class Arrivals {
     this.#context = context;
   }
 
-  /** Hears a word, with the handle that came with it. */
+  /** Receives a message, with the handle that came with it. */
   hear(word: SocketMessage, handle: RawHandle | undefined): void {
     if (word.type === 'payload') this.#payloads.add(word);
     else if (word.type === 'offer') this.#consider(word, handle);
@@ -67,7 +70,9 @@ export class Arrivals {
     return this.#unanswered.size + this.#done.length + this.#ended.length > 0;
   }
 
-  /** For the sockets that came and have gone on to this destination: their ids here, and those there. */
+  /**
+   * The sockets that arrived and have moved on to this destination: each with its id here and its id there.
+   */
   routesTo(destination: unknown): OlderProcess['routes'] {
     return [...this.#served].flatMap(([theirs, { socket }]) => {
       const route = this.#context.protocols.routeOf(socket);
@@ -75,7 +80,9 @@ export class Arrivals {
     });
   }
 
-  /** These came from the old process by way of another one, which knew them by other ids. */
+  /**
+   * Keeps track of sockets of the old process that came through another one, which knew them by other ids.
+   */
   follow(routes: OlderProcess['routes'], through: Arrivals): void {
     for (const [theirs, ours] of routes) {
       const served = through.#served.get(ours);
@@ -84,13 +91,13 @@ export class Arrivals {
     }
   }
 
-  /** The old process is gone: what it had offered is nobody's but ours. */
+  /** The old process is gone: this process serves the sockets that were only offered. */
   alone(): void {
     for (const id of [...this.#offered.keys()]) this.#serve(id);
     this.#served.clear();
   }
 
-  /** The old process takes back what it has only offered, and offers nothing more. */
+  /** The old process rolls back: closes the handles that were only offered, and refuses later offers. */
   release(): void {
     this.#closed = true;
     for (const { handle } of this.#offered.values()) handle.close();
@@ -105,7 +112,7 @@ export class Arrivals {
     const packed = this.#payloads.take(id);
     const protocol = this.#context.protocols.get(name);
     const tracked = this.#context.servers().find(({ bound }) => bound && label(bound) === address);
-    // Without descriptors to spare the handle is lost on the way; a full server would drop the connection.
+    // Without a free descriptor the handle is lost on the way; a full server would drop the connection.
     if (handle && protocol && tracked && !this.#closed && !isFull(tracked)) {
       try {
         const [state, unread] = unpack(packed) as [unknown, Uint8Array | undefined];
@@ -113,7 +120,7 @@ export class Arrivals {
         this.#accepted.push(id);
         return;
       } catch {
-        // Written by a Node.js whose format this one cannot read.
+        // Serialized by a Node.js version whose format this one cannot read.
       }
     }
     handle?.close();
@@ -148,14 +155,14 @@ export class Arrivals {
   #pass({ id, reply }: Extract<SocketMessage, { type: 'socket-message' }>): void {
     const packed = this.#payloads.take(id);
     const served = this.#served.get(id);
-    // If not, its end is on its way to the old process.
+    // If it has ended, the message about its end is on its way to the old process.
     if (!served) return;
     const { socket, protocol } = served;
     let word: unknown;
     try {
       word = unpack(packed);
     } catch (error) {
-      // Written by a Node.js whose format this one cannot read.
+      // Serialized by a Node.js version whose format this one cannot read.
       const { log } = this.#context;
       log.error(
         `A message for a socket of ${protocol.name} failed, and the socket is closed: ${messageOf(error)}`,
@@ -163,7 +170,7 @@ export class Arrivals {
       socket.destroy();
       return;
     }
-    // A message that fails ends its socket, of which the old process is told.
+    // A message that fails destroys its socket; the old process then receives the end of the socket.
     const done = (error?: Error) => {
       if (error) return;
       this.#count(id, -1);
@@ -192,7 +199,7 @@ export class Arrivals {
     this.#ended.push(id);
   }
 
-  /** Says in one message a turn what was done, and which sockets have ended. */
+  /** Reports in one message a turn which messages were handled, and which sockets have ended. */
   #report(): void {
     if (this.#done.length + this.#ended.length > 0) return;
     this.#context.world.turn(() => {

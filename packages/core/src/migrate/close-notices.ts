@@ -3,29 +3,29 @@ import type { World } from '../world.js';
 import type { Protocols } from './protocols.js';
 
 const END_WITHIN = 5_000;
-/** How often the moments are looked at. */
+/** Milliseconds between two looks for due close notices. */
 const SWEEP = 25;
-/** Looking at all of them takes at most one part in so many of the time. */
+/** After a look at all sockets, no other begins for this many times as long as it took. */
 const BETWEEN_SWEEPS = 20;
 
-/** What the departure of the sockets knows of one of them. */
+/** What the departure of the sockets knows about one of them. */
 export interface Leavers {
   /** Whether it may still move. */
   mayMove(socket: Socket): boolean;
-  /** Whether it could move now, if others did not go first. */
+  /** Whether it could move now, if other sockets did not move first. */
   waits(socket: Socket): boolean;
 }
 
-/** When a socket is told; and when at the latest, if it still waits for its turn to move by then. */
+/** When a socket gets its close notice; `last` applies while it waits for its turn to move. */
 interface Due {
   at: number;
   last: number;
 }
 
 /**
- * Tells the sockets that stay, by their own protocol, that this process ends: each at a random moment, so that ten thousand
- * clients do not come back at once. One that may still move has the first half of the time for that, and more while it waits
- * for its turn.
+ * Sends the sockets that stay a close notice of their own protocol. Each gets it at a random moment, so that
+ * ten thousand clients do not reconnect at once. A socket that may still move has the first half of the time
+ * to do so, and longer while it waits for its turn.
  */
 export class CloseNotices {
   readonly #protocols: Protocols;
@@ -42,7 +42,7 @@ export class CloseNotices {
     this.#leavers = leavers;
   }
 
-  /** Begins; the last is told when half of the time to the deadline (-1: none) is over at the latest. */
+  /** Begins; the last notice is sent in the first half of the time to the deadline (-1: no deadline). */
   begin(reason: 'restart' | 'shutdown', deadlineMs: number): void {
     const limit = deadlineMs < 0 ? Number.POSITIVE_INFINITY : deadlineMs / 2;
     const sweep = () => this.#sweep(reason, limit);
@@ -50,7 +50,7 @@ export class CloseNotices {
     sweep();
   }
 
-  /** Begins anew if it has begun: the reason or the deadline is another one now. */
+  /** Begins again if it has begun, because the reason or the deadline has changed. */
   hasten(reason: 'restart' | 'shutdown', deadlineMs: number): void {
     if (!this.#cancel) return;
     this.stop();
@@ -59,12 +59,12 @@ export class CloseNotices {
     this.begin(reason, deadlineMs);
   }
 
-  /** Whether every socket that can be told has been. */
+  /** Whether every socket that can get a close notice has got it. */
   get done(): boolean {
     return [...this.#protocols.sockets].every(([socket, { end }]) => !end || this.#told.has(socket));
   }
 
-  /** Tells nobody any more. */
+  /** Sends no more close notices. */
   stop(): void {
     this.#cancel?.();
     this.#cancel = undefined;

@@ -12,32 +12,34 @@ import type { NamedProtocol, Protocols } from './protocols.js';
 /** How many sockets may be between two owners at once, and how many bytes they may take along. */
 const WINDOW = 256;
 const MOST_BYTES = 4 * 1024 * 1024;
-/** How long a successor that is sent away may take to answer; from then on what it has not been given is ours again. */
+/**
+ * Milliseconds after a rollback in which the successor may answer; then the sockets not yet given come back.
+ */
 const ANSWER_TIME = 1_000;
 
-/** Where sockets go. */
+/** Where sockets move to. */
 export interface SocketDestination {
   send(message: ToSuccessor, handle?: RawHandle): void;
-  /** Whether nothing can be sent for the moment. */
+  /** Whether nothing can be sent at the moment. */
   readonly paused: boolean;
-  /** Whether it knows the protocol. */
+  /** Whether the destination knows the protocol. */
   understands(name: string): boolean;
-  /** Resolves when nobody is there any more. */
+  /** Resolves when the destination is gone. */
   readonly gone: Promise<unknown>;
 }
 
-/** What the leaving of sockets needs of the process that they leave. */
+/** What the offers need from the process that the sockets leave. */
 export interface OffersContext {
   destination: SocketDestination;
   world: World;
   protocols: Protocols;
   servers(): readonly TrackedServer[];
-  /** Whether the sockets of this server may go to the successor. */
+  /** Whether the sockets of this server may move to the successor. */
   movable(tracked: TrackedServer): boolean;
   log: Log;
-  /** A socket has arrived there. */
+  /** A socket has arrived at the successor. */
   onMoved(address: string): void;
-  /** Nothing is on its way any more, since what was has come back. */
+  /** The last socket on its way has come back. */
   onBack(): void;
 }
 
@@ -50,14 +52,14 @@ interface OnTheWay {
   afterwards: Afterwards;
 }
 
-/** The sockets between two owners: each becomes the successor's, or is served here again. */
+/** The sockets between two owners: the successor gets each of them, or this process serves it again. */
 export class Crossing {
   readonly #context: OffersContext;
   readonly #onBack: (socket: Socket) => void;
   readonly #onTheWay = new Map<number, OnTheWay>();
-  /** Those that have left in this turn and are not sent yet. */
+  /** The sockets that have left in this turn and are not sent yet. */
   readonly #leaving: number[] = [];
-  /** What is still said of those that the successor serves. */
+  /** The later messages about the sockets that the successor serves. */
   readonly #served = new Map<number, Afterwards>();
   #nextId = 0;
   #bytes = 0;
@@ -65,23 +67,23 @@ export class Crossing {
   #gone = false;
   #release = () => {};
 
-  /** `onBack` gets each socket that is served here again. */
+  /** `onBack` gets each socket that this process serves again. */
   constructor(context: OffersContext, onBack: (socket: Socket) => void) {
     this.#context = context;
     this.#onBack = onBack;
   }
 
-  /** How many there are. */
+  /** How many sockets are between two owners. */
   get size(): number {
     return this.#onTheWay.size;
   }
 
-  /** Whether no other may leave now. */
+  /** Whether no other socket may leave now. */
   get full(): boolean {
     return this.#onTheWay.size >= WINDOW || this.#bytes >= MOST_BYTES;
   }
 
-  /** One more has left. */
+  /** Adds a socket that has left. */
   add(leaving: OnTheWay): void {
     const id = this.#nextId++;
     if (this.#onTheWay.size === 0) this.#release = this.#context.world.stayAlive();
@@ -90,7 +92,7 @@ export class Crossing {
     this.#leaving.push(id);
   }
 
-  /** Sends those that have left in this turn: first what they take along, then each with its handle. */
+  /** Sends the sockets that have left in this turn: first what they take along, then each with its handle. */
   send(): void {
     const { destination } = this.#context;
     const leaving = this.#leaving.splice(0).map((id) => [id, this.#onTheWay.get(id) as OnTheWay] as const);
@@ -104,15 +106,15 @@ export class Crossing {
     }
   }
 
-  /** The successor says which it would serve, and which not. */
+  /** The successor answers which of the offered sockets it would serve, and which it refuses. */
   answered(accepted: readonly number[], refused: readonly number[]): void {
     const { destination } = this.#context;
-    // The successor has let go of them when it heard that it leaves.
+    // The successor released them when it received `retire`.
     if (this.#takenBack) {
       this.#comeBack([...accepted, ...refused]);
       return;
     }
-    // The word is on its way before anything else is: from here on they are not ours.
+    // This message is sent before anything else: from here on the sockets are the successor's.
     if (accepted.length > 0) destination.send({ type: 'transfer', ids: [...accepted] });
     for (const id of accepted) {
       const moved = this.#take(id);
@@ -131,20 +133,23 @@ export class Crossing {
     this.#comeBack(refused);
   }
 
-  /** The successor says what it has done with the words about sockets, and which of these have ended. */
+  /** The successor reports which messages about sockets it has handled, and which sockets have ended. */
   told(done: readonly (readonly [id: number, reply: number])[], ended: readonly number[]): void {
     for (const [id, reply] of done) this.#served.get(id)?.acknowledge(reply);
     for (const id of ended) this.#end(id);
   }
 
-  /** What the successor has not been given yet comes back when it has answered or is gone, and soon in any case. */
+  /**
+   * This process rolls back: sockets not yet given come back when the successor answers or is gone, and after
+   * `ANSWER_TIME` at the latest.
+   */
   takeBack(): void {
     this.#takenBack = true;
-    // It never hears `yours`, so it touches none of them, however late it answers.
+    // The successor never receives `transfer`, so it touches none of them, however late it answers.
     this.#context.world.after(ANSWER_TIME, () => this.#comeBack([...this.#onTheWay.keys()]));
   }
 
-  /** The successor is gone, and what it served with it. */
+  /** The successor is gone, and with it the sockets that it served. */
   gone(): void {
     this.#gone = true;
     this.#comeBack([...this.#onTheWay.keys()]);
@@ -166,7 +171,7 @@ export class Crossing {
     afterwards?.end();
   }
 
-  /** These are served here again, as if they had come from somewhere else. */
+  /** Serves these sockets here again, as if another process had sent them. */
   #comeBack(ids: readonly number[]): void {
     const { protocols } = this.#context;
     for (const id of ids) {

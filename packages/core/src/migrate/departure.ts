@@ -10,7 +10,7 @@ import type { Protocols } from './protocols.js';
 import { Staying } from './staying.js';
 import { type Target, takes } from './target.js';
 
-/** What the departure of connections needs of the process that they leave. */
+/** What the departure of connections needs from the process that they leave. */
 export interface DepartureContext {
   world: World;
   protocols: Protocols;
@@ -19,35 +19,35 @@ export interface DepartureContext {
   waits: WaitGroup;
   /** Undefined in a shutdown: then every connection stays. */
   to: Target | undefined;
-  /** Whether connections move of servers for which the application has not decided it. */
+  /** Whether connections move if the application has not decided it for their server. */
   migrate: boolean;
-  /** Milliseconds that an idle connection may still be used. */
+  /** Milliseconds for which a client may still use an idle connection. */
   idleGrace: number;
   /** A connection has arrived at its destination. */
   onMoved(address: string): void;
 }
 
-/** How often it is looked whether any connection is left that could move. */
+/** How often to check whether any connection is left that could move. */
 const LOOK_EVERY = 100;
-/** How long a socket that speaks no HTTP any more may take to become one of a protocol that moves. */
+/** How long a socket that no longer speaks HTTP may take to join a protocol that moves. */
 const PROTOCOL_TIME = 10_000;
 
 /**
- * The connections of a process on their way out: those that can, move to the successor; the others are told to close.
+ * Moves the connections of a process to its successor; those that cannot move get a close notice.
  *
- * A restart calls `beginSockets` and `begin` when the rollback window opens, and then either `takeBack`, or `hurry` at the
- * commit. From there on it goes as a shutdown does: `begin` with every server, `settle`, `stop`. At any time before `stop`
- * the successor may stop too (`follow`).
+ * A restart calls `beginSockets` and `begin` when the rollback window opens. Then it calls either `takeBack`,
+ * or `hurry` at the commit. From the commit on, the calls are those of a shutdown: `begin` with every server,
+ * `settle`, `stop`. At any time before `stop` the successor may stop too (`follow`).
  */
 export class Departure implements Source {
   readonly #context: DepartureContext;
   readonly #mover: Mover | undefined;
-  /** The sockets of other protocols that leave; undefined where none can. */
+  /** Offers the sockets of other protocols; undefined if none can move. */
   readonly offers: Offers | undefined;
   readonly #begun = new Set<TrackedServer>();
   /** The servers whose connections do not move. */
   readonly staying: Staying;
-  /** Servers whose connections cannot move any more because the successor is gone; what becomes of them is not decided. */
+  /** Servers whose connections stay because the successor is gone; from `settle` on they drain. */
   #stranded: TrackedServer[] = [];
   #stopLooking = () => {};
   #moving: boolean;
@@ -55,7 +55,7 @@ export class Departure implements Source {
   #takenBack = false;
   #final = false;
   #settledAt = 0;
-  /** Whether nothing more leaves; what is on its way may still arrive. */
+  /** Whether no more connections leave; those on their way may still arrive. */
   #over = false;
   #saidLast = false;
   #moved = 0;
@@ -83,7 +83,7 @@ export class Departure implements Source {
         onMoved,
         onBack: () => this.#changed(),
       });
-      // After what these two do then.
+      // Registered last, so that it runs after the handlers of these two.
       void destination.gone.then(() => this.#changed());
     }
     this.#moving = this.#mover !== undefined;
@@ -99,12 +99,12 @@ export class Departure implements Source {
     return this.busy ? 1 : 0;
   }
 
-  /** Begins with the sockets of other protocols than HTTP. */
+  /** Begins to move the sockets of protocols other than HTTP. */
   beginSockets(): void {
     this.offers?.begin();
   }
 
-  /** Begins with the connections of these servers. */
+  /** Begins to move the connections of these servers, and drains those that stay. */
   begin(servers: readonly TrackedServer[]): void {
     this.staying.protectIdle(servers);
     this.#context.to?.slowStart.begin(servers.filter((tracked) => this.moves(tracked)));
@@ -117,7 +117,7 @@ export class Departure implements Source {
     if (!this.#mover) this.#finish();
   }
 
-  /** There is no way back any more; from now on late requests may be answered by endless itself. */
+  /** Rolling back is no longer possible; from now on endless itself may answer late requests. */
   settle({ rejectsLate }: { rejectsLate: boolean }): void {
     this.#final = true;
     this.#settledAt = this.#context.world.now();
@@ -127,32 +127,32 @@ export class Departure implements Source {
     this.#look();
   }
 
-  /** Whether the connections of this server go to the successor alive. */
+  /** Whether the live connections of this server move to the successor. */
   moves(tracked: TrackedServer): boolean {
     const { bound, secure, http, http2 } = tracked;
     return this.#moving && http && !http2 && !secure && bound !== undefined && this.#leaves(tracked);
   }
 
-  /** The successor says which of the connections that were sent to it have arrived. */
+  /** The successor acknowledges connections: which have arrived, and which are lost. */
   acknowledge(ids: readonly number[], lost: readonly number[]): void {
     this.#mover?.acknowledge(ids, lost);
     this.#maybeLast();
     this.#changed();
   }
 
-  /** The successor says which of the sockets that were offered to it it would serve. */
+  /** The successor answers which of the offered sockets it would serve, and which it refuses. */
   answered(accepted: readonly number[], refused: readonly number[]): void {
     this.offers?.answered(accepted, refused);
     this.#maybeLast();
     this.#changed();
   }
 
-  /** Whether any socket of another protocol may still move. */
+  /** Whether any socket of a protocol other than HTTP may still move. */
   get mayMoveSockets(): boolean {
     return [...this.#context.protocols.sockets.keys()].some((socket) => this.offers?.mayMove(socket));
   }
 
-  /** Whether the successor stops as well, so that there is nobody to come back to. */
+  /** Whether the successor stops too, so that clients have no process to reconnect to. */
   get isOfAll(): boolean {
     return this.#isOfAll;
   }
@@ -167,12 +167,12 @@ export class Departure implements Source {
     return this.#moved;
   }
 
-  /** Whoever leaves leaves now. */
+  /** Moves the remaining HTTP connections as fast as possible. */
   hurry(): void {
     this.#mover?.hurry();
   }
 
-  /** Nobody leaves any more, since the successor stops or nobody could: who is still here is told to close. */
+  /** Moves no more connections, because the successor stops or none could move: those still here drain. */
   stay(): void {
     if (this.#over) return;
     const here = [...this.#begun].filter((tracked) => this.moves(tracked));
@@ -181,14 +181,14 @@ export class Departure implements Source {
     for (const tracked of here) this.staying.add(tracked);
   }
 
-  /** The successor stops, and this process with it: idle connections have so many milliseconds, if that is less than they had. */
+  /** The successor stops, and this process too: limits how long clients may still use idle connections. */
   follow(idleGrace: number): void {
     this.#isOfAll = true;
     this.staying.limitIdle(idleGrace);
     this.stay();
   }
 
-  /** The successor is sent away: what it has not got yet comes back. */
+  /** This process rolls back: connections that the successor has not got yet come back. */
   takeBack(): void {
     this.#takenBack = true;
     this.offers?.takeBack();
@@ -196,14 +196,16 @@ export class Departure implements Source {
     if (!this.busy) this.#context.waits.remove(this);
   }
 
-  /** Lets the connections that are still here be. */
+  /** Stops the moves and the drain; the connections that are still here stay open. */
   stop(): void {
     this.#finish();
     this.#stopLooking();
     this.staying.stop();
   }
 
-  /** Who waits for what may still come shall not wait for those that never move: a download over TLS, a foreign WebSocket. */
+  /**
+   * The successor must not wait for connections that never move: a download over TLS, a foreign WebSocket.
+   */
   #look(): void {
     if (this.#over || this.busy || this.#context.waits.comesMore) return;
     if (!this.#anyMovable()) this.stay();
@@ -211,7 +213,7 @@ export class Departure implements Source {
 
   #anyMovable(): boolean {
     const { world, servers, protocols, to } = this.#context;
-    // A protocol may be told late on either side, and a handshake may still be thought about.
+    // Either side may define a protocol late, and the application may still be deciding on a handshake.
     const early = world.now() - this.#settledAt < PROTOCOL_TIME;
     for (const [socket, { name }] of protocols.sockets)
       if (this.offers?.mayMove(socket) && (early || to?.successor.understands(name))) return true;

@@ -11,13 +11,16 @@ import type { World } from '../world.js';
 import { isUsed, serveOn } from './serve.js';
 import type { SlowStart } from './slow-start.js';
 
-/** How many connections may be on their way at once: enough to keep the channel busy, and few enough that none waits long. */
+/**
+ * How many connections may be on their way at once: enough for a busy channel, and few enough for short
+ * waits.
+ */
 const WINDOW = 64;
-/** How many are sent in one turn of the event loop: between two turns both processes answer requests. */
+/** How many to send in one turn of the event loop: between two turns both processes answer requests. */
 const PER_TURN = 32;
-/** A look takes at most one part in so many of the time. */
+/** After a look, no other begins for this many times as long as it took. */
 const BETWEEN_LOOKS = 4;
-/** How often connections are looked for that became free unnoticed. */
+/** How often to look for connections that became idle unnoticed. */
 const LOOK_EVERY = 50;
 
 /** A connection that was found idle. */
@@ -28,31 +31,36 @@ interface Found {
 
 /** Where moved connections go. */
 export interface Destination {
-  /** Sends one; it is answered with {@link Mover.acknowledge}. */
+  /** Sends a connection; the answer goes to {@link Mover.acknowledge}. */
   send(message: MovingConnection, handle: RawHandle): void;
-  /** Whether nothing can be sent for the moment. */
+  /** Whether nothing can be sent at the moment. */
   readonly paused: boolean;
-  /** Whether this process waits for the answers. */
+  /** Sets whether waiting for the answers keeps this process alive. */
   hold(alive: boolean): void;
-  /** Resolves when nobody is there any more. */
+  /** Resolves when the destination is gone. */
   readonly gone: Promise<unknown>;
 }
 
 /**
- * Moves the live HTTP/1.1 connections of plaintext servers to the successor, each at a moment when it is idle.
+ * Moves the live HTTP/1.1 connections of plaintext servers to the successor, each at a moment when it is
+ * idle.
  *
- * A connection has one owner at any time. It is found idle and its reading stopped in one turn, so that no byte can come
- * between: what the client sends from then on waits in the kernel. Our copy of the handle is closed only when the
- * successor says that it serves the connection; if it dies before that, the connection is served here again.
+ * A connection has one owner at any time. The mover finds it idle and stops its reading in one turn, so that
+ * no byte can come between: what the client sends from then on waits in the kernel. The mover closes its own
+ * copy of the handle only when the successor acknowledges the connection. If the successor dies before that,
+ * this process serves the connection again.
  */
 export class Mover {
   readonly #destination: Destination;
   readonly #world: World;
   readonly #servers = new Set<TrackedServer>();
   readonly #slowStart: SlowStart;
-  /** Idle connections that were busy lately: their next request may be on its way, so they go first, as many as may. */
+  /**
+   * Idle connections that were busy lately: their next request may be on its way, so as many as may move
+   * first.
+   */
   readonly #busy = new Map<Socket, Found>();
-  /** Idle connections that are at rest. */
+  /** Idle connections that have been silent since the restart began. */
   readonly #resting = new Map<Socket, Found>();
   readonly #onTheWay = new Map<number, { tracked: TrackedServer; handle: RawHandle; used: boolean }>();
   readonly #undo: (() => void)[] = [];
@@ -67,8 +75,8 @@ export class Mover {
   #stopped = false;
 
   /**
-   * `onMoved` is told of every connection that has arrived, `onGivenUp` of the servers whose connections stay because the
-   * successor is `gone` or cannot take them.
+   * `onMoved` is called for every connection that has arrived. `onGivenUp` gets the servers whose connections
+   * stay because the successor is `gone` or cannot take them.
    */
   constructor(
     destination: Destination,
@@ -89,13 +97,13 @@ export class Mover {
   move(tracked: TrackedServer): void {
     this.#servers.add(tracked);
     tracked.onRequest = (response) => {
-      // While none may move, this comparison is all that a request costs.
+      // While no connection may move, this comparison is all that a request costs.
       if (!this.#wakeUp) this.#lookAfter(response);
     };
     this.#undo.push(() => {
       tracked.onRequest = undefined;
     });
-    // One that comes from the process before this one goes on before anything is read here.
+    // A connection that comes from the predecessor moves on before anything is read here.
     const onConnection = (socket: Socket) => {
       if (socket.bytesRead > 0) return;
       this.#busy.set(socket, { tracked, bytesRead: 0 });
@@ -109,7 +117,7 @@ export class Mover {
     this.#look();
   }
 
-  /** The successor serves these connections. */
+  /** The successor serves the connections `ids`; the `lost` ones come back. */
   acknowledge(ids: readonly number[], lost: readonly number[]): void {
     for (const id of ids) {
       const moved = this.#onTheWay.get(id);
@@ -128,7 +136,7 @@ export class Mover {
     return this.#onTheWay.size > 0;
   }
 
-  /** Moves the rest as fast as it can. */
+  /** Moves the rest as fast as possible. */
   hurry(): void {
     this.#slowStart.hurry();
     this.#wakeUp?.();
@@ -136,7 +144,7 @@ export class Mover {
     this.#schedule(true);
   }
 
-  /** Sends nothing more; what is on its way arrives. */
+  /** Sends no more connections; those on their way still arrive. */
   stop(): void {
     this.#stopped = true;
     for (const fn of this.#undo.splice(0)) fn();
@@ -145,7 +153,7 @@ export class Mover {
     this.#resting.clear();
   }
 
-  /** These come back, and nothing more is sent. */
+  /** Serves these connections here again, and sends no more. */
   #giveUp(ids: readonly number[], gone: boolean): void {
     const first = !this.#stopped;
     this.stop();
@@ -170,7 +178,7 @@ export class Mover {
     });
   }
 
-  /** Goes on in the next turn, after a look at what is idle now if something has changed. */
+  /** Continues in the next turn, and first looks for idle connections if something has changed. */
   #schedule(look = false): void {
     this.#dirty ||= look;
     if (this.#scheduled || this.#stopped) return;
@@ -182,7 +190,7 @@ export class Mover {
     });
   }
 
-  /** Finds the connections that are idle now; with many of them that takes a while, and others want to be served too. */
+  /** Finds the connections that are idle now; with many of them, requests have to wait meanwhile. */
   #look(): void {
     if (this.#stopped) return;
     this.#dirty = false;
@@ -231,16 +239,16 @@ export class Mover {
     };
   }
 
-  /** Sends a connection if it is idle still: it was when it was found, and has read nothing since. */
+  /** Sends a connection if it is still idle: it was idle when found, and has read nothing since. */
   #send(socket: Socket, tracked: TrackedServer, bytesRead: number): boolean {
-    // Otherwise it is found again after its answer.
+    // If not, a later look finds it again, after its response.
     if (socket.destroyed || socket.bytesRead !== bytesRead || socket.writableLength > 0) return false;
     if (!speaksHttp(socket) || currentResponse(socket)) return false;
     if (!tracked.bound || !stopReading(socket)) return false;
     const used = isUsed(socket);
     const handle = detachHandle(socket);
     const id = this.#nextId++;
-    // Without its connections nothing else may keep this process alive until the successor has answered.
+    // Without its connections, nothing else may keep this process alive until the successor has answered.
     if (this.#onTheWay.size === 0) this.#destination.hold(true);
     this.#onTheWay.set(id, { tracked, handle, used });
     this.#destination.send({ type: 'connection', id, address: label(tracked.bound), used }, handle);

@@ -35,7 +35,7 @@ async function echo() {
   return { tracked, protocols, sockets, socket, client };
 }
 
-/** Offers the one socket of a server, and has its offer and all that was said. */
+/** Offers the one socket of a server; returns the id of its offer and all messages that were sent. */
 async function offer({ tracked, protocols, sockets, socket }: Awaited<ReturnType<typeof echo>>) {
   sockets.add(socket);
   const said: ToSuccessor[] = [];
@@ -90,7 +90,7 @@ test('it also comes back from one that does not answer', async () => {
   expect(back).toEqual([false]);
 });
 
-test('what was only offered is let go of when the old process takes its place back, and nothing more is accepted', async () => {
+test('sockets that were only offered are released when the old process rolls back, and later offers are refused', async () => {
   const { tracked, protocols, socket, client } = await echo();
   const answers: Extract<ToPredecessor, { type: 'answer' | 'told' }>[] = [];
   const arrivals = new Arrivals({
@@ -109,7 +109,7 @@ test('what was only offered is let go of when the old process takes its place ba
   };
   hear(0, detachHandle(socket));
   arrivals.release();
-  // In another process this would be a copy of its own: here the client sees that it was closed.
+  // In another process the handle would be a copy; here the client sees that it was closed.
   await once(client, 'close');
   arrivals.hear({ type: 'transfer', ids: [0] }, undefined);
   arrivals.alone();

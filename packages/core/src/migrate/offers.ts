@@ -8,26 +8,29 @@ import { Crossing, type OffersContext } from './crossing.js';
 import { pack } from './payload.js';
 import type { Leaving, NamedProtocol } from './protocols.js';
 
-/** A socket that takes more along than this waits until nothing else is to be sent: it would hold up the others. */
+/**
+ * A socket with more bytes than this waits until nothing else is to be sent, since it would delay the others.
+ */
 const SMALL = 64 * 1024;
-/** How many are asked in one turn of the event loop: between two turns both processes serve others. */
+/** How many sockets to ask in one turn of the event loop: between two turns both processes serve others. */
 const PER_TURN = 32;
-/** How often the sockets that could not leave yet are asked again. */
+/** How often to ask the sockets again that could not leave yet. */
 const LOOK_EVERY = 20;
-/** Asking them all takes at most one part in so many of the time. */
+/** After asking, no look begins for this many times as long as it took. */
 const BETWEEN_LOOKS = 4;
 
 /**
  * Offers upgraded and raw sockets to the successor, each at a moment that its protocol chooses.
  *
- * A socket has one owner at any time. Its reading is stopped before its protocol is asked, so that what it has read is all
- * there is to take along. The successor only says whether it would serve it; it touches the socket when it has heard
- * `yours`, and with that word our copy is closed. Until then the socket can be served here again, and nothing is lost.
+ * A socket has one owner at any time. Its reading stops before its protocol is asked, so that what it has
+ * read is all there is to take along. The successor first only answers whether it would serve the socket. It
+ * touches the socket when it has received `transfer`; with that message, this process closes its own copy.
+ * Until then this process can serve the socket again, and nothing is lost.
  */
 export class Offers {
   readonly #context: OffersContext;
   readonly #queue = new Set<Socket>();
-  /** Those that take much along: each moves when the queue is empty and nothing is on its way. */
+  /** Sockets with many bytes: each moves when the queue is empty and nothing is on its way. */
   readonly #large = new Set<Socket>();
   readonly #staying = new WeakSet<Socket>();
   readonly #explained = new WeakSet<NamedProtocol>();
@@ -52,13 +55,13 @@ export class Offers {
     this.#look();
   }
 
-  /** The successor says which it would serve, and which not. */
+  /** The successor answers which of the offered sockets it would serve, and which it refuses. */
   answered(accepted: readonly number[], refused: readonly number[]): void {
     this.#crossing.answered(accepted, refused);
     this.#schedule();
   }
 
-  /** The successor says what it has done with the words about sockets, and which of these have ended. */
+  /** The successor reports which messages about sockets it has handled, and which sockets have ended. */
   told(done: readonly (readonly [id: number, reply: number])[], ended: readonly number[]): void {
     this.#crossing.told(done, ended);
   }
@@ -73,18 +76,21 @@ export class Offers {
     return !this.#stopped && !this.#staying.has(socket) && this.#trackedOf(socket) !== undefined;
   }
 
-  /** Whether this socket could leave now, if others did not go first. */
+  /** Whether this socket could leave now, if other sockets did not leave first. */
   waits(socket: Socket): boolean {
     return this.#queue.has(socket) || this.#large.has(socket);
   }
 
-  /** The successor is sent away: what it has not been given yet comes back when it has answered or is gone, and soon in any case. */
+  /**
+   * This process rolls back: sockets not yet given come back when the successor answers or is gone, and soon
+   * in any case.
+   */
   takeBack(): void {
     this.stop();
     this.#crossing.takeBack();
   }
 
-  /** Offers nothing more; what is on its way arrives or comes back. */
+  /** Offers nothing more; sockets on their way arrive or come back. */
   stop(): void {
     this.#stopped = true;
     this.#cancel();
@@ -103,7 +109,7 @@ export class Offers {
     this.#pump();
   }
 
-  /** Says once why the sockets of a protocol do not move, where they otherwise could. */
+  /** Logs once why the sockets of a protocol stay, if they could move otherwise. */
   #leaveAlone(socket: Socket, protocol: NamedProtocol): void {
     if (this.#trackedOf(socket) && !this.#explained.has(protocol))
       this.#context.log.warn(`Sockets of ${protocol.name} do not move: ${protocol.stays}`);
@@ -162,7 +168,7 @@ export class Offers {
         leaving.then(undefined, () => {});
         throw new Error('`save` returned a promise, and has to answer at once');
       }
-      // What comes before `left` can still be taken back; a state that cannot be cloned is found out here.
+      // Before `left` is called, the socket can still stay; `pack` throws here if the state cannot be cloned.
       if (typeof leaving === 'object') packed = pack([leaving.state, leaving.unread]);
     } catch (error) {
       log.error(`Saving a socket of ${protocol.name} failed, it stays: ${messageOf(error)}`);
@@ -194,10 +200,11 @@ export class Offers {
     protocols.left(socket, afterwards);
     attempt(() => leaving.left?.((word, done) => afterwards.tell(word, done)), report);
     afterwards.onEnd(() => leaving.ended?.());
-    // A stream that was paused holds what its owner has not seen; without its listeners nobody does.
+    // A paused stream holds bytes that its owner has not seen; without its listeners, only the code below
+    // reads them.
     socket.removeAllListeners('data').removeAllListeners('readable');
     const rest = socket.read() as Buffer | null;
-    // To have made room in the buffer starts the reading anew.
+    // The buffer has room again, which has restarted the reading.
     stopReading(socket);
     const packed = rest
       ? pack([leaving.state, Buffer.concat([leaving.unread ?? Buffer.alloc(0), rest])])

@@ -1,9 +1,9 @@
 import { builtin } from '../builtin.js';
 
-/** Bytes of a line: short lines keep the channel free for other words in between. */
+/** Bytes of a line: between short lines the channel can carry other messages. */
 const LINE = 48 * 1024;
 
-/** Pieces of what sockets take along, by their ids: many small ones or a part of a large one. */
+/** Pieces of what sockets take along, by their ids: many small ones, or a part of a large one. */
 export interface Payload {
   type: 'payload';
   /** In base64. */
@@ -15,16 +15,16 @@ export function pack(value: unknown): Buffer {
   return builtin('node:v8').serialize(value);
 }
 
-/** What {@link pack} was given. */
+/** The value that {@link pack} got. */
 export function unpack(packed: Buffer): unknown {
   return builtin('node:v8').deserialize(packed);
 }
 
 /**
- * Sends bytes in as few lines as may be; the words that follow say what they are.
+ * Sends bytes in as few lines as possible; the messages that follow tell what they are.
  *
- * A line of its own for each socket, between the words that bring their handles, would cost the other side a turn of its
- * event loop each: a read ends with its handle, and a turn with the first read that does not fill its buffer.
+ * A line for each socket, between the messages that bring the handles, would each cost the receiver a turn of
+ * its event loop. A read ends with its handle, and a turn with the first read that does not fill its buffer.
  */
 export function sendPayload(
   contents: readonly (readonly [id: number, packed: Buffer])[],

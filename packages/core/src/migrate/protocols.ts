@@ -9,45 +9,51 @@ import type { Afterwards, Done, Route } from './afterwards.js';
 
 /** What a socket takes along. */
 export interface Leaving<State = unknown> {
-  /** What the new process has to know: anything that can be cloned (`structuredClone`). */
+  /** What the new process has to know: any value that can be cloned (`structuredClone`). */
   state: State;
   /** Bytes that were read from the socket and not used yet; the new process reads them first. */
   unread?: Uint8Array;
   /**
-   * Called when the socket is no longer this process's. What is said with `tell` reaches the `told` of the process that
-   * serves the socket, in order; it returns false when nobody is there to hear it.
+   * Called when this process no longer owns the socket. Messages sent with `tell` reach the `told` of the
+   * process that serves the socket, in order. `tell` returns false when no process serves it any more.
    */
   left?(tell: Tell): void;
-  /** Called when the connection has ended where it is now, or cannot be reached there any more. */
+  /**
+   * Called when the connection has ended in the process that serves it, or cannot be reached there any more.
+   */
   ended?(): void;
 }
 
 /**
- * Says something about a socket that has left to the process that serves it now; throws if it cannot be cloned. `done` is
- * called when `told` has returned there, or the promise that it returned has resolved; with an error if it never will.
+ * Sends a message about a socket that has left to the process that serves it now; throws if it cannot be
+ * cloned. `done` is called when `told` has returned there, or when the promise that it returned has resolved.
+ * It gets an error if that never happens.
  */
 export type Tell = (word: unknown, done?: Done) => boolean;
 
 /**
- * A protocol on sockets that do not speak HTTP: upgraded ones, or those of a plain `net.Server`. It says when such a socket
- * may go to the new process, and serves it there.
+ * A protocol on sockets that do not speak HTTP: upgraded ones, or those of a plain `net.Server`. It decides
+ * when such a socket may move to the new process, and serves it there.
  */
 export interface SocketProtocol<State = unknown> {
   /**
-   * Asked when the reading of a socket has been stopped and nothing waits to be written. `'later'`: it is asked again soon.
-   * `'never'`: it stays. Anything else, and the socket leaves; a throw is a `'never'`.
+   * Called when the reading of a socket has stopped and nothing waits to be written. `'later'`: it is called
+   * again soon. `'never'`, or a throw: the socket stays. Any other result: the socket leaves.
    */
   save(socket: Socket): Leaving<State> | 'later' | 'never';
   /**
-   * Serves a socket that has come: from the old process, or back because the new one is gone. A throw closes that socket; so it
-   * is with `told` and `end`, and with a promise that rejects.
+   * Serves a socket that arrives from the old process, or that comes back because the new one did not take
+   * it. A throw or a rejected promise closes that socket; the same applies to `told` and `end`.
    */
   restore(socket: Socket, state: State): unknown;
-  /** Gets what was said of a socket where it was before. With a promise, the sender's `done` waits for it. */
+  /**
+   * Gets a message from the process that had the socket before. If it returns a promise, `done` there waits
+   * for it.
+   */
   told?(socket: Socket, word: unknown): unknown;
-  /** Tells the client of a socket that stays that this process ends. */
+  /** Sends the client of a socket that stays a close notice. */
   end?(socket: Socket, reason: 'restart' | 'shutdown'): unknown;
-  /** Why no socket of this protocol moves, for the log; absent where they do. */
+  /** Why no socket of this protocol moves, for the log; absent if they move. */
   stays?: string;
   /** Milliseconds over which the calls of `end` are spread. Default 5000. */
   endWithin?: number;
@@ -55,7 +61,7 @@ export interface SocketProtocol<State = unknown> {
 
 /** The sockets of one protocol. */
 export interface ProtocolSockets {
-  /** Looks after a socket from now on, until it closes. */
+  /** Looks after a socket until it closes. */
   add(socket: Socket): void;
   /** Forgets the protocol and its sockets. */
   close(): void;
@@ -70,7 +76,7 @@ export interface NamedProtocol extends SocketProtocol {
 export class Protocols {
   readonly #byName = new Map<string, NamedProtocol>();
   readonly #sockets = new Map<Socket, NamedProtocol>();
-  /** For sockets that have left, how to reach them. */
+  /** How to reach the sockets that have left. */
   readonly #left = new WeakMap<Socket, Afterwards>();
   readonly #log: Log;
   readonly #onChanged: () => void;
@@ -80,7 +86,7 @@ export class Protocols {
     this.#onChanged = onChanged;
   }
 
-  /** The names that this process understands. */
+  /** The names of the protocols that this process understands. */
   get names(): string[] {
     return [...this.#byName.keys()];
   }
@@ -94,7 +100,7 @@ export class Protocols {
     return this.#byName.get(name);
   }
 
-  /** Makes a protocol known; throws `ERR_ENDLESS_INVALID_OPTION` if it is none, or if there is one of that name. */
+  /** Adds a protocol; throws `ERR_ENDLESS_INVALID_OPTION` if it is invalid, or if its name is in use. */
   define(name: string, given: SocketProtocol): ProtocolSockets {
     check(name, given);
     if (this.#byName.has(name))
@@ -112,7 +118,7 @@ export class Protocols {
     };
   }
 
-  /** Serves a socket that has come; returns undefined if its server has no room for it. */
+  /** Serves a socket that has arrived; returns undefined if its server has no room for it. */
   serve(
     tracked: TrackedServer,
     protocol: NamedProtocol,
@@ -132,17 +138,20 @@ export class Protocols {
     return socket;
   }
 
-  /** From now on, what is said of this socket goes where it is. */
+  /** From now on, messages about this socket go to its owner. */
   left(socket: Socket, afterwards: Afterwards): void {
     this.#left.set(socket, afterwards);
   }
 
-  /** Where a socket has gone that was here; undefined while that is open. */
+  /** Where a socket that has left is now; undefined while that is not decided. */
   routeOf(socket: Socket): Route | undefined {
     return this.#left.get(socket)?.where?.();
   }
 
-  /** Passes a word on to the protocol of the socket here, or to the process that serves it now; false if neither is there. */
+  /**
+   * Passes a message to the protocol of the socket here, or to the process that serves it now; false if it
+   * has ended.
+   */
   tell(socket: Socket, protocol: NamedProtocol, word: unknown, done?: Done): boolean {
     const left = this.#left.get(socket);
     if (left) return left.tell(word, done);
@@ -159,7 +168,7 @@ export class Protocols {
     return true;
   }
 
-  /** Tells the client of a socket that stays that this process ends. */
+  /** Sends the client of a socket that stays a close notice. */
   end(socket: Socket, protocol: NamedProtocol, reason: 'restart' | 'shutdown'): void {
     this.#attempt(
       socket,
@@ -169,7 +178,7 @@ export class Protocols {
     );
   }
 
-  /** Calls `fn` when the connection of this socket has ended: here, or wherever it has moved. */
+  /** Calls `fn` when the connection of this socket has ended: here, or in the process to which it moved. */
   onEnd(socket: Socket, fn: () => void): void {
     const closed = () => {
       const left = this.#left.get(socket);
@@ -180,7 +189,7 @@ export class Protocols {
     else socket.once('close', closed);
   }
 
-  /** One callback that fails costs one socket, and not the process. */
+  /** A callback that fails closes its socket, and does not end the process. */
   #attempt(socket: Socket, fn: () => unknown, log: (why: string) => void, done?: Done): void {
     const report = (error: unknown) => {
       log(messageOf(error));

@@ -5,7 +5,7 @@ import type { RawHandle } from '../node-private/handle.js';
 import type { World } from '../world.js';
 import { serveOn } from './serve.js';
 
-/** The successor's side of a migration: serves what arrives, and says so in one word a turn. */
+/** The successor's side of a move: serves each connection, and acknowledges them in one message a turn. */
 export class Receiver {
   readonly #world: World;
   readonly #servers: () => TrackedServer[];
@@ -23,7 +23,7 @@ export class Receiver {
   receive({ id, address, used }: MovingConnection, handle: RawHandle | undefined): boolean {
     if (this.#taken.length + this.#lost.length === 0) this.#world.turn(() => this.#flush());
     const tracked = this.#servers().find(({ bound }) => bound && label(bound) === address);
-    // Without descriptors to spare the handle is lost on the way; a full server would drop the connection.
+    // Without a free descriptor the handle is lost on the way; a full server would drop the connection.
     const possible = handle !== undefined && tracked !== undefined && !isFull(tracked);
     (possible ? this.#taken : this.#lost).push(id);
     if (possible) serveOn(tracked, handle, used);
@@ -38,7 +38,7 @@ export class Receiver {
   }
 }
 
-/** Whether a server would drop one connection more. */
+/** Whether a server would drop one more connection. */
 export function isFull({ server, sockets }: TrackedServer): boolean {
   return server.maxConnections > 0 && sockets.size >= server.maxConnections;
 }

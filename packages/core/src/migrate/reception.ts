@@ -7,7 +7,7 @@ import { Arrivals, type SocketMessage } from './arrivals.js';
 import type { Protocols } from './protocols.js';
 import { Receiver } from './receiver.js';
 
-/** What the reception of connections needs of the process that takes them. */
+/** What the reception of connections needs from the process that receives them. */
 export interface ReceptionContext {
   world: World;
   /** The channel to the process that sends them. */
@@ -15,11 +15,11 @@ export interface ReceptionContext {
   protocols: Protocols;
   servers(): TrackedServer[];
   log: Log;
-  /** A live connection has come. */
+  /** A live connection has arrived. */
   onMoved(address: string): void;
 }
 
-/** Takes what an older process sends: connections that speak HTTP, and sockets of other protocols. */
+/** Receives what an older process sends: connections that speak HTTP, and sockets of other protocols. */
 export class Reception {
   readonly #context: ReceptionContext;
   readonly #receiver: Receiver;
@@ -40,18 +40,18 @@ export class Reception {
     void sender.closed.then(() => this.#arrivals.alone());
   }
 
-  /** A connection that speaks HTTP, or a word about a socket that does not. */
+  /** Receives a connection that speaks HTTP, or a message about a socket that does not. */
   hear(message: MovingConnection | SocketMessage, handle: RawHandle | undefined): void {
     if (message.type !== 'connection') this.#arrivals.hear(message, handle);
     else if (this.#receiver.receive(message, handle)) this.#context.onMoved(message.address);
   }
 
-  /** The old process has taken its place back. */
+  /** The old process has rolled back. */
   release(): void {
     this.#arrivals.release();
   }
 
-  /** An older process offers only sockets of protocols that were named to it. */
+  /** Names the protocols of this process: an older one offers only sockets of these. */
   tellProtocols(): void {
     const { sender, protocols } = this.#context;
     sender.send({ type: 'protocols', names: protocols.names });
@@ -62,12 +62,14 @@ export class Reception {
     return this.#arrivals.answering;
   }
 
-  /** For the sockets that came and have gone on to this destination: their ids here, and those there. */
+  /**
+   * The sockets that arrived and have moved on to this destination: each with its id here and its id there.
+   */
   routesTo(destination: unknown): OlderProcess['routes'] {
     return this.#arrivals.routesTo(destination);
   }
 
-  /** These came from the same process through another one. */
+  /** Keeps track of sockets that came from the same process through another one. */
   follow(routes: OlderProcess['routes'], through: Reception): void {
     this.#arrivals.follow(routes, through.#arrivals);
   }

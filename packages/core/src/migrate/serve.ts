@@ -5,10 +5,10 @@ import { acceptConnection } from '../node-private/connection.js';
 import type { RawHandle } from '../node-private/handle.js';
 import { restBetweenRequests, speaksHttp } from '../node-private/http.js';
 
-/** What Node adds to `keepAliveTimeout`, in versions that do not say it. */
+/** What Node.js adds to `keepAliveTimeout` in versions without `keepAliveTimeoutBuffer`. */
 const KEEP_ALIVE_BUFFER = 1_000;
 
-/** Connections that have carried a request before they came to where they are now. */
+/** Connections that carried a request before their current socket was made. */
 const used = new WeakSet<Socket>();
 
 /** Whether a connection has carried a request, in this process or an older one. */
@@ -16,7 +16,9 @@ export function isUsed(socket: Socket): boolean {
   return socket.bytesRead > 0 || used.has(socket);
 }
 
-/** Serves a connection that another socket has held: if it has been used, its keep-alive time starts anew. */
+/**
+ * Serves a connection that another socket has held: if it has been used, its keep-alive time starts again.
+ */
 export function serveOn(tracked: TrackedServer, handle: RawHandle, wasUsed: boolean): void {
   const server = tracked.server as KeepAliveServer;
   const socket = acceptConnection(server, handle);
@@ -28,5 +30,5 @@ export function serveOn(tracked: TrackedServer, handle: RawHandle, wasUsed: bool
   restBetweenRequests(socket, () => limited && socket.setTimeout(server.timeout));
 }
 
-/** The newer versions of Node.js have a name for it. */
+/** Newer versions of Node.js have this property. */
 type KeepAliveServer = HttpServer & { keepAliveTimeoutBuffer?: number };

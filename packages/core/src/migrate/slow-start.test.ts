@@ -4,7 +4,7 @@ import type { TrackedServer } from '../connections/tracked-server.js';
 import { realWorld } from '../real-world.js';
 import { SlowStart } from './slow-start.js';
 
-/** At the moment of the handover, with so many connections that are busy. */
+/** A slow start at the moment of the handover, with so many busy connections. */
 function begun(busy: number, window = 2_000) {
   let now = 1_000;
   const sockets = Array.from({ length: busy }, () => ({ bytesRead: 0, parser: {} }));
@@ -15,7 +15,7 @@ function begun(busy: number, window = 2_000) {
   return { slowStart, pass: (ms: number) => (now += ms) };
 }
 
-/** How many may move now. */
+/** How many busy connections may move now. */
 function allowed(slowStart: SlowStart): number {
   let count = 0;
   for (; slowStart.wait === 0 && count < 10_000; count += 1) slowStart.moves();
@@ -70,7 +70,7 @@ test('who hurries waits for nothing', () => {
   expect(allowed(slowStart)).toBe(10_000);
 });
 
-test('a connection is at rest that has been silent since the restart began', () => {
+test('a connection rests that has been silent since the restart began', () => {
   const silent = { bytesRead: 10 } as Socket;
   const talkative = { bytesRead: 10 };
   const servers = [{ sockets: new Set([silent, talkative]) } as unknown as TrackedServer];

@@ -3,23 +3,25 @@ import type { TrackedServer } from '../connections/tracked-server.js';
 import { speaksHttp } from '../node-private/http.js';
 import type { World } from '../world.js';
 
-/** Milliseconds in which nothing busy moves: the new process has just started, and whoever had to wait for that is answered. */
+/** Milliseconds in which no busy connection moves: requests delayed by the spawn are answered first. */
 const REST = 100;
-/** Milliseconds that it takes at most. */
+/** Milliseconds that the slow start takes at most. */
 const LONGEST = 2_000;
-/** The part of that time at whose end all have moved. */
+/** The part of that time after which all busy connections have moved. */
 const PART = 0.95;
 
 /**
- * How many busy connections may have moved: none for 0.1 s, then one, and from there a share that grows with the square of
- * the time, so that all have moved shortly before the rollback window ends, and within 2 s.
+ * How many busy connections may have moved. None moves for 0.1 s, then one, and from there a share that grows
+ * with the square of the time. All have moved shortly before the rollback window ends, and within 2 s.
  *
- * A new process runs code that is not compiled yet, at a fraction of its later speed. Whoever gave it all the load of the
- * old one at once would see answers wait in line; so the share that it serves grows as it gets warm, which a load
- * balancer calls a slow start. With the square it neither gets too much while it is cold, nor half of all in the last moment.
- * Connections at rest bring no load, and do not wait.
+ * A new process runs code that is not compiled yet, at a fraction of its later speed. With all the load of
+ * the old process at once, its requests would queue. So the share that it serves grows as it gets warm, which
+ * a load balancer calls a slow start. The square gives it neither too much while it is cold, nor half of all
+ * in the last moment. Connections that have been silent since the restart began bring no load, and do not
+ * wait.
  *
- * It ends with the rollback window: at the commit an application may close what its requests need.
+ * The slow start ends with the rollback window: at the commit an application may close what its requests
+ * need.
  */
 export class SlowStart {
   readonly #world: World;
@@ -30,7 +32,10 @@ export class SlowStart {
   #hurried = false;
   #moved = 0;
 
-  /** Made when a restart begins: a connection that says nothing until the handover is at rest. `window` in milliseconds. */
+  /**
+   * Created when a restart begins: a connection that is silent until the handover rests. `window` in
+   * milliseconds.
+   */
   constructor(world: World, servers: readonly TrackedServer[], window: number) {
     this.#world = world;
     this.#takes = Math.max(0, Math.min(window, LONGEST) - REST) * PART;
@@ -43,7 +48,7 @@ export class SlowStart {
     return this.#bytesRead.get(socket) === socket.bytesRead;
   }
 
-  /** The handover of these servers: time counts from here. */
+  /** The handover of these servers begins: time counts from here. */
   begin(servers: readonly TrackedServer[]): void {
     if (this.#began !== undefined) return;
     this.#began = this.#world.now();
@@ -53,7 +58,7 @@ export class SlowStart {
     this.#busy = Math.max(1, busy);
   }
 
-  /** There is no more time. */
+  /** From now on connections move without a wait. */
   hurry(): void {
     this.#hurried = true;
   }

@@ -4,7 +4,10 @@ import { endIdle } from '../drain/idle.js';
 import { rejectLate } from '../drain/late.js';
 import type { World } from '../world.js';
 
-/** The servers whose connections stay in this process: each connection is told to close, and closes after its last response. */
+/**
+ * The servers whose connections stay in this process: each gets a close notice, and closes after its last
+ * response.
+ */
 export class Staying {
   readonly #world: World;
   readonly #servers = new Set<TrackedServer>();
@@ -17,12 +20,15 @@ export class Staying {
     this.#idleGrace = idleGrace;
   }
 
-  /** Milliseconds that an idle connection may still be used. */
+  /** Milliseconds for which a client may still use an idle connection. */
   get idleGrace(): number {
     return this.#idleGrace;
   }
 
-  /** From now on no other code cuts idle connections of these servers, such as an application that closes one. */
+  /**
+   * From now on no other code closes idle connections of these servers, such as an application that closes
+   * one.
+   */
   protectIdle(servers: readonly TrackedServer[]): void {
     for (const tracked of servers) if (!tracked.idleProtected) this.#undo.push(protectIdle(tracked));
   }
@@ -40,7 +46,7 @@ export class Staying {
     for (const tracked of this.#servers) this.#reject(tracked);
   }
 
-  /** Idle connections have so many milliseconds from now on, if that is less than they had. */
+  /** Clients may use idle connections for so many milliseconds from now on, if that is less than they had. */
   limitIdle(idleGrace: number): void {
     if (idleGrace >= this.#idleGrace) return;
     this.#idleGrace = idleGrace;
@@ -48,7 +54,7 @@ export class Staying {
       if (tracked.http) this.#undo.push(endIdle(tracked, idleGrace, this.#world));
   }
 
-  /** Lets the connections be. */
+  /** Stops draining the connections. */
   stop(): void {
     for (const fn of this.#undo.splice(0).reverse()) fn();
   }

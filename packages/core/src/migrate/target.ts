@@ -4,10 +4,10 @@ import type { SocketDestination } from './crossing.js';
 import type { Destination } from './mover.js';
 import type { SlowStart } from './slow-start.js';
 
-/** Where live connections go on a restart. */
+/** Where live connections move in a restart. */
 export interface Target {
   successor: Destination & SocketDestination & { keeps(address: string): boolean };
-  /** How fast they may go there. */
+  /** How fast they may move. */
   slowStart: SlowStart;
   /** Labels of the addresses that the successor serves. */
   handed: ReadonlySet<string>;

@@ -14,7 +14,7 @@ export interface Closer {
   close(): unknown;
 }
 
-/** What the closing of apps needs of the process that drains. */
+/** What the closing of apps needs from the process that drains. */
 export interface ClosingContext {
   world: World;
   deadline: Deadline;
@@ -26,19 +26,21 @@ export interface ClosingContext {
   closeNotices: CloseNotices;
 }
 
-/** What the adapters have told of their apps. */
+/** What the adapters have set for their apps. */
 export class Apps {
   readonly closers: Closer[] = [];
-  /** Whether an adapter is in use: any server may be meant, also one that comes after the last was closed. */
+  /** Whether an adapter is in use: it may use any server, also one that comes after the last was closed. */
   used = false;
   /** Whether an adapter answers late requests in its framework's own way. */
   answerLate = false;
 }
 
-/** How often it is looked whether something has come about that nobody reports. */
+/** How often to check for a state that no event reports. */
 const LOOK_EVERY = 25;
 
-/** The apps of the adapters: they get a call when the drain begins, and are closed when no connection is left. */
+/**
+ * The apps of the adapters: they get a call when the drain begins, and are closed when no connection is left.
+ */
 export class Closing {
   readonly #context: ClosingContext;
   #begun: Promise<void>[] = [];
@@ -47,7 +49,7 @@ export class Closing {
     this.#context = context;
   }
 
-  /** Tells each app that the drain begins. One may close sockets that could still move: it waits for these. */
+  /** Calls each app at the start of the drain, once no socket may still move: the app could close it. */
   begin(): void {
     const { apps, departure } = this.#context;
     this.#begun = apps.closers.map((closer) =>
@@ -63,7 +65,8 @@ export class Closing {
     const { deadline, servers, waits, closeNotices } = this.#context;
     const { closers } = this.#context.apps;
     if (closers.length === 0) return;
-    // Upgraded connections that stay, and were told to close where that is possible, are the application's to close.
+    // The application closes the upgraded connections that stay, after they got a close notice where
+    // possible.
     const quiet = () => servers.quiet && closeNotices.done && waits.settled;
     await deadline.bound(Promise.all([this.#until(quiet), ...this.#begun]));
     for (const closer of [...closers]) await deadline.bound(this.#attempt(() => closer.close()));

@@ -11,15 +11,15 @@ import type { World } from '../world.js';
 import type { Apps } from './closing.js';
 import type { ProgressLine } from './progress.js';
 
-/** What a shutdown comes to. */
+/** The result of a shutdown. */
 export interface ShutdownResult {
-  /** What the hammer had to end by force. */
+  /** What was force-closed. */
   forced: { requests: number; connections: number };
   /** Milliseconds from the beginning of the shutdown. */
   durationMs: number;
 }
 
-/** What a shutdown needs of the process that it ends. */
+/** What a shutdown needs from the process that it ends. */
 export interface ShutdownContext {
   world: World;
   servers: Servers;
@@ -33,12 +33,12 @@ export interface ShutdownContext {
   apps: Apps;
   /** Aborted when the shutdown begins. */
   abort: AbortController;
-  /** The connections on their way out, of which some may have gone before. */
+  /** The departure of the connections, of which some may have left before. */
   departure: Departure;
   /** Labels of the addresses that a successor serves from now on. */
   handed: ReadonlySet<string>;
   /** Whether `shutdownDelay` applies. */
   delays: boolean;
-  /** Shows a person at a terminal what is left; absent where the log is the application's. */
+  /** Shows a user at a terminal what is left; absent if the log is the application's. */
   progress?: ProgressLine;
 }

@@ -1,7 +1,7 @@
 import { decideAfter } from '../decide.js';
 import type { World } from '../world.js';
 
-/** A moment that can only come nearer, and what happens when it has come. */
+/** A moment that can only come nearer, and what happens at that moment. */
 export class Deadline {
   readonly #world: World;
   readonly #onExpired: () => void;
@@ -25,12 +25,12 @@ export class Deadline {
     return this.#expired;
   }
 
-  /** Milliseconds left; -1 where there is no limit. */
+  /** Milliseconds left; -1 if there is no limit. */
   get left(): number {
     return this.#at === Number.POSITIVE_INFINITY ? -1 : Math.max(0, this.#at - this.#world.now());
   }
 
-  /** Brings the moment to `ms` from now, unless it is nearer already; -1 leaves it. */
+  /** Moves the moment to `ms` from now, unless it is nearer already; -1 changes nothing. */
   within(ms: number): void {
     if (ms < 0 || this.#expired) return;
     if (ms === 0) {
@@ -41,11 +41,11 @@ export class Deadline {
     if (at >= this.#at) return;
     this.#at = at;
     this.#cancel();
-    // What waits to be read after a block may end requests that would be force-closed.
+    // Events that wait to be read after a block may finish requests that would be force-closed.
     this.#cancel = decideAfter(this.#world, ms, () => this.expire(), 0);
   }
 
-  /** The moment is now. */
+  /** Brings the moment to now. */
   expire(): void {
     if (this.#expired) return;
     this.#expired = true;
@@ -55,14 +55,14 @@ export class Deadline {
     this.#resolve();
   }
 
-  /** After {@link cancel}: there is something to limit again. */
+  /** Starts the timer again after {@link cancel}: there is something to limit again. */
   resume(): void {
     if (this.#expired || this.#at === Number.POSITIVE_INFINITY) return;
     this.#cancel();
     this.#cancel = decideAfter(this.#world, this.left, () => this.expire(), 0);
   }
 
-  /** Nothing is left to limit. */
+  /** Stops the timer: nothing is left to limit. */
   cancel(): void {
     this.#cancel();
   }

@@ -2,7 +2,10 @@ import type { Servers } from '../connections/servers.js';
 import type { Log } from '../log.js';
 import type { World } from '../world.js';
 
-/** Reports the requests that are cut off when something else ends the process, such as a listener of the application; returns the undo. */
+/**
+ * Logs the requests in flight when other code ends the process, such as a listener of the application;
+ * returns the undo.
+ */
 export function reportEarlyExit(world: World, servers: Servers, log: Log): () => void {
   return world.onExit(() => {
     const requests = servers.activeRequests;

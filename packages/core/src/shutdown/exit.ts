@@ -5,16 +5,16 @@ import type { World } from '../world.js';
 import type { OwnEnd } from './own-end.js';
 import type { Shutdown } from './shutdown.js';
 
-/** What the exit needs to know of the successor. */
+/** What the exit needs to know about the successor. */
 export interface Successors {
   /** Resolves when no message waits to be sent. */
   said(): Promise<void>;
-  /** The pid of the newest process, where that is another one. */
+  /** The pid of the newest process, if it is not this one. */
   readonly newest: number | undefined;
   readonly successor: { close(): void } | undefined;
 }
 
-/** What the exit needs of the process that exits. */
+/** What the exit needs from the process that exits. */
 export interface ExitContext {
   world: World;
   log: Log;
@@ -28,18 +28,18 @@ export interface ExitContext {
   atTerminal(): boolean;
   /** Resolves when the service manager has got every message. */
   reported(shutdown: Shutdown): Promise<void> | undefined;
-  /** From now on this process waits for nothing, and signals find the listeners of the application alone. */
+  /** From now on this process waits for nothing, and only the application's listeners get signals. */
   leave(): void;
 }
 
-/** Time that older generations have to be gone after the deadline of all: the newest exits last where it can. */
+/** Time that older generations have to exit after the common deadline: the newest exits last if it can. */
 const CHAIN_TIME = 700;
 
 /** The exit of a process that has drained: it waits for older generations, so that the newest exits last. */
 export class Exit {
   readonly #context: ExitContext;
   #begun = false;
-  /** Older processes are not waited for any more. */
+  /** Stops waiting for older processes. */
   dismiss: () => void = () => {};
   readonly #dismissed = new Promise<void>((resolve) => {
     this.dismiss = resolve;
@@ -49,7 +49,7 @@ export class Exit {
     this.#context = context;
   }
 
-  /** Waits for what is left, and exits where that is set; a second call does nothing. */
+  /** Waits for what is left, and exits if `exit` is set; a second call does nothing. */
   async run(shutdown: Shutdown): Promise<void> {
     if (this.#begun) return;
     this.#begun = true;
@@ -67,7 +67,7 @@ export class Exit {
       successor?.close();
       return;
     }
-    // The channel to the successor ends with this process: until then it is not gone.
+    // The channel to the successor closes only when this process exits: the successor waits until then.
     const status = () => (shutdown.reason === 'shutdown' && shutdown.cutRequests ? 1 : world.exitCode());
     world.setExitCode(status());
     if (!ownEnd.begin(shutdown, () => world.exit(status()))) leave();

@@ -1,7 +1,7 @@
 import { connectionsIn, type Hammered, summaryOf } from '../drain/hammer.js';
 import type { ShutdownContext } from './context.js';
 
-/** Logs what was force-closed, and emits the event, unless this process has only waited for what an older one might send. */
+/** Logs what was force-closed, and emits `hammered`, unless this process has only waited for an older one. */
 export function reportForced({ events, waits, log }: ShutdownContext, forced: Hammered): void {
   const holds = waits.left('holds');
   const nothing = forced.requests.length + connectionsIn(forced) + holds === 0;

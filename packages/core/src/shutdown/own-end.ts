@@ -5,29 +5,32 @@ import type { HookableSignal } from '../signals/signals.js';
 import type { World } from '../world.js';
 import type { Shutdown } from './shutdown.js';
 
-/** What the application's part of the end needs of the process. */
+/** What the application's part of the exit needs from the process. */
 export interface OwnEndContext {
   world: World;
   listeners: OwnListeners;
   settings: SettingsStore;
   log: Log;
-  /** From now on signals find the listeners of the application alone. */
+  /** From now on only the application's listeners get signals. */
   stopListening(): void;
 }
 
-/** Time that a drained process has to exit by itself, where the application has no listeners. */
+/** Time that a drained process has to exit by itself, or through listeners that have just run. */
 const LEAVE_TIME = 1_000;
 /** Time that the application's listeners still get after the deadline. */
 const AFTER_DEADLINE = 100;
 
-/** The end of a process belongs to the application too: its listeners of stop signals are waited for, or run after a restart. */
+/**
+ * Lets the application take part in the exit: waits for its listeners of stop signals, or runs them after a
+ * restart.
+ */
 export class OwnEnd {
   readonly #context: OwnEndContext;
   /** The signals that the application's listeners have got. */
   readonly #heard = new Set<HookableSignal>();
-  /** Whether a signal has asked this process to stop. */
+  /** Whether this process has got a stop signal. */
   #stopped = false;
-  /** The signal that the application has raised again, having taken its listeners off. */
+  /** The signal that the application has raised again after it removed its listeners. */
   #raised: HookableSignal | undefined;
   #end: ((signal: HookableSignal) => void) | undefined;
 
@@ -36,8 +39,8 @@ export class OwnEnd {
   }
 
   /**
-   * A stop signal has come, and its next listener is one of the application if it has any. Returns whether the application
-   * itself has raised it again: it had listeners, and has none any more.
+   * A stop signal has come; the application's listeners, if there are any, get it next. Returns whether the
+   * application itself has raised it again: it had listeners, and has removed them.
    */
   heard(signal: HookableSignal): boolean {
     this.#stopped = true;
@@ -50,12 +53,14 @@ export class OwnEnd {
     return this.#raisedAgain(signal);
   }
 
-  /** Whether the application itself has sent this signal, having taken its listeners off. */
+  /** Whether the application itself has sent this signal after it removed its listeners. */
   hasRaised(signal: HookableSignal): boolean {
     return this.#raised === signal && this.#context.listeners.hasRaised(signal);
   }
 
-  /** A restart signal has come. Returns whether the application itself has raised it again, at the end of this process. */
+  /**
+   * A restart signal has come. Returns whether the application raised it again, at the end of this process.
+   */
   ends(signal: HookableSignal): boolean {
     return this.#context.listeners.hasRaised(signal) && this.#raisedAgain(signal);
   }
@@ -67,12 +72,15 @@ export class OwnEnd {
     return true;
   }
 
-  /** This process has drained: the application's listeners run if they have not, and then it exits. Returns whether it waits. */
+  /**
+   * This process has drained: runs the application's listeners if they are due, then exits. Returns whether
+   * it waits.
+   */
   begin(ending: Shutdown, exit: () => void): boolean {
     const { world, listeners, stopListening } = this.#context;
     this.#end = (signal) => {
       if (ending.cutRequests) return exit();
-      // As without endless: the signal ends a process that does not listen to it any more.
+      // As without endless: the signal ends a process that no longer has a listener for it.
       stopListening();
       world.raise(signal);
       world.after(LEAVE_TIME, exit);
@@ -85,7 +93,7 @@ export class OwnEnd {
     for (const signal of due) this.#heard.add(signal);
     if (due.length > 0) listeners.watchRaises();
     if (this.#heard.size === 0) {
-      // What the application does once `done` has resolved comes first.
+      // The application first does what it does once `done` has resolved.
       if (ending.hammered) world.turn(exit);
       else world.after(LEAVE_TIME, exit);
       return false;
@@ -96,12 +104,13 @@ export class OwnEnd {
     else if (ending.left >= 0 && ending.left < atLeast) world.after(atLeast, () => this.#giveUp(exit));
     else ending.whenLate(() => this.#giveUp(exit));
     if (due.length > 0) world.turn(() => listeners.run(due));
-    // Without another turn, a process with nothing else to do would exit before it reads the signal that it has raised.
+    // Without another turn, a process with nothing else to do would exit before it reads the signal that it
+    // raised.
     world.signals.once('beforeExit', () => world.turn(() => {}));
     return true;
   }
 
-  /** The signals whose listeners have not run and have to. */
+  /** The signals whose listeners still have to run. */
   #due({ reason }: Shutdown): HookableSignal[] {
     const { ownListeners, signals } = this.#context.settings.current;
     if (!ownListeners || (reason === 'shutdown' && this.#stopped)) return [];

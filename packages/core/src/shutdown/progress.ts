@@ -9,7 +9,7 @@ export interface Left {
   holds: number;
   /** Whether connections may still come from an older process. */
   comesMore: boolean;
-  /** Milliseconds until the hammer falls; -1 where it does not fall by itself. */
+  /** Milliseconds until the deadline; -1 if there is none. */
   hammerIn: number;
 }
 
@@ -24,13 +24,13 @@ export function leftOf({ servers, waits }: { servers: Servers; waits: WaitGroup 
   };
 }
 
-/** A drain that is over within this is not worth a line. */
+/** A drain that is over within this time shows no line. */
 const SHOW_AFTER = 1_000;
 const SHOW_EVERY = 250;
-/** To the first column, and everything from there on away. */
+/** Moves to the first column, and erases everything from there on. */
 const ERASE = '\r\x1b[K';
 
-/** The last line of a terminal, which tells for as long as a drain takes what is left of it. */
+/** The last line of a terminal, which shows what is left as long as a drain takes. */
 export class ProgressLine {
   readonly #world: World;
   #shown = false;
@@ -40,13 +40,13 @@ export class ProgressLine {
     this.#world = world;
   }
 
-  /** Shows what is left, again and again, where a terminal shows it to somebody. */
+  /** Shows repeatedly what is left, if there is a terminal that shows it. */
   begin(left: () => Left): void {
     const columns = this.#world.columns();
     if (columns === undefined) return;
     const show = () => {
       const text = `endless ${this.#world.pid} ${textOf(left())}`;
-      // A line that wraps could not be taken away again.
+      // A line that wraps could not be erased.
       this.#world.writeError(`${ERASE}${text.slice(0, (this.#world.columns() ?? columns) - 1)}`);
       this.#shown = true;
     };
@@ -56,14 +56,14 @@ export class ProgressLine {
     });
   }
 
-  /** Nothing is left: takes the line away. */
+  /** Nothing is left: erases the line. */
   end(): void {
     this.#stop();
     const erase = this.erase();
     if (erase !== '') this.#world.writeError(erase);
   }
 
-  /** What has to be written before another line, so that it does not stand behind this one. */
+  /** The text to write before another line, so that it does not stand behind this one. */
   erase(): string {
     if (!this.#shown) return '';
     this.#shown = false;

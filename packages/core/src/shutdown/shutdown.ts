@@ -13,10 +13,13 @@ import { reportEarlyExit } from './early-exit.js';
 import { reportForced } from './force-close.js';
 import { leftOf } from './progress.js';
 
-/** Time that post hooks still get once the hammer has fallen. */
+/** Time that post hooks still get after the deadline. */
 const AFTER_HAMMER = 100;
 
-/** The end of a process's service, by a shutdown or because its successor has taken over: once begun, it is not taken back. */
+/**
+ * The shutdown of a process, by request or because its successor has taken over; once begun, it is not
+ * undone.
+ */
 export class Shutdown {
   readonly reason: 'restart' | 'shutdown';
   readonly #trigger: HookableSignal;
@@ -24,7 +27,7 @@ export class Shutdown {
   readonly #deadline: Deadline;
   readonly #began: number;
   #forced: Hammered = { requests: [], connections: {} };
-  /** What the deadline is for once this process has drained. */
+  /** What happens at the deadline once this process has drained. */
   #onLate: (() => void) | undefined;
   readonly #closeNotices: CloseNotices;
 
@@ -45,56 +48,57 @@ export class Shutdown {
     waits.onChange(() => this.#releaseEmpty());
   }
 
-  /** The deadline counts from the moment that was given. */
+  /** Sets the deadline, which counts from `began`. */
   begin(hammerTime: number): void {
     const left = hammerTime < 0 ? -1 : Math.max(0, hammerTime - (this.#context.world.now() - this.#began));
-    // A restart takes nothing from those that drain already; a stop of the newest is a stop of them all.
+    // A restart does not shorten the drain of older generations; a stop of the newest stops them all.
     if (this.reason === 'shutdown') this.limit(left);
     else this.#deadline.within(left);
   }
 
-  /** Whether the hammer has fallen. */
+  /** Whether the deadline has come. */
   get hammered(): boolean {
     return this.#deadline.expired;
   }
 
-  /** Milliseconds until the hammer falls; -1 where it does not fall by itself. */
+  /** Milliseconds until the deadline; -1 if there is none. */
   get left(): number {
     return this.#deadline.left;
   }
 
-  /** Resolves when the hammer has fallen. */
+  /** Resolves at the deadline. */
   get fallen(): Promise<void> {
     return this.#deadline.passed;
   }
 
-  /** Whether the hammer had to end a request. */
+  /** Whether a request was force-closed. */
   get cutRequests(): boolean {
     return this.#forced.requests.length > 0;
   }
 
-  /** Whether nothing is left here, so that this process only waits for older ones, while its successor serves on. */
+  /** Whether nothing is left here: this process only waits for older ones, while its successor serves on. */
   get onlyWaits(): boolean {
     const { waits, departure } = this.#context;
     return this.reason === 'restart' && !departure.isOfAll && waits.onlyOlder;
   }
 
-  /** Brings the hammer nearer: it falls within `ms` (-1: as before), here and in every older generation. */
+  /** Moves the deadline to at most `ms` from now (-1: unchanged), here and in every older generation. */
   limit(ms: number): void {
     this.#deadline.within(ms);
     const { olders, departure } = this.#context;
-    // Each takes the earlier of its own moment and this one; what is left of ours is nobody else's.
+    // Each uses the earlier of its own deadline and this one; the rest of this process's own deadline is not
+    // theirs.
     olders.stop(ms, departure.staying.idleGrace);
   }
 
-  /** The successor stops within `ms`, and this process with it. */
+  /** The successor stops within `ms`, and this process too. */
   stopToo(ms: number): void {
     this.limit(ms);
     if (this.#onLate) this.#deadline.resume();
     if (!this.hammered) this.#closeNotices.hasten('shutdown', this.#deadline.left);
   }
 
-  /** This process has drained and waits for older ones: a stop bounds that too. */
+  /** This process has drained and waits for older ones: in a stop, the deadline limits that too. */
   waitForOlder(): void {
     this.#onLate = () => {};
     if (this.reason === 'shutdown') this.#deadline.resume();
@@ -103,14 +107,17 @@ export class Shutdown {
   /** This process has drained: calls `fn` at the deadline, which may still come nearer. */
   whenLate(fn: () => void): void {
     this.#onLate = fn;
-    // Each restart would leave a process behind for good, if its own listeners did not end it.
+    // If its own listeners did not end it, each restart would leave a process behind for good.
     if (this.reason === 'restart' && this.left < 0) this.#deadline.within(DEFAULTS.hammerTime);
     else this.#deadline.resume();
   }
 
-  /** Runs the whole ending and resolves when this process has drained; it accepts until `candidateGone` resolves. */
+  /**
+   * Runs the shutdown and resolves when this process has drained; it accepts until `candidateGone` resolves.
+   */
   async run(candidateGone?: Promise<unknown>): Promise<ShutdownResult> {
-    // A hold, a hook or a half-closed connection keeps no event loop alive, and is waited for all the same.
+    // A hold, a hook or a half-closed connection does not keep the event loop alive, but endless waits for
+    // it.
     const { world, servers, log } = this.#context;
     const release = world.stayAlive();
     const stopWatching = reportEarlyExit(world, servers, log);
@@ -134,7 +141,8 @@ export class Shutdown {
       await deadline.bound(hooks.run('pre', this.#trigger));
       if (this.#context.delays && this.#trigger === 'SIGTERM' && shutdownDelay > 0)
         await deadline.bound(this.#pause(shutdownDelay));
-      // Who connects while it holds the sockets too would wait in their queue, and be reset when it is gone.
+      // While the candidate holds the sockets too, a client may wait in their queue, and would get a reset at
+      // its exit.
       if (candidateGone) await deadline.bound(candidateGone);
     }
 
@@ -154,13 +162,13 @@ export class Shutdown {
     await deadline.bound(waits.empty());
 
     for (const { appClose } of servers.all()) appClose.release();
-    // Node calls back a `server.close()` in the next tick: the application gets that before `done`.
+    // Node.js calls back a `server.close()` in the next tick: the application gets that before `done`.
     await new Promise<void>((resolve) => process.nextTick(resolve));
     departure.stop();
     this.#closeNotices.stop();
     this.#context.progress?.end();
     events.emit('drained', { durationMs: world.now() - this.#began });
-    // Once the hammer has fallen nothing is awaited for long, but nothing is left out either.
+    // After the deadline endless waits for nothing for long, but leaves out nothing either.
     const post = hooks.run('post', this.#trigger);
     await Promise.race([post, deadline.passed.then(() => this.#pause(AFTER_HAMMER))]);
     deadline.cancel();
@@ -169,7 +177,7 @@ export class Shutdown {
     return { forced, durationMs: world.now() - this.#began };
   }
 
-  /** Ends at once whatever is still running, and in a stop whatever still runs in older generations. */
+  /** Force-closes at once what is left here and, in a stop, in older generations. */
   hammer(): void {
     if (this.reason === 'shutdown') this.limit(0);
     else this.#deadline.within(0);
@@ -181,7 +189,7 @@ export class Shutdown {
     stopAccepting(tracked);
   }
 
-  /** Lets the application see its servers closed that have no connection left, once none can come. */
+  /** Shows the application that servers without connections are closed, once no connection can come. */
   #releaseEmpty(): void {
     const { servers, waits } = this.#context;
     if (waits.settled) for (const { empty, appClose } of servers.all()) if (empty) appClose.release();

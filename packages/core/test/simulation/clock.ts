@@ -11,7 +11,9 @@ export class Clock {
   #order = 0;
   readonly #tasks = new Set<Task>();
 
-  /** Runs `fn` in so many milliseconds; tasks of one moment run in the order in which they were made. Returns the undo. */
+  /**
+   * Runs `fn` in `ms` milliseconds; tasks of one moment run in the order of their creation. Returns the undo.
+   */
   in(ms: number, fn: () => void): () => void {
     const task = { at: this.now + ms, order: this.#order++, run: fn };
     this.#tasks.add(task);
@@ -41,7 +43,7 @@ export class Clock {
   }
 }
 
-/** Resolves when every promise and every `nextTick` has run that can run now. */
+/** Resolves when every promise and every `nextTick` that can run now has run. */
 export function settled(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }

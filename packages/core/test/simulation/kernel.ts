@@ -10,7 +10,7 @@ export interface Holder {
   readonly handles: Set<SimHandle>;
 }
 
-/** A handle of a simulated process; a copy for another process leads to the same thing in the kernel. */
+/** A handle of a simulated process; a copy for another process refers to the same object in the kernel. */
 export abstract class SimHandle implements RawHandle {
   readonly fd = 10;
   readonly holder: Holder;
@@ -46,7 +46,7 @@ export abstract class SimHandle implements RawHandle {
   unref(): void {}
 }
 
-/** A listening socket in the kernel: there as long as a process holds it. */
+/** A listening socket in the kernel: it exists as long as a process holds it. */
 export class ListeningSocket {
   readonly port: number;
   readonly handles = new Set<ListeningHandle>();
@@ -87,10 +87,10 @@ export class ListeningHandle extends SimHandle {
   }
 }
 
-/** What a channel needs of the simulation. */
+/** What a channel needs from the simulation. */
 export interface ChannelContext {
   clock: Clock;
-  /** How long a message takes; undefined: it is lost, and the channel with it. */
+  /** How long a message takes; undefined: the message is lost, and the channel breaks. */
   latency(): number | undefined;
   onSent(from: string, to: string, message: object, handle: boolean): void;
 }
@@ -100,7 +100,7 @@ class End {
   peer!: End;
   readonly handles = new Set<PipeHandle>();
   readonly inbox: { bytes: Buffer; handle: SimHandle | undefined }[] = [];
-  /** Who reads, while one does. */
+  /** The handle that reads, if one does. */
   reader: PipeHandle | undefined;
   /** Nothing follows what is in the inbox. */
   ended = false;
@@ -127,10 +127,10 @@ class End {
   }
 }
 
-/** What is on its way belongs to nobody. */
+/** Holds the handles that are on their way: they belong to no process. */
 const KERNEL: Holder = { name: 'kernel', alive: true, handles: new Set() };
 
-/** A handle of the end of a channel. */
+/** A handle of one end of a channel. */
 export class PipeHandle extends SimHandle {
   readonly #context: ChannelContext;
   readonly #end: End;
@@ -168,7 +168,7 @@ export class PipeHandle extends SimHandle {
   override readStart(): number {
     if (this.closed) return 0;
     this.#end.reader = this;
-    // Not within the call: what is read is never read before the reader is made.
+    // Not within the call: nothing is ever read before the reader is made.
     this.#context.clock.in(0, () => this.#end.pump());
     return 0;
   }

@@ -15,13 +15,13 @@ import type { Simulation } from './simulation.js';
 
 const ARRIVAL = Symbol.for('endless.arrival');
 
-/** The exit status of a process that a signal ends, as a child's parent sees it. */
+/** The exit status of a process, or the signal that ended it, as its parent sees it. */
 export interface Ended {
   exitCode: number | null;
   signal: NodeJS.Signals | null;
 }
 
-/** A process of the simulation: a lifecycle of its own, in a world of its own. */
+/** A simulated process, with its own lifecycle in its own world. */
 export class SimProcess implements Holder {
   readonly pid: number;
   readonly name: string;
@@ -35,7 +35,7 @@ export class SimProcess implements Holder {
   readonly #timers = new Set<() => void>();
   readonly #unwatch = new Set<() => void>();
   readonly #onExit = new Set<() => void>();
-  /** What keeps it alive beside its listening sockets: timers, children, its own work. */
+  /** How many things keep it alive besides its listening sockets: children, requests, its own work. */
   keeps = 0;
   #ignoresHangup = false;
   #status = 0;
@@ -46,7 +46,7 @@ export class SimProcess implements Holder {
     this.name = name;
   }
 
-  /** Its first line runs: with a handoff it is a successor. */
+  /** Runs its first line: with a handoff it is a successor. */
   boot(program: (process: SimProcess) => void, env: NodeJS.ProcessEnv = {}, pipe?: PipeHandle): void {
     const globals: Record<symbol, unknown> = {};
     if (pipe) {
@@ -78,12 +78,12 @@ export class SimProcess implements Holder {
     return [...new Set(handles.map((handle) => (handle as ListeningHandle).socket.port))].sort();
   }
 
-  /** Timers that have not fired. */
+  /** How many timers have not fired. */
   get timers(): number {
     return this.#timers.size;
   }
 
-  /** Listens as the application would; resolves in a later step. */
+  /** Listens as the application would. */
   listen(port: number): Server {
     const server = createServer(() => {});
     this.servers.push(server);
@@ -102,7 +102,7 @@ export class SimProcess implements Holder {
     return server;
   }
 
-  /** A request comes on a connection of its own; returns how it is answered. */
+  /** A request arrives on its own connection; returns the function that answers it. */
   request(server: Server): () => void {
     const socket = Object.assign(new EventEmitter(), {
       destroyed: false,

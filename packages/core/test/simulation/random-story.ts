@@ -2,11 +2,14 @@ import { Random } from '../random.js';
 import type { SimProcess } from './process.js';
 import { Run } from './transcript.js';
 
-/** Time for which a process may outlive its deadline: others in its chain, and hooks, have bounds of their own. */
+/**
+ * Time for which a process may outlive its deadline: other processes of its chain, and hooks, have their own
+ * limits.
+ */
 const SLACK = 15_000;
 const HAMMER_TIME = 5_000;
 const START_TIMEOUT = 3_000;
-/** Longer than everything that may be under way. */
+/** Longer than anything that may be under way. */
 const REST = 60_000;
 
 /** What broke, and the smallest inputs found that break it. */
@@ -90,12 +93,12 @@ class Broken extends Error {}
 
 /** A run that is checked after each input. */
 class Watched extends Run {
-  /** The processes that were told to go. */
+  /** The processes that have received `go`. */
   readonly #told = new Set<string>();
   readonly #stopsBy = new Map<string, number>();
   /** When the drain of each process may force-close. */
   readonly #deadlines = new Map<string, number>();
-  /** The stop signals that came to each process. */
+  /** How many stop signals each process has got. */
   readonly #stops = new Map<string, number>();
   /** Whether a signal may have asked for a force-close. */
   #forces = false;
@@ -110,7 +113,7 @@ class Watched extends Run {
     const [, name, verb = '', word = ''] = /^(?:(\w+): )?(\w+) ?(\S*)/.exec(input) ?? [];
     if (verb === 'cut') this.#wasCut = true;
     const process = this.alive.find((each) => each.name === name);
-    // With inputs left out it may not be there.
+    // If `smallest` has left out inputs, the process may not exist.
     if (name !== undefined && !process) return;
     inputs.push(input);
     if (process && verb === 'signal' && /TERM|INT/.test(word)) {
@@ -127,7 +130,7 @@ class Watched extends Run {
     this.#throwIfBroken(input);
   }
 
-  /** Nothing more happens from outside; then everything stops. */
+  /** Answers what is left, waits until nothing more happens, and then stops everything. */
   async end(): Promise<void> {
     for (const input of ['health good', 'latency 1', ...this.simulation.processes.map(() => 'respond')])
       await this.command(input);
@@ -141,7 +144,7 @@ class Watched extends Run {
       if (process.timers > 0) throw new Broken(`${process.name} at rest has ${process.timers} timers`);
     for (const process of this.alive) await this.command(`${process.name}: signal SIGTERM`);
     await this.#pass(HAMMER_TIME + SLACK);
-    // A program that called `shutdown()` goes on, and its signals are its own.
+    // A program that called `shutdown()` goes on, and handles its signals itself.
     const left = this.alive.filter(({ lifecycle }) => lifecycle.state !== 'terminated');
     if (left.length > 0) throw new Broken(`alive after a stop: ${left.map(({ name }) => name)}`);
   }
@@ -201,7 +204,7 @@ class Watched extends Run {
   }
 }
 
-/** Leaves out what is not needed for a failure. */
+/** Leaves out the inputs that a failure does not need. */
 async function smallest(inputs: readonly string[]): Promise<string[]> {
   let best = [...inputs];
   for (let size = Math.ceil(best.length / 2); size >= 1; size = size === 1 ? 0 : Math.ceil(size / 2))

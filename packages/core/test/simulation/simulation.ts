@@ -8,7 +8,7 @@ import { type Ended, SimProcess } from './process.js';
 /** What a program does in its first turn. */
 export type Program = (process: SimProcess) => void;
 
-/** What a watcher of a simulation is told. */
+/** What a watcher of a simulation gets. */
 export interface Watcher {
   spawned(parent: SimProcess, child: SimProcess): void;
   sent(from: string, to: string, message: object, handle: boolean): void;
@@ -29,10 +29,10 @@ export class Simulation {
   readonly clock = new Clock();
   readonly random: Random;
   readonly processes: SimProcess[] = [];
-  /** The parents, by child: whom the child was spawned by. */
+  /** For each child, its parent and their channel. */
   readonly children = new Map<SimProcess, { parent: SimProcess; pipe: PipeHandle; emitter: EventEmitter }>();
   settings: Settings = {};
-  /** What the next processes run; the last is run by all that follow. */
+  /** The programs of the next processes; all that follow run the last one. */
   readonly programs: Program[] = [];
   latency: () => number | undefined = () => 1;
   #watcher: Watcher;
@@ -49,7 +49,7 @@ export class Simulation {
     return process;
   }
 
-  /** Starts the successor of a process; what Node gives for it. */
+  /** Starts the successor of a process; returns what Node.js would return for it. */
   spawn(parent: SimProcess, env: NodeJS.ProcessEnv): EventEmitter {
     const child = this.#create();
     const context: ChannelContext = {
@@ -92,7 +92,7 @@ export class Simulation {
     this.clock.now = until;
   }
 
-  /** Does something, with all that follows at once. */
+  /** Runs `fn`, with all that follows at once. */
   async step(fn: () => unknown): Promise<void> {
     await fn();
     await settled();

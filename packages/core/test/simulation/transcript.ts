@@ -19,12 +19,12 @@ export async function runTranscript(text: string): Promise<string> {
   return `${output.join('\n').trim()}\n`;
 }
 
-/** Processes that are told what happens to them, one command at a time. */
+/** Simulated processes that run one command at a time. */
 export class Run {
   readonly simulation: Simulation;
   /** The processes whose rollback window is open. */
   readonly windows = new Set<SimProcess>();
-  /** How many calls of `restart()` have not settled, by the process. */
+  /** For each call of `restart()` that has not settled, its process. */
   readonly #open: SimProcess[] = [];
   readonly #states = new Map<SimProcess, State>();
   readonly #accepts = new Map<SimProcess, string>();
@@ -32,7 +32,7 @@ export class Run {
   #ports = [8080];
   #lines: string[] = [];
   #began = 0;
-  /** What the health checks answer; undefined where there are none. */
+  /** What the health checks answer; undefined if there are none. */
   #healthy: boolean | undefined;
 
   constructor() {
@@ -86,7 +86,7 @@ export class Run {
     return this.#open.filter(({ alive }) => alive).length;
   }
 
-  /** Does what a command says; resolves with what followed at the same moment, or within the time of a `wait`. */
+  /** Runs a command; resolves with what followed at the same moment, or within the time of a `wait`. */
   async command(line: string): Promise<string[]> {
     this.#lines = [];
     this.#began = this.simulation.clock.now;
@@ -161,7 +161,7 @@ export class Run {
     if (next?.process.alive) next.respond();
   }
 
-  /** What a process runs: it listens on every port, unless it is told otherwise. */
+  /** What a process runs: it listens on every port, unless its words say otherwise. */
   #program(words: string[] = []): Program {
     const values = valuesOf(words) as Record<string, unknown>;
     return (process) => {
