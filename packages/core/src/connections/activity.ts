@@ -25,8 +25,7 @@ export function inFlight(tracked: TrackedServer, socket: Socket): ServerResponse
 }
 
 /**
- * The idle connections of a server as Node.js defines idle, and below TLS those whose handshake has not
- * begun.
+ * The idle connections of a server as Node.js defines idle, and TLS ones whose handshake has not begun.
  *
  * A connection with a half-received head is never among them. One that has never sent a byte always is;
  * Node.js lists it only from version 26 on.

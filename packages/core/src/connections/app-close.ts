@@ -6,8 +6,7 @@ import { listeningHandle, setListeningHandle } from '../node-private/listening.j
  * The application's own `server.close()`, while endless decides when the listening socket closes.
  *
  * A close during a restart waits until the successor serves or the restart has failed. Node.js does not know
- * that endless itself has closed a server: so the callback gets no error, and comes when the connections are
- * gone.
+ * that endless itself has closed a server: the callback gets no error, and comes when no connection is left.
  */
 export class AppClose {
   readonly #server: Server;
@@ -30,9 +29,7 @@ export class AppClose {
     this.#define('listening', { get: () => this.#waiting.length === 0 && Boolean(listeningHandle(server)) });
   }
 
-  /**
-   * Stops the server from accepting; its connections, and what the application sees of it, stay as they are.
-   */
+  /** Stops the server from accepting; its connections, and the application's view of it, stay as they are. */
   stopAccepting(): void {
     const handle = listeningHandle(this.#server);
     if (handle && !(handle instanceof Stopped)) {

@@ -19,7 +19,7 @@ export interface IntakeContext {
   settings: SettingsStore;
   log: Log;
   generation(): number;
-  /** Gives a server that is about to listen an existing socket; returns whether there is one. */
+  /** Gives an existing socket to a server that is about to listen; returns whether there is one. */
   claim(server: Server, asked: Asked, ipv6Only: boolean): boolean;
   /** Whether it is a mistake of the program if endless did not see a server from its beginning. */
   expectsAll(): boolean;
@@ -27,10 +27,7 @@ export interface IntakeContext {
   onListening(server: Server): void;
 }
 
-/**
- * Follows servers from before they listen to the moment before they accept: what each was given and asked
- * for.
- */
+/** Follows each server from before it listens to the moment before it accepts: its options and address. */
 export class Intake {
   readonly beforeBegin: ((address: unknown) => void)[] = [];
   readonly #context: IntakeContext;

@@ -10,9 +10,7 @@ import { TrackedServer } from './tracked-server.js';
 
 /** The counts of one server, or of all of them. */
 export interface ServerCounts {
-  /**
-   * Requests in flight: received whole or in part by the application, and not yet answered to the last byte.
-   */
+  /** Requests in flight: received in whole or part by the application, and not answered to the last byte. */
   activeRequests: number;
   /** Open connections. */
   connections: number;

@@ -88,9 +88,7 @@ export class TrackedServer {
     return 'updateSettings' in this.server;
   }
 
-  /**
-   * Whether a listener for its requests changes nothing: the first one on an HTTP/2 server would add a layer.
-   */
+  /** Whether a listener for its requests changes nothing: the first one on HTTP/2 would add a layer. */
   get hearsRequests(): boolean {
     return this.http && (!this.http2 || this.server.listenerCount('request') > 0);
   }
@@ -127,8 +125,7 @@ export class TrackedServer {
 
   #collect<Item extends Socket | ServerHttp2Session>(event: string, into: Set<Item>): void {
     const tracked = this;
-    // One closure per server and none per connection: `once` would wrap it for each, and each closes once
-    // anyway.
+    // One closure per server and none per connection: `once` would wrap it for each, and each closes once.
     function remove(this: Item) {
       into.delete(this);
       if (tracked.empty) tracked.#onEmpty();

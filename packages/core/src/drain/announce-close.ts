@@ -77,10 +77,7 @@ export function announceClose(tracked: TrackedServer, world: World): () => void 
 type Emit = (this: unknown, event: string, ...args: unknown[]) => boolean;
 type Headers = Record<string, unknown> | unknown[];
 
-/**
- * Replaces a `Connection: keep-alive` in the head: one that a proxy copies from its upstream would override
- * the mark.
- */
+/** Replaces a `Connection: keep-alive` that a proxy copies from its upstream: it would override the mark. */
 function insist(response: ServerResponse): void {
   const writeHead = response.writeHead as (...args: unknown[]) => ServerResponse;
   response.writeHead = ((status: number, ...rest: unknown[]) => {
@@ -95,10 +92,7 @@ function insist(response: ServerResponse): void {
 
 const isConnection = (name: unknown) => typeof name === 'string' && name.toLowerCase() === 'connection';
 
-/**
- * Headers come as an object, as pairs, or flat: name, value, name, value. Invalid ones stay, for Node.js to
- * refuse.
- */
+/** Headers are an object, pairs, or flat: name, value, name, value. Node.js refuses invalid ones later. */
 function withClose(headers: Headers): Headers {
   const close = ([name, value]: readonly [unknown, unknown]) => [name, isConnection(name) ? 'close' : value];
   if (!Array.isArray(headers)) return Object.fromEntries(Object.entries(headers).map(close));

@@ -6,9 +6,7 @@ export interface HammeredRequest {
   method: string;
   /** The path alone: the query and credentials do not belong in a log. Unprintable characters are escaped. */
   path: string;
-  /**
-   * Milliseconds in flight; a request that arrived before the drain is counted from the start of the drain.
-   */
+  /** Milliseconds in flight; a request from before the drain is counted from the start of the drain. */
   ageMs: number;
 }
 
@@ -20,9 +18,7 @@ export interface Hammered {
   connections: Record<string, number>;
 }
 
-/**
- * Destroys every connection of these servers, upgraded and half-open ones too; returns what they were doing.
- */
+/** Destroys all connections of these servers, also upgraded and half-open; returns what they were doing. */
 export function hammerServers(servers: Iterable<TrackedServer>, now: number, drainBegan: number): Hammered {
   const report: Hammered = { requests: [], connections: {} };
   for (const tracked of servers) {
@@ -82,9 +78,7 @@ function pathOf(target: string): string {
   return printable(/^(?:\/|\*$)/.test(before) ? before : before.replace(/^[^/]*(?:\/\/[^/]*)?/, '') || '/');
 }
 
-/**
- * Escapes bytes of HTTP/2 clients that a terminal would obey, or that some log readers take for a line end.
- */
+/** Escapes bytes of HTTP/2 clients that a terminal would obey, or some log readers take for a line end. */
 function printable(text: string): string {
   const escaped = (character: string) => {
     const bytes = Buffer.from(character, character <= '\xff' ? 'latin1' : 'utf8');

@@ -45,12 +45,10 @@ export function endSessions(tracked: TrackedServer, idleGrace: number, world: Wo
         ping();
       }
     });
-    // By then Node.js has written its pending frames, in a new session SETTINGS: nothing may come before
-    // those.
+    // By then Node.js has written its own frames, in a new session SETTINGS: nothing may come before those.
     world.turn(notice);
   };
-  // A client that gets GOAWAY before its first request sends none: so an unused session waits for its first
-  // stream.
+  // A client that gets GOAWAY before its first request sends none: an unused session waits for a stream.
   const begin = (session: ServerHttp2Session) => {
     if (session.destroyed || session.state.lastProcStreamID) return end(session);
     const go = () => {

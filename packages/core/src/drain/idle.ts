@@ -19,11 +19,11 @@ interface Due {
 }
 
 /**
- * Closes the idle connections of a draining server, each at a random moment in the second half of its grace,
- * so that a thousand clients do not reconnect at once; returns the undo.
+ * Closes the idle connections of a draining server; returns the undo. Each closes at a random moment in the
+ * second half of its grace, so that a thousand clients do not reconnect at once.
  *
- * In the first half it closes none: a pooled client that is about to send gets its answer, with `Connection:
- * close`. It destroys the connections and does not half-close them: after a FIN a request would still run,
+ * In the first half it closes none: a pooled client that is about to send gets its answer, with a close
+ * notice. It destroys the connections and does not half-close them: after a FIN a request would still run,
  * and its answer could not be sent.
  */
 export function endIdle(tracked: TrackedServer, idleGrace: number, world: World): () => void {

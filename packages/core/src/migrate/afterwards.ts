@@ -10,10 +10,7 @@ export interface Route {
 /** Called when the owner of a socket has handled a message about it; with an error if it never will. */
 export type Done = (error?: Error) => void;
 
-/**
- * Sends a message to the owner of the socket; false if it cannot. `reply` 0: no callback waits for the
- * answer.
- */
+/** Sends a message to the socket's owner; false if it cannot. `reply` 0: no callback waits for the answer. */
 export type Deliver = (packed: Buffer, reply: number) => boolean;
 
 /** The messages about a socket that has left: kept until its owner is known, then sent to that owner. */
@@ -33,10 +30,7 @@ export class Afterwards {
     this.#report = report;
   }
 
-  /**
-   * Sends a message; throws if it cannot be cloned. Returns false, and never calls `done`, if the socket has
-   * ended.
-   */
+  /** Sends a message, or throws if it cannot be cloned; false, without a call of `done`, after the end. */
   tell(message: unknown, done?: Done): boolean {
     if (this.#ended) return false;
     const packed = pack(message);

@@ -35,10 +35,7 @@ export interface ArrivalsContext {
   onMoved(address: string): void;
 }
 
-/**
- * The successor's side of an offer: answers offers in one message a turn, and serves the sockets that it is
- * given.
- */
+/** The successor's side of an offer: answers in one message a turn, and serves the sockets that it gets. */
 export class Arrivals {
   readonly #context: ArrivalsContext;
   readonly #payloads = new Unpacking();
@@ -70,9 +67,7 @@ export class Arrivals {
     return this.#unanswered.size + this.#done.length + this.#ended.length > 0;
   }
 
-  /**
-   * The sockets that arrived and have moved on to this destination: each with its id here and its id there.
-   */
+  /** The sockets that arrived and have moved on to this destination: each with its id here and there. */
   routesTo(destination: unknown): OlderProcess['routes'] {
     return [...this.#served].flatMap(([theirs, { socket }]) => {
       const route = this.#context.protocols.routeOf(socket);
@@ -80,9 +75,7 @@ export class Arrivals {
     });
   }
 
-  /**
-   * Keeps track of sockets of the old process that came through another one, which knew them by other ids.
-   */
+  /** Keeps track of the old process's sockets that came through another one, which knew them by other ids. */
   follow(routes: OlderProcess['routes'], through: Arrivals): void {
     for (const [theirs, ours] of routes) {
       const served = through.#served.get(ours);

@@ -12,9 +12,7 @@ import type { NamedProtocol, Protocols } from './protocols.js';
 /** How many sockets may be between two owners at once, and how many bytes they may take along. */
 const WINDOW = 256;
 const MOST_BYTES = 4 * 1024 * 1024;
-/**
- * Milliseconds after a rollback in which the successor may answer; then the sockets not yet given come back.
- */
+/** Milliseconds after a rollback in which the successor may answer; then sockets not yet given come back. */
 const ANSWER_TIME = 1_000;
 
 /** Where sockets move to. */

@@ -203,9 +203,7 @@ export class Departure implements Source {
     this.staying.stop();
   }
 
-  /**
-   * The successor must not wait for connections that never move: a download over TLS, a foreign WebSocket.
-   */
+  /** The successor must not wait for connections that never move: a TLS download, a foreign WebSocket. */
   #look(): void {
     if (this.#over || this.busy || this.#context.waits.comesMore) return;
     if (!this.#anyMovable()) this.stay();

@@ -11,10 +11,7 @@ import type { World } from '../world.js';
 import { isUsed, serveOn } from './serve.js';
 import type { SlowStart } from './slow-start.js';
 
-/**
- * How many connections may be on their way at once: enough for a busy channel, and few enough for short
- * waits.
- */
+/** How many connections may be on their way at once: the channel stays busy, and none waits long. */
 const WINDOW = 64;
 /** How many to send in one turn of the event loop: between two turns both processes answer requests. */
 const PER_TURN = 32;
@@ -42,8 +39,7 @@ export interface Destination {
 }
 
 /**
- * Moves the live HTTP/1.1 connections of plaintext servers to the successor, each at a moment when it is
- * idle.
+ * Moves live HTTP/1.1 connections of plaintext servers to the successor, each at a moment when it is idle.
  *
  * A connection has one owner at any time. The mover finds it idle and stops its reading in one turn, so that
  * no byte can come between: what the client sends from then on waits in the kernel. The mover closes its own
@@ -55,10 +51,7 @@ export class Mover {
   readonly #world: World;
   readonly #servers = new Set<TrackedServer>();
   readonly #slowStart: SlowStart;
-  /**
-   * Idle connections that were busy lately: their next request may be on its way, so as many as may move
-   * first.
-   */
+  /** Idle connections that were busy lately: a request may be on its way, so as many as may move first. */
   readonly #busy = new Map<Socket, Found>();
   /** Idle connections that have been silent since the restart began. */
   readonly #resting = new Map<Socket, Found>();

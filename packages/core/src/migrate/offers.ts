@@ -8,9 +8,7 @@ import { Crossing, type OffersContext } from './crossing.js';
 import { pack } from './payload.js';
 import type { Leaving, NamedProtocol } from './protocols.js';
 
-/**
- * A socket with more bytes than this waits until nothing else is to be sent, since it would delay the others.
- */
+/** A socket with more bytes waits until nothing else is to be sent, since it would delay the others. */
 const SMALL = 64 * 1024;
 /** How many sockets to ask in one turn of the event loop: between two turns both processes serve others. */
 const PER_TURN = 32;
@@ -81,10 +79,7 @@ export class Offers {
     return this.#queue.has(socket) || this.#large.has(socket);
   }
 
-  /**
-   * This process rolls back: sockets not yet given come back when the successor answers or is gone, and soon
-   * in any case.
-   */
+  /** This process rolls back: offers nothing more, and sockets not yet given come back soon. */
   takeBack(): void {
     this.stop();
     this.#crossing.takeBack();
@@ -200,8 +195,7 @@ export class Offers {
     protocols.left(socket, afterwards);
     attempt(() => leaving.left?.((word, done) => afterwards.tell(word, done)), report);
     afterwards.onEnd(() => leaving.ended?.());
-    // A paused stream holds bytes that its owner has not seen; without its listeners, only the code below
-    // reads them.
+    // A paused stream holds bytes that its owner has not seen; without listeners, only `read` gets them.
     socket.removeAllListeners('data').removeAllListeners('readable');
     const rest = socket.read() as Buffer | null;
     // The buffer has room again, which has restarted the reading.

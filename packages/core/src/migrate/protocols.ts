@@ -18,9 +18,7 @@ export interface Leaving<State = unknown> {
    * process that serves the socket, in order. `tell` returns false when no process serves it any more.
    */
   left?(tell: Tell): void;
-  /**
-   * Called when the connection has ended in the process that serves it, or cannot be reached there any more.
-   */
+  /** Called when the connection has ended in the process that serves it, or cannot be reached any more. */
   ended?(): void;
 }
 
@@ -46,10 +44,7 @@ export interface SocketProtocol<State = unknown> {
    * it. A throw or a rejected promise closes that socket; the same applies to `told` and `end`.
    */
   restore(socket: Socket, state: State): unknown;
-  /**
-   * Gets a message from the process that had the socket before. If it returns a promise, `done` there waits
-   * for it.
-   */
+  /** Gets a message from the process that had the socket before; its `done` waits for a returned promise. */
   told?(socket: Socket, word: unknown): unknown;
   /** Sends the client of a socket that stays a close notice. */
   end?(socket: Socket, reason: 'restart' | 'shutdown'): unknown;
@@ -148,10 +143,7 @@ export class Protocols {
     return this.#left.get(socket)?.where?.();
   }
 
-  /**
-   * Passes a message to the protocol of the socket here, or to the process that serves it now; false if it
-   * has ended.
-   */
+  /** Passes a message to the protocol of the socket, here or in its new process; false if it has ended. */
   tell(socket: Socket, protocol: NamedProtocol, word: unknown, done?: Done): boolean {
     const left = this.#left.get(socket);
     if (left) return left.tell(word, done);

@@ -62,9 +62,7 @@ export class Reception {
     return this.#arrivals.answering;
   }
 
-  /**
-   * The sockets that arrived and have moved on to this destination: each with its id here and its id there.
-   */
+  /** The sockets that arrived and have moved on to this destination: each with its id here and there. */
   routesTo(destination: unknown): OlderProcess['routes'] {
     return this.#arrivals.routesTo(destination);
   }

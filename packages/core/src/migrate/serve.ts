@@ -16,9 +16,7 @@ export function isUsed(socket: Socket): boolean {
   return socket.bytesRead > 0 || used.has(socket);
 }
 
-/**
- * Serves a connection that another socket has held: if it has been used, its keep-alive time starts again.
- */
+/** Serves a connection that another socket has held; if it was used, its keep-alive time starts again. */
 export function serveOn(tracked: TrackedServer, handle: RawHandle, wasUsed: boolean): void {
   const server = tracked.server as KeepAliveServer;
   const socket = acceptConnection(server, handle);

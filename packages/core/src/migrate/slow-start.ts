@@ -32,10 +32,7 @@ export class SlowStart {
   #hurried = false;
   #moved = 0;
 
-  /**
-   * Created when a restart begins: a connection that is silent until the handover rests. `window` in
-   * milliseconds.
-   */
+  /** Created when a restart begins: a connection that is silent until the handover rests. `window`: in ms. */
   constructor(world: World, servers: readonly TrackedServer[], window: number) {
     this.#world = world;
     this.#takes = Math.max(0, Math.min(window, LONGEST) - REST) * PART;

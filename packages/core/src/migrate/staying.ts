@@ -4,10 +4,7 @@ import { endIdle } from '../drain/idle.js';
 import { rejectLate } from '../drain/late.js';
 import type { World } from '../world.js';
 
-/**
- * The servers whose connections stay in this process: each gets a close notice, and closes after its last
- * response.
- */
+/** The servers whose connections stay here: each gets a close notice, and closes after its last response. */
 export class Staying {
   readonly #world: World;
   readonly #servers = new Set<TrackedServer>();
@@ -25,10 +22,7 @@ export class Staying {
     return this.#idleGrace;
   }
 
-  /**
-   * From now on no other code closes idle connections of these servers, such as an application that closes
-   * one.
-   */
+  /** From now on no other code closes idle connections of these servers, for example the application's. */
   protectIdle(servers: readonly TrackedServer[]): void {
     for (const tracked of servers) if (!tracked.idleProtected) this.#undo.push(protectIdle(tracked));
   }

@@ -38,9 +38,7 @@ export class Apps {
 /** How often to check for a state that no event reports. */
 const LOOK_EVERY = 25;
 
-/**
- * The apps of the adapters: they get a call when the drain begins, and are closed when no connection is left.
- */
+/** The apps of the adapters: called when the drain begins, and closed when no connection is left. */
 export class Closing {
   readonly #context: ClosingContext;
   #begun: Promise<void>[] = [];
@@ -65,8 +63,7 @@ export class Closing {
     const { deadline, servers, waits, closeNotices } = this.#context;
     const { closers } = this.#context.apps;
     if (closers.length === 0) return;
-    // The application closes the upgraded connections that stay, after they got a close notice where
-    // possible.
+    // The application closes the upgraded connections that stay, after a close notice where possible.
     const quiet = () => servers.quiet && closeNotices.done && waits.settled;
     await deadline.bound(Promise.all([this.#until(quiet), ...this.#begun]));
     for (const closer of [...closers]) await deadline.bound(this.#attempt(() => closer.close()));

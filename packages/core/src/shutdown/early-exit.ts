@@ -2,10 +2,7 @@ import type { Servers } from '../connections/servers.js';
 import type { Log } from '../log.js';
 import type { World } from '../world.js';
 
-/**
- * Logs the requests in flight when other code ends the process, such as a listener of the application;
- * returns the undo.
- */
+/** Logs the requests in flight when other code exits, such as an application's listener; returns the undo. */
 export function reportEarlyExit(world: World, servers: Servers, log: Log): () => void {
   return world.onExit(() => {
     const requests = servers.activeRequests;

@@ -20,10 +20,7 @@ const LEAVE_TIME = 1_000;
 /** Time that the application's listeners still get after the deadline. */
 const AFTER_DEADLINE = 100;
 
-/**
- * Lets the application take part in the exit: waits for its listeners of stop signals, or runs them after a
- * restart.
- */
+/** The application's part of the exit: its listeners of stop signals are awaited, or run after a restart. */
 export class OwnEnd {
   readonly #context: OwnEndContext;
   /** The signals that the application's listeners have got. */
@@ -58,9 +55,7 @@ export class OwnEnd {
     return this.#raised === signal && this.#context.listeners.hasRaised(signal);
   }
 
-  /**
-   * A restart signal has come. Returns whether the application raised it again, at the end of this process.
-   */
+  /** A restart signal has come. Returns whether the application raised it again, as this process ends. */
   ends(signal: HookableSignal): boolean {
     return this.#context.listeners.hasRaised(signal) && this.#raisedAgain(signal);
   }
@@ -72,10 +67,7 @@ export class OwnEnd {
     return true;
   }
 
-  /**
-   * This process has drained: runs the application's listeners if they are due, then exits. Returns whether
-   * it waits.
-   */
+  /** This process has drained: runs the application's due listeners, then exits. Returns whether it waits. */
   begin(ending: Shutdown, exit: () => void): boolean {
     const { world, listeners, stopListening } = this.#context;
     this.#end = (signal) => {
@@ -104,8 +96,7 @@ export class OwnEnd {
     else if (ending.left >= 0 && ending.left < atLeast) world.after(atLeast, () => this.#giveUp(exit));
     else ending.whenLate(() => this.#giveUp(exit));
     if (due.length > 0) world.turn(() => listeners.run(due));
-    // Without another turn, a process with nothing else to do would exit before it reads the signal that it
-    // raised.
+    // Without another turn, an otherwise idle process would exit before it reads the signal that it raised.
     world.signals.once('beforeExit', () => world.turn(() => {}));
     return true;
   }

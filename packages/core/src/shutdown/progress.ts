@@ -9,7 +9,7 @@ export interface Left {
   holds: number;
   /** Whether connections may still come from an older process. */
   comesMore: boolean;
-  /** Milliseconds until the deadline; -1 if there is none. */
+  /** Milliseconds until the deadline; -1 without a deadline. */
   hammerIn: number;
 }
 

@@ -16,10 +16,7 @@ import { leftOf } from './progress.js';
 /** Time that post hooks still get after the deadline. */
 const AFTER_HAMMER = 100;
 
-/**
- * The shutdown of a process, by request or because its successor has taken over; once begun, it is not
- * undone.
- */
+/** The shutdown of a process, by request or because its successor has taken over; it cannot be undone. */
 export class Shutdown {
   readonly reason: 'restart' | 'shutdown';
   readonly #trigger: HookableSignal;
@@ -61,7 +58,7 @@ export class Shutdown {
     return this.#deadline.expired;
   }
 
-  /** Milliseconds until the deadline; -1 if there is none. */
+  /** Milliseconds until the deadline; -1 without a deadline. */
   get left(): number {
     return this.#deadline.left;
   }
@@ -86,8 +83,7 @@ export class Shutdown {
   limit(ms: number): void {
     this.#deadline.within(ms);
     const { olders, departure } = this.#context;
-    // Each uses the earlier of its own deadline and this one; the rest of this process's own deadline is not
-    // theirs.
+    // Each uses the earlier of its own deadline and `ms`, and not what is left of this process's deadline.
     olders.stop(ms, departure.staying.idleGrace);
   }
 
@@ -112,12 +108,9 @@ export class Shutdown {
     else this.#deadline.resume();
   }
 
-  /**
-   * Runs the shutdown and resolves when this process has drained; it accepts until `candidateGone` resolves.
-   */
+  /** Runs the shutdown, and resolves when this process has drained; it accepts until `candidateGone`. */
   async run(candidateGone?: Promise<unknown>): Promise<ShutdownResult> {
-    // A hold, a hook or a half-closed connection does not keep the event loop alive, but endless waits for
-    // it.
+    // A hold, a hook or a half-closed connection keeps no event loop alive, but endless waits for it.
     const { world, servers, log } = this.#context;
     const release = world.stayAlive();
     const stopWatching = reportEarlyExit(world, servers, log);
@@ -141,8 +134,7 @@ export class Shutdown {
       await deadline.bound(hooks.run('pre', this.#trigger));
       if (this.#context.delays && this.#trigger === 'SIGTERM' && shutdownDelay > 0)
         await deadline.bound(this.#pause(shutdownDelay));
-      // While the candidate holds the sockets too, a client may wait in their queue, and would get a reset at
-      // its exit.
+      // While the candidate holds the sockets too, a client in their queue would get a reset at its exit.
       if (candidateGone) await deadline.bound(candidateGone);
     }
 
@@ -168,7 +160,7 @@ export class Shutdown {
     this.#closeNotices.stop();
     this.#context.progress?.end();
     events.emit('drained', { durationMs: world.now() - this.#began });
-    // After the deadline endless waits for nothing for long, but leaves out nothing either.
+    // After the deadline, endless still runs everything, but waits only briefly.
     const post = hooks.run('post', this.#trigger);
     await Promise.race([post, deadline.passed.then(() => this.#pause(AFTER_HAMMER))]);
     deadline.cancel();

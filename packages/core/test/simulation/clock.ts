@@ -11,9 +11,7 @@ export class Clock {
   #order = 0;
   readonly #tasks = new Set<Task>();
 
-  /**
-   * Runs `fn` in `ms` milliseconds; tasks of one moment run in the order of their creation. Returns the undo.
-   */
+  /** Runs `fn` in `ms` milliseconds, tasks of one moment in the order of their creation; returns the undo. */
   in(ms: number, fn: () => void): () => void {
     const task = { at: this.now + ms, order: this.#order++, run: fn };
     this.#tasks.add(task);

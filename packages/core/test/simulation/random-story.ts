@@ -2,10 +2,7 @@ import { Random } from '../random.js';
 import type { SimProcess } from './process.js';
 import { Run } from './transcript.js';
 
-/**
- * Time for which a process may outlive its deadline: other processes of its chain, and hooks, have their own
- * limits.
- */
+/** Time for which a process may outlive its deadline: other processes, and hooks, have their own limits. */
 const SLACK = 15_000;
 const HAMMER_TIME = 5_000;
 const START_TIMEOUT = 3_000;

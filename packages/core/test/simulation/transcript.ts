@@ -32,7 +32,7 @@ export class Run {
   #ports = [8080];
   #lines: string[] = [];
   #began = 0;
-  /** What the health checks answer; undefined if there are none. */
+  /** What the health checks answer; undefined without health checks. */
   #healthy: boolean | undefined;
 
   constructor() {
@@ -161,7 +161,7 @@ export class Run {
     if (next?.process.alive) next.respond();
   }
 
-  /** What a process runs: it listens on every port, unless its words say otherwise. */
+  /** What a process runs: it listens on every port, unless `words` change that. */
   #program(words: string[] = []): Program {
     const values = valuesOf(words) as Record<string, unknown>;
     return (process) => {
