@@ -30,6 +30,7 @@ const ROOMS = [
 /** The loose files that are more than plumbing, each with the room beside which it stands. */
 const BESIDE: Record<string, string> = {
   'attempt.ts': 'node-private',
+  'checks.ts': 'node-private',
   'builtin.ts': 'node-private',
   'errors.ts': 'node-private',
   'version.ts': 'node-private',

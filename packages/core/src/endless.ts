@@ -1,5 +1,6 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
 import type { Server } from 'node:net';
+import { checkFunction } from './checks.js';
 import type { ServerCounts, ServerStats } from './connections/servers.js';
 import { invalidOption } from './errors.js';
 import { type EndlessEvents, EVENT_NAMES } from './events.js';
@@ -12,7 +13,6 @@ import type { ProtocolSockets, SocketProtocol } from './migrate/protocols.js';
 import { answerReadiness, type Readiness } from './readiness/handler.js';
 import type { RestartResult } from './restart/context.js';
 import type { Settings } from './settings.js';
-import { checkFunction } from './settings.js';
 import type { ShutdownResult } from './shutdown/context.js';
 import type { HookableSignal } from './signals/signals.js';
 import type { Release } from './wait-group.js';

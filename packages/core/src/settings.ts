@@ -1,5 +1,15 @@
 import type { Server, Socket } from 'node:net';
-import { EndlessError, invalidOption } from './errors.js';
+import {
+  checkBoolean,
+  checkCount,
+  checkDuration,
+  checkFunction,
+  checkLimit,
+  checkOneOf,
+  checkText,
+  unknownOption,
+} from './checks.js';
+import { invalidOption } from './errors.js';
 import type { Logger } from './log.js';
 import {
   DEFAULT_ACTIONS,
@@ -161,36 +171,6 @@ function defined(values: object): object {
   return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined));
 }
 
-/** The error for a setting that does not exist; it names those that do. */
-export function unknownOption(name: string, known: readonly string[]): EndlessError {
-  const near = known.find((candidate) => candidate.toLowerCase() === name.toLowerCase());
-  const hint = near ? `did you mean \`${near}\`?` : `known are ${known.join(', ')}.`;
-  return new EndlessError('ERR_ENDLESS_INVALID_OPTION', `\`${name}\` is not a setting of endless; ${hint}`);
-}
-
-/** Throws unless the value is a duration of 0 or more. */
-export function checkDuration(name: string, value: unknown): void {
-  if (typeof value !== 'number' || !(value >= 0) || !Number.isFinite(value))
-    throw invalidOption(name, value, 'a number of milliseconds, 0 or more');
-}
-
-/** Throws unless the value is a time limit above 0: a limit of 0 has no meaning. */
-export function checkLimit(name: string, value: unknown): void {
-  if (typeof value !== 'number' || !(value > 0) || !Number.isFinite(value))
-    throw invalidOption(name, value, 'a number of milliseconds above 0');
-}
-
-/** Throws unless the value is a whole number of at least `least`. */
-export function checkCount(name: string, value: unknown, least: number): void {
-  if (!Number.isInteger(value) || (value as number) < least)
-    throw invalidOption(name, value, `a whole number, ${least} or more`);
-}
-
-/** Throws unless the value is a function. */
-export function checkFunction(name: string, value: unknown): void {
-  if (typeof value !== 'function') throw invalidOption(name, value, 'a function');
-}
-
 const CHECKS: Record<keyof Settings, (name: string, value: unknown) => void> = {
   hammerTime(name, value) {
     if (value !== -1 && (typeof value !== 'number' || !(value >= 0) || !Number.isFinite(value)))
@@ -223,22 +203,6 @@ const CHECKS: Record<keyof Settings, (name: string, value: unknown) => void> = {
         throw invalidOption(name, value, '`false` or an object with the methods info, warn and error');
   },
 };
-
-function checkOneOf(...words: string[]) {
-  return (name: string, value: unknown) => {
-    if (!words.includes(value as string))
-      throw invalidOption(name, value, words.map((w) => `'${w}'`).join(' or '));
-  };
-}
-
-/** Throws unless the value is a boolean. */
-export function checkBoolean(name: string, value: unknown): void {
-  if (typeof value !== 'boolean') throw invalidOption(name, value, 'true or false');
-}
-
-function checkText(name: string, value: unknown) {
-  if (typeof value !== 'string' || value === '') throw invalidOption(name, value, 'a path');
-}
 
 function checkSignals(name: string, value: unknown) {
   if (typeof value !== 'object' || value === null)

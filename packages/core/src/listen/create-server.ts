@@ -4,8 +4,8 @@ import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2';
 import { Server } from 'node:net';
 import type { TlsOptions } from 'node:tls';
 import { builtin } from '../builtin.js';
+import { checkBoolean, checkCount, checkFunction, checkLimit, unknownOption } from '../checks.js';
 import { EndlessError, invalidOption, show } from '../errors.js';
-import { checkBoolean, checkCount, checkFunction, checkLimit, unknownOption } from '../settings.js';
 
 /** Node's TLS options, or two files that each generation reads again. */
 export type Tls = TlsOptions | { certFile: string; keyFile: string };
