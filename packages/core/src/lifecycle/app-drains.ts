@@ -3,11 +3,11 @@ import type { TrackedServer } from '../connections/tracked-server.js';
 import { drainConnections, stopAccepting } from '../drain/drain.js';
 import type { World } from '../world.js';
 
-/** The servers that the application closes by itself: their connections end the way a shutdown ends them. */
+/** The servers that the application closes: endless drains their connections as on a shutdown. */
 export class AppDrains {
   readonly #world: World;
   readonly #servers: Servers;
-  /** What the application has closed while a restart was under way: it is done if that fails. */
+  /** What the application has closed during a restart: endless closes it if that fails. */
   readonly #later: ((tracked: TrackedServer) => boolean)[] = [];
 
   constructor(world: World, servers: Servers) {
@@ -15,7 +15,7 @@ export class AppDrains {
     this.#servers = servers;
   }
 
-  /** Drains these servers, once no restart needs them. */
+  /** Drains these servers as soon as no restart needs them. */
   drain(closes: (tracked: TrackedServer) => boolean, restartNeeds: boolean): void {
     if (restartNeeds) {
       this.#later.push(closes);

@@ -8,7 +8,7 @@ import { AppDrains } from './app-drains.js';
 import type { Draining as DrainingPhase } from './phase.js';
 import type { Shared } from './shared.js';
 
-/** How long an idle connection may still be used where nothing is set. */
+/** How long an idle connection may still send a request if `idleGrace` is not set. */
 const IDLE_GRACE = 5_000;
 
 /** What begins the end of a process. */
@@ -19,13 +19,13 @@ export interface DrainRequest {
   departure: Departure;
   /** Labels of the addresses that a successor serves from now on. */
   handed?: ReadonlySet<string>;
-  /** When the deadline begins to count. */
+  /** When the time until the deadline begins. */
   began?: number;
   /** Whether everything is force-closed at once. */
   hammers: boolean;
 }
 
-/** How the connections of this process come to their end: the one way into the phases `draining` and `drained`. */
+/** How the connections of this process end: the one way into the phases `draining` and `drained`. */
 export class Draining {
   /** Resolves when this process has drained. */
   readonly done: Promise<void>;
@@ -44,7 +44,7 @@ export class Draining {
     });
   }
 
-  /** Prepares the way out of the connections. */
+  /** Prepares the departure of the connections. */
   createDeparture(reason: 'restart' | 'shutdown', signal: HookableSignal, to?: Handover): Departure {
     const { world, protocols, servers, log, waits, settings } = this.#shared;
     const { migrate, idleGrace } = settings.current;
@@ -66,7 +66,7 @@ export class Draining {
       {
         ...{ world, servers, waits, protocols, hooks, events, settings, log, olders, apps, abort },
         ...{ departure, handed },
-        // The place of a process that was rolled back is taken already: nobody has to learn first that it goes.
+        // The predecessor serves already in place of a process that was rolled back: there is nothing to announce.
         delays: !parent?.sentAway,
         ...(settings.current.logger === undefined && { progress }),
       },
@@ -85,7 +85,7 @@ export class Draining {
     return draining;
   }
 
-  /** Runs it to its end; this process accepts until `candidateGone` resolves. */
+  /** Drains to the end; this process accepts until `candidateGone` resolves. */
   run(
     { shutdown, settle, result }: DrainingPhase,
     candidateGone?: Promise<unknown>,
@@ -104,7 +104,7 @@ export class Draining {
     return result;
   }
 
-  /** The application closes some of its servers by itself: their connections end the way a shutdown ends them. */
+  /** The application closes some of its servers: endless drains their connections as on a shutdown. */
   drainServers(closes: (tracked: TrackedServer) => boolean): void {
     const { phase, restarts } = this.#shared;
     if (!phase.end) this.#appDrains.drain(closes, restarts.needsSockets);

@@ -5,18 +5,18 @@ import { Candidate } from '../takeover/candidate.js';
 import type { Listeners } from './listeners.js';
 import type { Shared } from './shared.js';
 
-/** What the first use of endless sets going. */
+/** What the first use of endless starts. */
 export interface InstallContext {
   listeners: Listeners;
-  /** Somebody who has started this process wants it to stop. */
+  /** The process that has started this one wants it to stop. */
   onStop(): void;
-  /** Just before the servers of a candidate accept. */
+  /** Called just before the servers of a candidate accept. */
   beforeOpening(): void;
-  /** The candidate is the newest process now, which the old one can replace for `window` milliseconds. */
+  /** The candidate is the newest process now; for `window` milliseconds the old process can roll back. */
   onGo(candidate: Candidate, window: number): void;
 }
 
-/** First use: finds out who has started this process, and whether it is the successor of another one. */
+/** First use: finds out what has started this process, and whether it is a successor. */
 export function install(shared: Shared, context: InstallContext): void {
   const { world, version, settings, log, servers, events, olders, abort, phase, pidFile } = shared;
   const { listeners, onStop, beforeOpening, onGo } = context;
@@ -48,7 +48,7 @@ export function install(shared: Shared, context: InstallContext): void {
   });
 }
 
-/** A process that stops already does not take over, and binds no address that it could claim. */
+/** A process that stops already does not take over, and does not bind the addresses that it could claim. */
 function begin({ phase }: Shared, candidate: Candidate): void {
   const { current } = phase;
   if (current.name === 'draining') {

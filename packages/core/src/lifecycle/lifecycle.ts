@@ -18,7 +18,7 @@ import { Shared } from './shared.js';
 import { Stopping } from './stopping.js';
 import { TakingOver } from './taking-over.js';
 
-/** The one lifecycle of a process: its parts, and what the public API asks of them. */
+/** The one lifecycle of a process: makes its parts, and passes each call of the public API to one. */
 export class Lifecycle {
   readonly shared: Shared;
   readonly #listeners: Listeners;
@@ -102,7 +102,7 @@ export class Lifecycle {
     return this.shared.restarts.failed;
   }
 
-  /** Connections that came from the old process alive, or left for the new one. */
+  /** How many connections came from the old process, or moved to the new one. */
   get migrated(): number {
     return this.shared.migrated;
   }
@@ -112,7 +112,7 @@ export class Lifecycle {
     return this.shared.phase.end?.shutdown.reason === 'shutdown';
   }
 
-  /** Whether a request on an old connection of this server is late: this process drains, and the connection stays here. */
+  /** Whether requests on this server are late: this process drains, and the server's connections do not move. */
   isLate(server: Server | undefined): boolean {
     const tracked = server && this.shared.servers.get(server);
     const { end } = this.shared.phase;
@@ -126,12 +126,12 @@ export class Lifecycle {
     if (given.signals) this.listenToWanted();
   }
 
-  /** First use: reads the handoff, and from now on sees every server that begins to listen. */
+  /** First use: reads the handoff, and then sees each server that begins to listen. */
   install(options?: { forGood: boolean }): void {
     this.#serving.install(options);
   }
 
-  /** Remembers what `endless.listen` was given for this server. */
+  /** Stores what `endless.listen` got for this server. */
   expect(server: Server, address: unknown, options: ListenOptions): void {
     this.#serving.intake.expect(server, address, options);
   }
@@ -146,19 +146,19 @@ export class Lifecycle {
     };
   }
 
-  /** Looks after a server that listened before endless was first used; its other connections are Node's to end. */
+  /** Tracks a server that listened before the first use of endless. Node.js ends its other connections. */
   adopt(server: Server, socket: Socket): void {
     this.#serving.adopt(server, socket);
   }
 
-  /** The live connections of this server stay, whatever the setting is. */
+  /** Keeps the live connections of this server in this process, whatever `migrate` says. */
   keepConnections(server: Server): void {
     this.install();
     this.shared.servers.setMigrate(server, false);
     this.#takingOver.tellKept();
   }
 
-  /** "These are all": generation 0 is ready although it does not listen, a candidate although addresses are left. */
+  /** The program has all its servers: generation 0 is ready without one, a candidate without the remaining addresses. */
   ready(): void {
     this.#serving.ready();
   }
@@ -168,7 +168,7 @@ export class Lifecycle {
     return this.shared.waits.take('holds');
   }
 
-  /** Looks again which signals are wanted, after a hook or a setting has changed that. */
+  /** Listens to the right signals after a hook or a setting has changed which those are. */
   listenToWanted(): void {
     this.#listeners.listenToWanted();
   }
@@ -183,17 +183,17 @@ export class Lifecycle {
     return this.#draining.done;
   }
 
-  /** Drains this process for good, without ending it. */
+  /** Drains this process and does not exit. */
   shutdown(): Promise<ShutdownResult> {
     return this.#stopping.shutdown();
   }
 
-  /** Ends at once what is still running; only while draining. */
+  /** Force-closes what is still running; only while this process drains. */
   hammer(): void {
     this.#stopping.hammer();
   }
 
-  /** The application closes some of its servers by itself: their connections end the way a shutdown ends them. */
+  /** The application closes some of its servers: endless drains their connections as on a shutdown. */
   drainServers(closes: (tracked: TrackedServer) => boolean): void {
     this.#draining.drainServers(closes);
   }

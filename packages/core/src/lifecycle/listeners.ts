@@ -15,15 +15,15 @@ export interface ListenersContext {
   settings: SettingsStore;
   hooks: Hooks;
   log: Log;
-  /** Who has started this process, once that is known. */
+  /** What has started this process, once that is known. */
   surroundings(): Surroundings | undefined;
-  /** One has come. */
+  /** A signal has come. */
   onSignal(signal: HookableSignal): void;
-  /** Whether this process could be replaced at another moment, if it cannot be now. */
+  /** Whether this process can be replaced now or at another moment. */
   mayEverRestart(): boolean;
 }
 
-/** Who listens to the signals of this process: endless, and the application behind it. */
+/** The listeners to the signals of this process: endless's, and those of the application behind it. */
 export class Listeners {
   readonly own: OwnListeners;
   readonly ownEnd: OwnEnd;
@@ -48,12 +48,12 @@ export class Listeners {
     });
   }
 
-  /** Looks again which signals are wanted, after a hook or a setting has changed that. */
+  /** Listens to the right signals after a hook or a setting has changed which those are. */
   listenToWanted(): void {
     if (this.#handlers.installed) this.listen();
   }
 
-  /** Listens to the signals that are wanted. */
+  /** Listens to each signal that has an effect or a hook. */
   listen(): void {
     const { hooks, settings } = this.#context;
     const { signals } = settings.current;
@@ -65,7 +65,7 @@ export class Listeners {
     this.own.gate(restarts);
   }
 
-  /** From now on signals find the listeners of the application alone. */
+  /** Stops listening: from now on only the application's listeners get signals. */
   stop(): void {
     this.#handlers.stop();
     this.own.stop();

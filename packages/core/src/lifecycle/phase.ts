@@ -13,17 +13,17 @@ export type State = 'init' | 'running' | 'shutting-down' | 'terminated';
 
 /** The phases of a process, each with what exists in that phase alone. */
 export type Phase =
-  /** No server listens, or none any more. `probation`: its predecessor can still roll back. */
+  /** No server listens. With `probation`, the predecessor can still roll back. */
   | { readonly name: 'starting'; readonly probation?: Probation }
   /** It claims the addresses of its predecessor and accepts nothing. */
   | { readonly name: 'candidate'; readonly candidate: Candidate }
-  /** It accepts, or stands by while its successor can be rolled back. */
+  /** It accepts, or stands by while it can still roll back. */
   | { readonly name: 'serving'; readonly probation?: Probation }
   | Draining
   /** Its connections are gone: it waits for older processes and exits. */
   | (Omit<Draining, 'name'> & { readonly name: 'drained' });
 
-/** The connections of a process come to their end, which cannot be undone. */
+/** The process drains. It cannot go back. */
 export interface Draining {
   readonly name: 'draining';
   readonly shutdown: Shutdown;
@@ -31,9 +31,9 @@ export interface Draining {
   /** Resolves when the process has drained. */
   readonly result: Promise<ShutdownResult>;
   settle(result: ShutdownResult | Promise<never>): void;
-  /** A process that stops before it accepts still claims its addresses, so that it binds none a second time. */
+  /** A process that stops before it accepts still claims its addresses, so that it does not bind them again. */
   readonly candidate?: Candidate;
-  /** Its predecessor may have rolled back while this process began to stop. */
+  /** The predecessor may have rolled back while this process began to stop. */
   readonly probation?: Probation;
 }
 
@@ -71,7 +71,7 @@ export class CurrentPhase {
     return STATES[this.#phase.name];
   }
 
-  /** The process goes on to this phase, if that may follow. Returns whether it does. */
+  /** Enters this phase if it may follow; returns whether it does. */
   enter(next: Phase): boolean {
     const { name } = this.#phase;
     if (!NEXT[name].includes(next.name)) {
@@ -83,7 +83,7 @@ export class CurrentPhase {
     return true;
   }
 
-  /** The candidate that waits for `go`, also where it stops before that. */
+  /** The candidate that waits for `go`, also if it stops before that. */
   get candidate(): Candidate | undefined {
     const candidate = 'candidate' in this.#phase ? this.#phase.candidate : undefined;
     return candidate?.waiting ? candidate : undefined;
@@ -94,7 +94,7 @@ export class CurrentPhase {
     return 'probation' in this.#phase ? this.#phase.probation : undefined;
   }
 
-  /** What a process owns whose connections come to their end, or are gone. */
+  /** What a process owns that drains or has drained. */
   get end(): Omit<Draining, 'name'> | undefined {
     return 'shutdown' in this.#phase ? this.#phase : undefined;
   }

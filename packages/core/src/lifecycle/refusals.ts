@@ -4,7 +4,7 @@ import { whyUnsupported } from '../supervisor/refusal.js';
 import type { Surroundings } from '../supervisor/surroundings.js';
 import type { World } from '../world.js';
 
-/** The reasons not to restart that pass. */
+/** The reasons not to restart that hold for a while only. */
 const PASSING: readonly string[] = [
   'ERR_ENDLESS_NOT_READY',
   'ERR_ENDLESS_RESTART_IN_PROGRESS',
@@ -16,7 +16,7 @@ export interface RestartFacts {
   readonly world: World;
   readonly surroundings: Surroundings | undefined;
   readonly settings: ResolvedSettings;
-  /** The pid of the newest process, where that is another one. */
+  /** The pid of the newest process, if that is another one. */
   readonly newest: number | undefined;
   /** Whether a successor serves already, or this process drains. */
   readonly ending: boolean;
@@ -26,7 +26,7 @@ export interface RestartFacts {
   readonly underWay: boolean;
 }
 
-/** Why this process is not to be replaced now; undefined where it can be. */
+/** Why this process cannot be replaced now; undefined if it can be. */
 export function whyNotRestart(facts: RestartFacts): EndlessError | undefined {
   const { world, surroundings, settings } = facts;
   const unsupported = whyUnsupported(world, surroundings, settings);
@@ -66,7 +66,7 @@ export function shuttingDown(newest: number | undefined): EndlessError {
   );
 }
 
-/** The process before this one has not committed its restart in time, so this process cannot begin its own. */
+/** The predecessor has not committed its restart in time, so this process cannot begin its own. */
 export function predecessorTooSlow(startTimeout: number): EndlessError {
   return new EndlessError(
     'ERR_ENDLESS_START_TIMEOUT',

@@ -23,10 +23,10 @@ export class Serving {
   readonly #shared: Shared;
   readonly #parts: ServingParts;
   #installed = false;
-  /** With `register` every server of the program is meant, also one that comes after the last was closed. */
+  /** With `register`, endless tracks every server of the program, also one that listens after the last was closed. */
   #watchForGood = false;
   #stopWatching: (() => void) | undefined;
-  /** Whether the watching ended because the application closed its last server: one that comes now is no oversight. */
+  /** Whether the application has closed its last server, so that endless need not warn of later ones. */
   #retired = false;
 
   constructor(shared: Shared, parts: ServingParts) {
@@ -53,7 +53,7 @@ export class Serving {
     return this.#watchForGood;
   }
 
-  /** First use: reads the handoff, and from now on sees every server that begins to listen. */
+  /** First use: reads the handoff, and then sees each server that begins to listen. */
   install({ forGood = false } = {}): void {
     this.#watchForGood ||= forGood;
     if (!isMainThread || this.#shared.phase.state === 'terminated') return;
@@ -71,7 +71,7 @@ export class Serving {
     this.#watch();
   }
 
-  /** Looks after a server that listened before endless was first used; its other connections are Node's to end. */
+  /** Tracks a server that listened before the first use of endless. Node.js ends its other connections. */
   adopt(server: Server, socket: Socket): void {
     const { servers } = this.#shared;
     if (!isMainThread || !server.listening) return;
@@ -82,7 +82,7 @@ export class Serving {
     servers.adopt(server, socket);
   }
 
-  /** "These are all": generation 0 is ready although it does not listen, a candidate although addresses are left. */
+  /** The program has all its servers: generation 0 is ready without one, a candidate without the remaining addresses. */
   ready(): void {
     this.install();
     const { candidate, state } = this.#shared.phase;
@@ -128,7 +128,7 @@ export class Serving {
     if (this.#shared.phase.state === 'init') this.#accept();
   }
 
-  /** The application has closed a server; a drain has its own way of noticing. */
+  /** The application has closed a server. A drain notices that by itself. */
   #closed(server: Server): void {
     const { phase, restarts, servers, apps } = this.#shared;
     const { current, candidate, end } = phase;
@@ -150,7 +150,7 @@ export class Serving {
     server.once('listening', () => this.install());
   }
 
-  /** Before the old process learns that this one accepts: it would remove a pid file that still names it. */
+  /** Runs before the old process gets `accepting`, since that process removes a pid file with its own pid. */
   #aboutToAccept(): void {
     this.#shared.writePidFile();
     for (const { server } of this.#shared.servers.all()) this.intake.begin(server);

@@ -27,9 +27,9 @@ export type RestartEffects = Omit<RestartContext, keyof AttemptContext | 'hooks'
 /** The process that started this one as its successor. */
 export interface Parent {
   readonly predecessor: Predecessor;
-  /** What comes from it, once it hands connections over. */
+  /** Its side of the chain, once it hands connections over. */
   readonly older: Older;
-  /** Whether it has rolled back: what happens here does not concern it any more. */
+  /** Whether it has rolled back, so that this process no longer reports to it. */
   sentAway: boolean;
 }
 
@@ -51,16 +51,16 @@ export class Shared {
   readonly pidFile: PidFile;
   readonly olders: Olders;
   readonly restarts: Restarts;
-  /** What this process is a successor of, before it has taken anything. */
+  /** What the predecessor has announced, before this process takes any of it. */
   readonly promised: Handoff | undefined;
   generation: number;
-  /** Connections that came from the old process alive, or left for the new one. */
+  /** How many connections came from the old process, or moved to the new one. */
   migrated = 0;
-  /** Who has started this process; known from the first use of endless. */
+  /** What has started this process; known from the first use of endless. */
   surroundings: Surroundings | undefined;
   serviceManager: ServiceManager | undefined;
   parent: Parent | undefined;
-  /** Whether this process has drained and waits for nothing any more. */
+  /** Whether this process has drained and no longer waits for anything. */
   left = false;
 
   constructor(world: World, version: string, effects: RestartEffects) {
@@ -97,7 +97,7 @@ export class Shared {
     const { world, protocols, waits, log } = this;
     return {
       ...{ world, protocols, waits, log },
-      // After a force-close they are better off with the old process.
+      // After a force-close, connections live longer in the old process.
       servers: () => (this.phase.end?.shutdown.hammered ? [] : this.servers.all()),
       onMoved: (address) => this.moved(address),
     };
@@ -108,13 +108,13 @@ export class Shared {
     return this.phase.end !== undefined && this.servers.activeRequests > 0;
   }
 
-  /** A live connection has come, or has arrived at the successor. */
+  /** Counts a live connection that came from the old process, or moved to the new one. */
   moved(address: string): void {
     this.migrated += 1;
     this.events.emit('migrated', { address });
   }
 
-  /** Names this process in the pid file. */
+  /** Writes the pid of this process to the pid file. */
   writePidFile(): void {
     this.pidFile.write(this.settings.current.pidFile, this.log);
   }

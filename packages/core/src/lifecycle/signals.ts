@@ -4,7 +4,7 @@ import type { HookableSignal } from '../signals/signals.js';
 import { outliveTerminal } from '../signals/terminal.js';
 import type { Surroundings } from '../supervisor/surroundings.js';
 
-/** Two stop signals within this are one: npm and a terminal both deliver the same Ctrl-C. */
+/** Two stop signals within this time count as one: npm and a terminal both deliver the same Ctrl-C. */
 const ONE_KEYPRESS = 1_000;
 
 /** What a signal does, and as which signal. */
@@ -24,7 +24,7 @@ export function meansRestart(
   return signal !== 'SIGHUP' || !terminal?.hangsUp || terminal.outlives;
 }
 
-/** What this signal does now: that of a terminal that went away and that of nodemon stop the process. Undefined: nothing. */
+/** What this signal does now; undefined for nothing. SIGHUP of a closed terminal and SIGUSR2 of nodemon stop the process. */
 export function effectOf(
   signal: HookableSignal,
   { signals }: ResolvedSettings,
@@ -44,7 +44,7 @@ export function effectOf(
     return { action: 'shutdown', signal: 'SIGTERM' };
   }
   if (signal === 'SIGUSR2' && action === 'hammer' && surroundings?.nodemon) {
-    // It signals each process of the tree, and then its child once more.
+    // Nodemon signals each process of the tree, and then its child once more.
     if (!draining) log.info('Received SIGUSR2 from nodemon: it is taken as SIGINT.');
     return { action: 'shutdown', signal: 'SIGINT' };
   }
@@ -55,12 +55,12 @@ export function effectOf(
 export class StopSignals {
   #first: number | undefined;
 
-  /** Whether one has come. */
+  /** Whether a stop signal has come. */
   get came(): boolean {
     return this.#first !== undefined;
   }
 
-  /** One comes at this moment: the first, the same keypress once more, or a second one. */
+  /** A stop signal comes now: the first, the same keypress once more, or a second one. */
   next(now: number): 'first' | 'same' | 'second' {
     if (this.#first === undefined) {
       this.#first = now;

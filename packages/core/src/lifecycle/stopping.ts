@@ -25,7 +25,7 @@ export class Stopping {
   readonly #shared: Shared;
   readonly #parts: StoppingParts;
   readonly #signals = new StopSignals();
-  /** Whether a stop waits for a candidate that may accept already, and whether it has to force-close at once then. */
+  /** Whether a stop waits for a candidate that may accept already, and whether it force-closes at once then. */
   #waits = false;
   #hammersThen = false;
 
@@ -57,7 +57,7 @@ export class Stopping {
     if (committed) await committed;
     if (phase.end) {
       log.info(`Received ${signal}. Draining already; once more hammers.`);
-      // The caller of `shutdown()` wanted to go on; whoever sent the signal wants an end.
+      // The caller of `shutdown()` goes on; the sender of the signal wants the process to exit.
       await phase.end.result;
     } else await this.#begin(signal, () => log.info(`Received ${signal}.`));
     await this.#exit();
@@ -69,15 +69,15 @@ export class Stopping {
     await this.#exit();
   }
 
-  /** Drains this process for good, without ending it. */
+  /** Drains this process and does not exit. */
   async shutdown(): Promise<ShutdownResult> {
     const result = await this.#begin('SIGTERM', () => {});
-    // The caller goes on, and a signal has to stop it like any program.
+    // The program goes on, and a signal must stop it as it stops any program.
     if (!this.#signals.came) this.#parts.listeners.stop();
     return result;
   }
 
-  /** Ends at once what is still running; only while draining. */
+  /** Force-closes what is still running; only while this process drains. */
   hammer(): void {
     const { log, phase, restarts, left } = this.#shared;
     const committed = restarts.commit();
@@ -88,7 +88,7 @@ export class Stopping {
     else log.info('Nothing is shutting down: the hammer is ignored.');
   }
 
-  /** Newer generations drain too: this one ends now if it is beyond the last that may drain. */
+  /** So many generations may still drain: this process force-closes if it is not one of them. */
   prune(left: number): void {
     const { log, olders, busy, generation } = this.#shared;
     if (busy && left <= 0) {

@@ -15,7 +15,7 @@ export interface TakingOverParts {
   restartAgain(): void;
 }
 
-/** What each message of the predecessor does after `go`; any other goes to what receives its connections. */
+/** The effect of each message of the predecessor after `go`. Other messages are about its connections. */
 type Handlers = {
   [Type in ToSuccessor['type']]?: (message: Extract<ToSuccessor, { type: Type }>) => void;
 };
@@ -35,7 +35,7 @@ export class TakingOver {
     this.#parts = parts;
   }
 
-  /** The servers of a candidate accept: returns what watches it while its predecessor can roll back for `window` milliseconds. */
+  /** The servers of a candidate accept. Returns the watch over the `window` milliseconds in which the predecessor can roll back. */
   begin({ predecessor, paths }: Candidate, window: number): Probation {
     const { world, log, settings, servers, olders } = this.#shared;
     const parent = this.#shared.parent as Parent;
@@ -65,7 +65,7 @@ export class TakingOver {
     throw predecessorTooSlow(startTimeout);
   }
 
-  /** The old process offers no connection of the servers that keep theirs; it knows that before it knows that this one is ready. */
+  /** Names the servers that keep their connections. The old process gets that before `ready`, and offers none of them. */
   tellKept(): void {
     const { servers, parent } = this.#shared;
     const addresses = servers.keeping;
@@ -78,7 +78,7 @@ export class TakingOver {
     else this.#shared.olders.hear(parent.older, message, handle);
   }
 
-  /** The predecessor has rolled back: this process drains what it holds, and nothing else. */
+  /** The predecessor has rolled back: this process drains the connections that it has, and exits. */
   #retire(deadline: number): void {
     const { log, olders, phase, parent } = this.#shared;
     const { stopping, exit } = this.#parts;
