@@ -10,10 +10,10 @@ export interface ActivatedSocket extends HandedSocket {
   handle: RawHandle;
 }
 
-/** Sockets that a service manager holds too; it has made their paths, and keeps them. */
+/** Sockets that a service manager holds too: it has created their paths, and keeps them. */
 const activated = new WeakSet<RawHandle>();
 
-/** Whether a listening socket came from a service manager, to this process or to one before it. */
+/** Whether a listening socket came from a service manager, to this process or to an older one. */
 export function isActivated(handle: RawHandle): boolean {
   return activated.has(handle);
 }
@@ -23,18 +23,18 @@ export function markActivated(handle: RawHandle): void {
   activated.add(handle);
 }
 
-/** Makes a copy of a handle count as the service manager's where the original does. */
+/** Marks a copy of a handle as the service manager's if the original is, and gives it the original's path. */
 export function markCopy(copy: RawHandle, original: RawHandle): void {
   if (activated.has(original)) activated.add(copy);
   sharePath(copy, original);
 }
 
-/** Makes the closing of a handle remove the path of its unix socket, unless that is the service manager's. */
+/** Makes closing a handle remove the path of its unix socket, unless that path is the service manager's. */
 export function ownPathOf(handle: RawHandle, bound: Bound): void {
   if ('path' in bound && isFilePath(bound.path) && !activated.has(handle)) ownPath(handle, bound.path);
 }
 
-/** The listening sockets that a service manager has opened for this process, until servers ask for their addresses. */
+/** The listening sockets that a service manager has opened for this process, until servers ask for them. */
 export class ActivatedSockets {
   readonly #sockets: ActivatedSocket[] = [];
 

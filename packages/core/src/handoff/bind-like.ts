@@ -7,8 +7,8 @@ import type { RawHandle } from '../node-private/handle.js';
 import { listeningHandle, onListeningHandle, setListeningHandle } from '../node-private/listening.js';
 
 /**
- * Binds the address of an inherited socket that was lost with the old process; rejects with Node's reason. It
- * does not listen yet.
+ * Binds the address of an inherited socket that was lost with the old process; rejects with Node's error. The
+ * handle does not listen yet.
  */
 export async function bindLike(bound: Bound, ipv6Only: boolean): Promise<RawHandle> {
   const carrier = createServer();
@@ -27,7 +27,7 @@ export async function bindLike(bound: Bound, ipv6Only: boolean): Promise<RawHand
   return handle;
 }
 
-/** Lets a server say that it listens once it has bound its address; a bind error is kept for the next call by libuv. */
+/** Makes a server emit `'listening'` once it has bound; libuv keeps a bind error for the next call. */
 function listenLater(server: Server): void {
   onListeningHandle(server, (handle) => {
     handle.listen = () => handle.getsockname?.({}) ?? 0;

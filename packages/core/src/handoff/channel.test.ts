@@ -24,7 +24,7 @@ afterAll(() => {
   rmSync(folder, { recursive: true });
 });
 
-/** Both ends of a line, of which one is a channel that notes what it hears. */
+/** Both ends of a connection, of which one is a channel that records the messages that it receives. */
 async function line() {
   const peer = net.connect(path.join(folder, 'line'));
   const [accepted] = (await once(server, 'connection')) as [net.Socket];
@@ -47,7 +47,7 @@ const word: fc.Arbitrary<ToPredecessor> = fc.oneof(
   fc.record({ type: fc.constant('stop' as const), deadline: fc.integer(), idleGrace: fc.nat() }),
 );
 
-/** A line that is no word: bytes of any kind, JSON that is none of ours, a word in Node's wrapping without its handle. */
+/** A line that is not a message: any bytes, any JSON, or Node's wrapping around something else. */
 const rubbish: fc.Arbitrary<Buffer> = fc.oneof(
   fc.uint8Array().map((bytes) => Buffer.from(bytes.filter((byte) => byte !== 10))),
   fc.json().map((text) => Buffer.from(text.replaceAll('\n', ' '))),
@@ -64,7 +64,7 @@ const rubbish: fc.Arbitrary<Buffer> = fc.oneof(
     .map((text) => Buffer.from(text)),
 );
 
-test('every word is heard, once and in order, whatever stands between and wherever the bytes are cut', async () => {
+test('every message is received once, in order, whatever stands between and wherever the bytes are cut', async () => {
   const piece = fc.oneof(word, rubbish);
   await fc.assert(
     fc.asyncProperty(
@@ -79,7 +79,7 @@ test('every word is heard, once and in order, whatever stands between and wherev
         const at = [0, ...cuts.map((cut) => cut % (bytes.length + 1)).sort((a, b) => a - b), bytes.length];
         for (const [index, end] of at.slice(1).entries()) {
           peer.write(bytes.subarray(at[index], end));
-          // Each piece is a read of its own, as often as not.
+          // Each piece often arrives as a read of its own.
           await new Promise((resolve) => setImmediate(resolve));
         }
         peer.end();
@@ -91,7 +91,7 @@ test('every word is heard, once and in order, whatever stands between and wherev
   );
 });
 
-test('a line that has no end is thrown away, and what comes after it is heard', async () => {
+test('a line that has no end is dropped, and the message after it is received', async () => {
   const { peer, channel, heard } = await line();
   const part = Buffer.alloc(1024 * 1024, 'x');
   for (let written = 0; written < 40; written += 1) if (!peer.write(part)) await once(peer, 'drain');

@@ -4,17 +4,17 @@ import type { IpcEnd } from '../node-private/ipc.js';
 import { isWritten, resumeReading, suspendReading } from '../node-private/pipe.js';
 import type { World } from '../world.js';
 
-/** Receives the words of the other side; a handle that was sent along comes as the second argument. */
+/** Receives the messages of the other side; a handle that was sent along is the second argument. */
 export type Listener<In> = (message: In, handle?: RawHandle) => void;
 
-/** Longest line that is kept while its end is awaited: a peer that never ends one must not fill our memory. */
+/** Longest line that is kept until its end arrives: a peer that never ends one must not fill the memory. */
 const LONGEST_LINE = 16 * 1024 * 1024;
 
 /**
- * The line between the old process and its successor: JSON lines, with handles by Node's own IPC protocol.
+ * The channel between the old process and its successor: JSON lines, with handles by Node's own IPC protocol.
  *
- * Both ends read it here and not through `process` or `ChildProcess`, so that the application sees no message of ours,
- * a line that is no JSON throws nowhere, and its end emits no `'disconnect'`.
+ * Both ends read it here and not through `process` or `ChildProcess`. So the application never sees these
+ * messages, malformed lines are dropped, and closing emits no `'disconnect'`.
  */
 export class Channel<In extends object, Out extends object> {
   readonly #world: World;
@@ -27,12 +27,12 @@ export class Channel<In extends object, Out extends object> {
   #release = () => {};
   #open = true;
   #text = '';
-  /** The handle of the line whose end is awaited. */
+  /** The handle of the line whose end has not arrived. */
   #handle: RawHandle | undefined;
   /** Resolves when the other side is gone or the channel was closed here. */
   readonly closed: Promise<void>;
 
-  /** What is no word by `isMessage` is ignored. `peer` names the other side in the debug log. */
+  /** Ignores lines that `isMessage` rejects. `peer` names the other side in the debug log. */
   constructor(
     world: World,
     peer: string,
@@ -54,7 +54,7 @@ export class Channel<In extends object, Out extends object> {
       () => {
         this.#open = false;
         this.#release();
-        // The rest of its line never comes.
+        // The rest of its line never arrives.
         this.#handle?.close();
         this.#handle = undefined;
         resolveClosed();
@@ -67,37 +67,37 @@ export class Channel<In extends object, Out extends object> {
     this.#listener = listener;
   }
 
-  /** Says one word, with a handle if there is one; a word to a peer that is gone is dropped. */
+  /** Sends a message, with a handle if there is one; a message to a peer that is gone is dropped. */
   send(message: Out, handle?: RawHandle): void {
     if (!this.#open) return;
     this.#world.debug.message('to', this.#peer, message, handle !== undefined);
     try {
       this.#end.send(message, handle);
     } catch {
-      // The pipe broke between the check and the write; `closed` tells.
+      // The pipe broke between the check and the write; `closed` resolves.
     }
   }
 
   /**
-   * Whether this process waits for the other side. A timer holds it and not the pipe: Node's writer takes and drops its
-   * own reference of the pipe with every write that does not finish at once.
+   * Sets whether this process stays alive for the other side. A timer does that, not the pipe: Node's writer
+   * takes and drops its own reference of the pipe with every write that does not finish at once.
    */
   hold(alive: boolean): void {
     this.#release();
     this.#release = alive && this.#open ? this.#world.stayAlive() : () => {};
   }
 
-  /** Whether words can be said. */
+  /** Whether messages can be sent. */
   get open(): boolean {
     return this.#open;
   }
 
-  /** Whether nothing is half read or half written. */
+  /** Whether no message is half read or half written. */
   get still(): boolean {
     return this.#text === '' && isWritten(this.#end);
   }
 
-  /** Reads no more and returns the handle of this end, for another process to read and write. */
+  /** Stops reading and returns the handle of this end, for another process to read and write. */
   suspend(): RawHandle {
     suspendReading(this.#end);
     return this.#end.pipe;
@@ -114,12 +114,12 @@ export class Channel<In extends object, Out extends object> {
   }
 
   /**
-   * A handle travels with the bytes of its line, and the kernel ends a read with bytes that bring one: so it belongs to the
-   * last line of what was read, be that whole or not. (A line that is cut by the end of a read must keep its own handle,
-   * although the next read brings another.)
+   * A handle travels with the bytes of its line, and the kernel ends a read with bytes that bring one. So it
+   * belongs to the last line of the read, whole or not. (A line that is cut by the end of a read must keep
+   * its own handle, although the next read brings another.)
    */
   #read(bytes: Buffer, came: RawHandle | undefined): void {
-    // Only what has come now is searched, or a long line would be searched again with each piece of it.
+    // Search the new bytes only: otherwise a long line is searched again with each piece of it.
     const [first, ...rest] = this.#decoder.write(bytes).split('\n');
     this.#text += first;
     const lines = rest.length > 0 ? [this.#text, ...rest.slice(0, -1)] : [];

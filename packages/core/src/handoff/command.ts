@@ -10,17 +10,17 @@ export interface Command {
   args: string[];
   cwd: string | undefined;
   env: NodeJS.ProcessEnv;
-  /** What of the environment of the start is different in `env`. */
+  /** The variables of the environment of the start that `env` replaces. */
   replaced: Replaced;
 }
 
-/** How a process was started, as far as it can still be known. */
+/** How this process was started, as far as it can still be known. */
 interface Start {
-  /** Arguments as they were typed, those of Node.js first; undefined where the system does not tell. */
+  /** Arguments as they were typed, those of Node.js first; undefined if they are not known. */
   typed: readonly string[] | undefined;
-  /** The interpreter: as typed where that was a path, so that a switched link to it leads to the new one. */
+  /** The interpreter, as typed if that was a path, so that a switched link leads to the new one. */
   interpreter: string;
-  /** The directory, by the name under which the shell knew it: a path through a link stays one. */
+  /** The directory, by the name that the shell used: a path through a link stays one. */
   directory: string | undefined;
 }
 
@@ -28,8 +28,8 @@ const start = howStarted();
 rememberEnvironment(start.directory);
 
 /**
- * The same command again where nothing else was asked for: the path as typed and not as resolved, in the directory of the
- * start, so that a deploy that switches a link, or puts another directory in the place of that one, is what runs next.
+ * The same command again, unless the settings give another: the path as typed and not as resolved, in the
+ * directory of the start. So a deploy that switches a link, or replaces that directory, runs next.
  */
 export function commandOf(restart: RestartCommand): Command {
   const { directory } = start;
@@ -42,7 +42,7 @@ export function commandOf(restart: RestartCommand): Command {
   };
 }
 
-/** Reads how this process was started: the earlier, the less the application has changed. */
+/** Reads how this process was started; early, before the application changes that. */
 function howStarted(): Start {
   const physical = workingDirectory();
   const directory = samePlace(process.env.PWD, physical) ? process.env.PWD : physical;
@@ -56,7 +56,7 @@ function howStarted(): Start {
   };
 }
 
-/** The script by a path that holds in every directory; all else as it was typed. */
+/** The script by its absolute path; all other arguments as they were typed. */
 function argsOf({ typed, directory }: Start): readonly string[] {
   const options = process.execArgv.map(optionFor);
   const at = options.length;
@@ -69,8 +69,8 @@ function argsOf({ typed, directory }: Start): readonly string[] {
 }
 
 /**
- * The arguments in the words of whoever started this process. A title that the program gave itself, or anything else that
- * does not begin as Node.js says it was started, is not believed.
+ * The arguments as they were typed. A title that the program gave itself, or any other text that does not
+ * begin as Node.js was started, is ignored.
  */
 function commandLine(): string[] | undefined {
   let words: string[];
@@ -80,7 +80,7 @@ function commandLine(): string[] | undefined {
     return undefined;
   }
   const [argv0, ...args] = words;
-  // Our own preload, which has taken itself out of `process.execArgv`.
+  // The preload of endless, which has removed itself from `process.execArgv`.
   if (args[0] === '--require' && path.basename(args[1] ?? '') === 'preload.cjs' && !isPreloaded(args[1]))
     args.splice(0, 2);
   const { execArgv } = process;
@@ -96,7 +96,7 @@ function workingDirectory(): string | undefined {
   try {
     return process.cwd();
   } catch {
-    // It was deleted.
+    // The directory was deleted.
     return undefined;
   }
 }
@@ -119,7 +119,7 @@ function realPath(file: string): string | undefined {
   }
 }
 
-/** Whether a path exists, or cannot be looked at: the permission model denies that by an error, even to `existsSync`. */
+/** Whether a path exists, or the permission model hides it: that throws, even from `existsSync`. */
 function isThere(file: string): boolean {
   try {
     statSync(file);

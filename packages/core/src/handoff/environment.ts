@@ -5,10 +5,10 @@ import type { RestartCommand } from '../settings.js';
 import { optionFor } from './inspect.js';
 import { HANDOFF_VARIABLE } from './protocol.js';
 
-/** What `restart.env` replaced: the value that each variable had before, null where there was no such variable. */
+/** The variables that `restart.env` replaced, with their values before; null if a variable was not set. */
 export type Replaced = Record<string, string | null>;
 
-/** Variables that a parent means for one process alone: systemd, Node's IPC channel, `node:cluster`, and endless itself. */
+/** Variables that are for one process only: of systemd, Node's IPC channel, `node:cluster`, and endless. */
 const OF_ONE_PROCESS = [
   HANDOFF_VARIABLE,
   'LISTEN_PID',
@@ -22,14 +22,14 @@ const OF_ONE_PROCESS = [
 
 let start: NodeJS.ProcessEnv = {};
 
-/** Reads the environment with which this process was started: the kernel keeps it as it was. */
+/** Reads the environment with which this process was started; the kernel keeps it unchanged. */
 export function rememberEnvironment(directory: string | undefined): void {
   start = withoutOwn(fromKernel() ?? fromProcess(directory));
 }
 
 /**
- * The environment of a successor: that of the start, with `restart.env` over it. What the program has changed in
- * `process.env` stays behind, so that a changed `.env` file is read and a deleted secret is there again.
+ * The environment of a successor: that of the start, overridden by `restart.env`. The program's changes to
+ * `process.env` stay behind: the successor reads a changed `.env` file, and gets a deleted secret again.
  */
 export function environmentFor({ env = {}, cwd }: RestartCommand): {
   env: NodeJS.ProcessEnv;
@@ -42,7 +42,7 @@ export function environmentFor({ env = {}, cwd }: RestartCommand): {
   return { env: { ...start, ...inspect, ...here, ...env }, replaced };
 }
 
-/** Takes back what `restart.env` of the predecessor has put over the environment of the start. */
+/** Undoes what the predecessor's `restart.env` has changed in the environment of the start. */
 export function restoreEnvironment(replaced: Replaced): void {
   for (const [name, value] of Object.entries(replaced))
     if (value === null) delete start[name];
@@ -52,7 +52,7 @@ export function restoreEnvironment(replaced: Replaced): void {
 function fromKernel(): NodeJS.ProcessEnv | undefined {
   try {
     const entries = readFileSync('/proc/self/environ', 'utf8').split('\0').reverse();
-    // Of two entries of one name, the first counts.
+    // If a name occurs twice, its first entry counts.
     return Object.fromEntries(
       entries
         .map((entry) => [entry, entry.indexOf('=')] as const)
@@ -64,7 +64,7 @@ function fromKernel(): NodeJS.ProcessEnv | undefined {
   }
 }
 
-/** Without `/proc`: the environment as it is now, without what `--env-file` put there, since the file is read again. */
+/** Without `/proc`: the current environment, less what `--env-file` set, since that file is read again. */
 function fromProcess(directory: string | undefined): NodeJS.ProcessEnv {
   const variables = { ...process.env };
   for (const [name, value] of Object.entries(variablesOf(process.execArgv, directory)))
@@ -80,7 +80,7 @@ function withoutOwn(variables: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   return variables;
 }
 
-/** The variables of every `--env-file` among these options, the later file first. */
+/** The variables of every `--env-file` among these options; a later file overrides an earlier one. */
 function variablesOf(execArgv: readonly string[], directory = '.'): Record<string, string> {
   const variables: Record<string, string> = {};
   for (const [index, arg] of execArgv.entries()) {
@@ -90,7 +90,7 @@ function variablesOf(execArgv: readonly string[], directory = '.'): Record<strin
       const file = path.resolve(directory, joined ?? execArgv[index + 1] ?? '');
       Object.assign(variables, builtin('node:util').parseEnv(readFileSync(file, 'utf8')));
     } catch {
-      // Gone since, or never there.
+      // The file was deleted since, or never existed.
     }
   }
   return variables;

@@ -7,8 +7,8 @@ import { ownPathOf } from './activated.js';
 import { CHECK_TIME } from './newcomers.js';
 
 /**
- * Stands in for the listening handle of a server, which listens by that and accepts nothing: `listen` is synchronous, and
- * the socket itself comes later. Node's own `cluster` gives its workers such handles.
+ * Stands in for the listening handle of a server: the server listens, and accepts nothing. `listen` is
+ * synchronous, but the socket itself arrives later. Node's own `cluster` gives its workers such handles.
  */
 export class Gate {
   readonly server: Server;
@@ -17,7 +17,7 @@ export class Gate {
   backlog: number | undefined;
   readonly #handle: RawHandle;
   readonly #world: World;
-  /** When a server that serves no connection yet began to listen. */
+  /** When the server began to listen, if it had no `'connection'` listener then. */
   #silentSince: number | undefined;
 
   /** `onClosed` is called when the server closes before the gate opens. */
@@ -39,17 +39,17 @@ export class Gate {
     setListeningHandle(server, handle);
   }
 
-  /** Whether the server may be a port check: it began a moment ago, and to serve no connection. */
+  /** Whether the server may be a port check: it has just begun to listen, with no `'connection'` listener. */
   get mayBeCheck(): boolean {
     return this.#silentSince !== undefined && this.#world.now() - this.#silentSince < CHECK_TIME;
   }
 
-  /** Takes the server away from the gate, as if it had never asked. */
+  /** Takes the stand-in off the server, as if the server had not asked for the address. */
   withdraw(): void {
     if (listeningHandle(this.server) === this.#handle) setListeningHandle(this.server, null);
   }
 
-  /** The server accepts from now on; returns the error number, 0 if there is none. */
+  /** The server accepts from now on; returns the error number, 0 for success. */
   open(handle: RawHandle): number {
     this.#handle.close = () => {};
     standBy(this.server, handle);
@@ -57,7 +57,7 @@ export class Gate {
   }
 }
 
-/** What a server uses of its listening handle before it accepts, without a socket. */
+/** The parts of a listening handle that a server uses before it accepts; there is no socket behind them. */
 function standIn(bound: Bound): RawHandle {
   const nothing = () => 0;
   const handle = {

@@ -3,7 +3,7 @@ import { Inbox } from './inbox.js';
 
 type Message = { type: 'accepting' } | { type: 'restart-again' } | { type: 'stop'; deadline: number };
 
-/** An inbox, and what each phase got of it. */
+/** An inbox, and the messages that each phase got. */
 function phases() {
   const got: string[] = [];
   const inbox = new Inbox<Message>((type) => got.push(`ignored: ${type}`));

@@ -6,7 +6,7 @@ export type Handlers<In extends { type: string }> = {
 /**
  * The messages of another process, in order, for the phase that this process is in.
  *
- * A phase that ends holds the inbox, so that the messages which come in one breath with its end reach the next phase.
+ * A phase that ends holds the inbox, so that messages that arrive together with its end reach the next phase.
  */
 export class Inbox<In extends { type: string }> {
   readonly #onIgnored: (type: In['type']) => void;
@@ -24,12 +24,12 @@ export class Inbox<In extends { type: string }> {
     this.#deliver();
   }
 
-  /** Keeps the messages that come now for the next phase. */
+  /** Keeps messages from now on for the next phase. */
   hold(): void {
     this.#handlers = undefined;
   }
 
-  /** From now on this phase gets the messages, those that were kept first. */
+  /** Hands this phase the messages from now on; first those that were kept. */
   open(handlers: Handlers<In>): void {
     this.#handlers = handlers;
     this.#deliver();

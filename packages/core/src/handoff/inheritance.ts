@@ -14,13 +14,13 @@ import { refusalOf } from './refusal.js';
 
 /** A socket of the handoff that this process does not get. */
 export interface Refused {
-  /** Which one, and why. */
+  /** Which socket, and why. */
   reason: string;
   /** The server that has asked for its address already. */
   server: Server | undefined;
 }
 
-/** What the opening of the gate comes to. */
+/** The result of opening the gates. */
 export interface Opened {
   /** Sockets on which `listen` failed. */
   failed: { server: Server; errno: number }[];
@@ -30,7 +30,7 @@ export interface Opened {
   leftNames: string[];
 }
 
-/** Whether a server asks for the port or the path of a socket that a handoff promises, on whatever host. */
+/** Whether a server asks for the port or the path of a socket that a handoff promises, on any host. */
 export function concerns(options: Record<string, unknown>, promised: Handoff | undefined): boolean {
   const asked = askedOf(options);
   return Boolean(
@@ -43,11 +43,11 @@ export function concerns(options: Record<string, unknown>, promised: Handoff | u
   );
 }
 
-/** The listening sockets that a candidate is to get: which have come, and which are claimed by a server. */
+/** The listening sockets that a candidate inherits: which have arrived, and which a server has claimed. */
 export class Inheritance {
   readonly #world: World;
   readonly #entries: Entry[];
-  /** In the order of the handoff, which the messages count by. */
+  /** In the order of the handoff; a message names a socket by its index. */
   readonly #handed: readonly Entry[];
   #awaited = true;
 
@@ -62,7 +62,7 @@ export class Inheritance {
     this.#entries = [...this.#handed];
   }
 
-  /** Keeps a socket that the old process has sent, or says why it does not. */
+  /** Keeps a socket that the old process has sent, or returns why it is refused. */
   arrive(index: number, handle: RawHandle | undefined): Refused | undefined {
     const entry = this.#handed[index];
     if (!entry || entry.handle || !this.#entries.includes(entry)) {
@@ -84,8 +84,8 @@ export class Inheritance {
   }
 
   /**
-   * Makes the server listen at the gate of the inherited address that it asks for, if there is one: it accepts nothing
-   * before {@link open}.
+   * Makes the server listen at the gate of the inherited address that it asks for, if there is one. It
+   * accepts nothing before {@link open}.
    */
   claim(server: Server, asked: Asked, ipv6Only: boolean): boolean {
     const entry = bestOf(
@@ -94,19 +94,19 @@ export class Inheritance {
     );
     if (!entry) return false;
     const { bound, kept } = entry;
-    // The program may have removed it before it listens, and be about to change its mode.
+    // The program may have removed the path before it listens, and may change the mode of the path next.
     if ('path' in bound && isFilePath(bound.path)) entry.own = inheritedPath(bound.path, kept);
-    // A server that closes before the gate opens (a port check) leaves the socket to the next one.
+    // A server that closes before the gate opens (a port check) leaves the socket to the next server.
     const gate = new Gate(this.#world, server, bound, ipv6Only, () => {
       if (entry.gate === gate) entry.gate = undefined;
     });
     entry.gate = gate;
-    // A name that could not be looked up: the same server may try again.
+    // After a failed look-up of its host name the same server may try again.
     server.once(errorMonitor as unknown as 'error', () => this.release(server));
     return true;
   }
 
-  /** Takes a claim back that never came to listening. */
+  /** Withdraws the claim of a server that does not listen yet. */
   release(server: Server): void {
     for (const entry of this.#entries)
       if (entry.gate?.server === server && entry.gate.backlog === undefined) {
@@ -120,12 +120,12 @@ export class Inheritance {
     return this.#entries.filter(isClaimed).map(({ bound }) => label(bound));
   }
 
-  /** Labels of the addresses that no server has asked for. */
+  /** Labels of the addresses that no server has claimed. */
   unclaimed(): string[] {
     return this.#entries.filter((entry) => !isClaimed(entry)).map(({ bound }) => label(bound));
   }
 
-  /** Whether an address is to be waited for: its name is being looked up, or its socket is on its way. */
+  /** Whether an address has to be waited for: its name is being looked up, or its socket is on its way. */
   get pending(): boolean {
     return this.#entries.some(
       (entry) => entry.gate && (!isClaimed(entry) || (this.#awaited && !entry.handle)),
@@ -137,25 +137,28 @@ export class Inheritance {
     return this.#entries.some((entry) => isClaimed(entry) && entry.gate?.mayBeCheck);
   }
 
-  /** Whether a port is that of inherited sockets of which no server has asked for any. */
+  /** Whether a port belongs to inherited sockets, and no server has asked for one of them. */
   isUnclaimed(port: number): boolean {
     const there = this.#entries.filter(({ bound }) => 'port' in bound && bound.port === port);
     return there.length > 0 && there.every(({ gate }) => !gate);
   }
 
-  /** The sockets that are claimed and have come, by the label of their address. */
+  /** The claimed sockets that have arrived, each with the label of its address. */
   get sockets(): { address: string; handle: RawHandle }[] {
     return this.#entries.flatMap((entry) =>
       isClaimed(entry) && entry.handle ? [{ address: label(entry.bound), handle: entry.handle }] : [],
     );
   }
 
-  /** The old process is gone: what has not come will not come. */
+  /** The old process is gone: a socket that has not arrived will not arrive. */
   orphaned(): void {
     this.#awaited = false;
   }
 
-  /** Binds the claimed addresses whose sockets have not come; returns why one cannot be bound. To be followed by {@link open}. */
+  /**
+   * Binds the claimed addresses whose sockets have not arrived; returns the reason if one cannot be bound.
+   * Call {@link open} next.
+   */
   async bindMissing(): Promise<string | undefined> {
     try {
       for (const entry of this.#entries.filter(isClaimed))
@@ -166,7 +169,7 @@ export class Inheritance {
     return undefined;
   }
 
-  /** Opens the gate: every claimed socket accepts from now on, every other one is closed. */
+  /** Opens the gates: every claimed socket accepts from now on, every other one is closed. */
   open(): Opened {
     const { failed, opened, leftNames }: Opened = { failed: [], opened: [], leftNames: [] };
     for (const entry of this.#entries.splice(0)) {
@@ -187,11 +190,11 @@ export class Inheritance {
 }
 
 interface Entry extends HandedSocket {
-  /** Set once the socket has come. */
+  /** Set once the socket has arrived. */
   handle: RawHandle | undefined;
-  /** Where a server has asked for the address. */
+  /** Set while a server asks for the address. */
   gate: Gate | undefined;
-  /** The path of a unix socket, where a server has asked for it. */
+  /** The path of a unix socket that a server has asked for. */
   own: OwnPath | undefined;
 }
 

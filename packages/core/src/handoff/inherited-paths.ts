@@ -10,15 +10,16 @@ import { ownPathOf } from './activated.js';
 import type { HandedSocket } from './protocol.js';
 
 /**
- * The paths of the unix sockets that a candidate inherits. Until `go` they are the old process's; from then on both serve them;
- * after the commit, closing a server here removes its path; once no older process is left, nothing has to be put back.
+ * The paths of the unix sockets that a candidate inherits. Until `go` they are the old process's; then both
+ * serve them. After the commit, closing a server here removes its path. Once no older process is left, no
+ * path has to be put back.
  */
 export class InheritedPaths {
   readonly #kept: KeptPaths;
   readonly #letRemove: () => void;
   #opened: readonly OpenedSocket[] = [];
 
-  /** From now on this program removes none of the paths. */
+  /** From now on this program cannot remove the paths. */
   constructor(sockets: readonly HandedSocket[], world: World) {
     this.#kept = new KeptPaths(world);
     this.#letRemove = keepFromRemoval(
@@ -26,12 +27,15 @@ export class InheritedPaths {
     );
   }
 
-  /** `go` has come: this program may remove paths again. */
+  /** `go` has arrived: this program may remove paths again. */
   letRemove(): void {
     this.#letRemove();
   }
 
-  /** These sockets accept now: puts back each path that an older process removes. `leftNames` are second names without a socket here. */
+  /**
+   * These sockets accept now: puts back each path that an older process removes. `leftNames` are second names
+   * without a socket here.
+   */
   keep(opened: readonly OpenedSocket[], leftNames: readonly string[], servers: readonly Server[]): void {
     this.#opened = opened;
     for (const name of leftNames) this.#kept.add(undefined, name);
@@ -43,13 +47,13 @@ export class InheritedPaths {
     this.#kept.watch();
   }
 
-  /** The predecessor does not come back: from now on a server that closes removes its path. */
+  /** The predecessor can no longer roll back: from now on a server that closes removes its path. */
   own(): void {
     for (const { handle, bound } of this.#opened) ownPathOf(handle, bound);
     this.#opened = [];
   }
 
-  /** The predecessor has rolled back: the paths are its affair. */
+  /** The predecessor has rolled back: the paths are the predecessor's again. */
   release(): void {
     this.#kept.release();
   }

@@ -13,7 +13,7 @@ test('an option of the inspector becomes one that takes any port and waits for n
     '--inspect-brk=localhost:0': '--inspect=localhost:0',
     '--inspect-wait=9230': '--inspect=0',
     '--inspect-port=9230': '--inspect-port=0',
-    // No option that opens the inspector.
+    // These do not open the inspector.
     '--inspect-port': '--inspect-port',
     '--inspect-publish-uid=http': '--inspect-publish-uid=http',
     '--import=--inspect': '--import=--inspect',

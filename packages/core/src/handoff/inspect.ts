@@ -1,6 +1,6 @@
 /**
- * An option of Node.js as a successor gets it. Its inspector takes a port of its own, since this process holds the one that was
- * named, and it waits for no debugger, for which clients would wait too.
+ * An option of Node.js as a successor gets it. Its inspector takes any free port, since this process holds
+ * the given one. It does not wait for a debugger, since clients would wait too.
  */
 export function optionFor(option: string): string {
   const [found, port = '', where = ''] = /^--inspect(?:-brk|-wait|(-port))?(?:=(.*))?$/.exec(option) ?? [];

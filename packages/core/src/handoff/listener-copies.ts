@@ -1,6 +1,6 @@
 import type { RawHandle } from '../node-private/handle.js';
 
-/** The copies of our listening sockets that a successor has sent back, until a server stands by on each. */
+/** The listener copies that a successor has sent back, until a server stands by on each. */
 export class ListenerCopies {
   readonly #copies = new Map<string, RawHandle>();
 
@@ -9,14 +9,14 @@ export class ListenerCopies {
     this.#copies.set(address, copy);
   }
 
-  /** Gives away the copy of the socket at this address; the caller closes it. */
+  /** Removes and returns the copy of the socket at this address; the caller closes it. */
   take(address: string): RawHandle | undefined {
     const copy = this.#copies.get(address);
     this.#copies.delete(address);
     return copy;
   }
 
-  /** Closes the copies that are left: a client that connects to such a socket would wait in its queue for ever. */
+  /** Closes the copies that are left: a client that connects to one would wait in its queue for ever. */
   close(): void {
     for (const copy of this.#copies.values()) copy.close();
     this.#copies.clear();

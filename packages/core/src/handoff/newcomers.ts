@@ -5,14 +5,14 @@ import type { RawHandle } from '../node-private/handle.js';
 import { onListeningHandle } from '../node-private/listening.js';
 import type { World } from '../world.js';
 
-/** How long a server may look like a port check: a check closes in the callback that says that it listens. */
+/** How long a server may look like a port check: a check closes in its `'listening'` callback. */
 export const CHECK_TIME = 1_000;
 
 type AskedPort = { port: number; host?: string };
 
 /** The servers of a candidate that ask for addresses which it does not inherit. */
 export class Newcomers {
-  /** What makes each of them listen. */
+  /** The function that makes each of them listen. */
   readonly #held = new Map<Server, () => number>();
   /** Port checks that are open now. */
   readonly #checks = new Set<Server>();
@@ -23,8 +23,8 @@ export class Newcomers {
   }
 
   /**
-   * Lets a server bind its address, and listen on it only when the gates open. Where the old process is in the way
-   * (`isInherited`), a check of the port finds it free, whatever host it asks for; a server that stays gets the error.
+   * Lets a server bind its address, and listen on it only when the gates open. If the old process holds the
+   * port (`isInherited`), a port check finds it free on any host; a server that stays gets the error.
    */
   deferListen(server: Server, asked: AskedPort, isInherited: () => boolean): void {
     onListeningHandle(server, (handle) => {
@@ -52,7 +52,7 @@ export class Newcomers {
     return this.#checks.size > 0;
   }
 
-  /** Makes all of them listen; returns what failed. */
+  /** Makes all of them listen; returns those that failed. */
   open(): { server: Server; errno: number }[] {
     return [...this.#held]
       .map(([server, listen]) => ({ server, errno: listen() }))

@@ -1,7 +1,7 @@
 import type { RawHandle } from '../node-private/handle.js';
 import type { Channel } from './channel.js';
 
-/** The messages to another process: they wait while it is open which process reads the channel. */
+/** The messages to another process; they wait while it is undecided which process reads the channel. */
 export class Outbox<Out extends object> {
   readonly #channel: Pick<Channel<object, Out>, 'send' | 'open'>;
   #waiting: Out[] | undefined;
@@ -16,13 +16,13 @@ export class Outbox<Out extends object> {
     return this.#waiting !== undefined;
   }
 
-  /** Sends a message, with a handle if there is one; one without waits while the box is held. */
+  /** Sends a message, with a handle if there is one; without a handle it waits while the box is held. */
   send(message: Out, handle?: RawHandle): void {
     if (this.#waiting && this.#channel.open) this.#waiting.push(message);
     else this.#channel.send(message, handle);
   }
 
-  /** From now on messages wait. */
+  /** Makes messages wait from now on. */
   hold(): void {
     this.#waiting ??= [];
   }

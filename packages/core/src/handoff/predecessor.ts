@@ -6,17 +6,17 @@ import { Channel } from './channel.js';
 import { HANDOFF_VARIABLE, type Handoff, type ToPredecessor, type ToSuccessor } from './protocol.js';
 import { handoffOf, isToSuccessor } from './shapes.js';
 
-/** What the preload leaves for the first copy of endless that asks. */
+/** What the preload leaves for the first copy of endless that looks for it. */
 interface Arrival {
   text: string;
   ipc: TakenIpc;
-  /** Takes off the SIGHUP listener that stood in for ours. */
+  /** Removes the SIGHUP listener that stood in for the one of endless. */
   handlersAreIn(): void;
-  /** Stops telling the old process what goes to stderr. */
+  /** Stops sending stderr to the old process. */
   accepting(): void;
 }
 
-/** What it leaves where it did not believe what it found: why. */
+/** What the preload leaves if it has refused the handoff: the reason. */
 interface Refusal {
   refused: string;
 }
@@ -45,11 +45,11 @@ export class Predecessor {
   }
 
   /**
-   * The process that started this one as its successor, or undefined in generation 0; `refuse` gets the reason if a
-   * handoff is invalid. Messages are dropped until `channel.listen` is called, which has to be in the same turn.
+   * The process that started this one as its successor, or undefined in generation 0; `refuse` gets the
+   * reason if a handoff is invalid. Call `channel.listen` in the same turn: messages are dropped until then.
    */
   static find(world: World, refuse: (why: string) => void): Predecessor | undefined {
-    // Started by a command that endless could not put its preload into: what that does is done now.
+    // endless could not put its preload into the command that started this process: run the preload now.
     if (world.env[HANDOFF_VARIABLE] !== undefined)
       builtin('node:module').createRequire(import.meta.url)('./preload.cjs');
     const arrival = Reflect.get(world.globals, ARRIVAL) as Arrival | Refusal | undefined;
@@ -67,29 +67,29 @@ export class Predecessor {
     return undefined;
   }
 
-  /** The handoff that this process was started with, without taking anything. */
+  /** The handoff that this process was started with; leaves it in place. */
   static peek(world: World): Handoff | undefined {
     const arrival = Reflect.get(world.globals, ARRIVAL) as Arrival | Refusal | undefined;
     const handoff = arrival && 'text' in arrival ? handoffOf(arrival.text) : '';
     return typeof handoff === 'string' ? undefined : handoff;
   }
 
-  /** Says a word to it, with a handle if there is one. */
+  /** Sends it a message, with a handle if there is one. */
   send(message: ToPredecessor, handle?: RawHandle): void {
     this.channel.send(message, handle);
   }
 
-  /** Whether this process waits for it. */
+  /** Sets whether this process stays alive for it. */
   hold(alive: boolean): void {
     this.channel.hold(alive);
   }
 
-  /** The new process's own signal handlers are in. */
+  /** The new process has installed its own signal handlers. */
   handlersAreIn(): void {
     this.#arrival.handlersAreIn();
   }
 
-  /** The new process accepts: what it writes from now on is its own affair. */
+  /** The new process accepts: it no longer sends its stderr to the old process. */
   accepting(): void {
     this.#arrival.accepting();
     this.send({ type: 'accepting' });

@@ -15,8 +15,8 @@ import { fileURLToPath } from 'node:url';
 const PRELOAD = fileURLToPath(new URL('./preload.cjs', import.meta.url));
 
 /**
- * The preload for a successor: a copy outside of every release, or the file of this release where there can be none.
- * Undefined where a deploy has deleted this release; a successor also starts without.
+ * The preload for a successor: a copy outside of every release, or this release's file if that is impossible.
+ * Undefined if a deploy has deleted this release; a successor also starts without a preload.
  *
  * Node.js loads it again in each worker thread of the successor, at a time when this release may be gone.
  */
@@ -34,7 +34,7 @@ export function preloadFile(): string | undefined {
   }
 }
 
-/** Where a copy lies whose text has been looked at; throws where none can be. The preload finds this place by its name. */
+/** The path of a checked copy; throws if none can be made. The preload recognizes the folder by its name. */
 function copyOf(text: string): string {
   const temporary = realpathSync(tmpdir());
   refuseShared(temporary);
@@ -51,7 +51,7 @@ function copyOf(text: string): string {
   return file;
 }
 
-/** In a folder of another user, or one where all may rename, somebody could put another text in the place of ours. */
+/** Throws if another user could replace the copy: in that user's folder, or where all users may rename. */
 function refuseShared(folder: string): void {
   const { uid, mode } = statSync(folder);
   const mine = uid === 0 || uid === process.geteuid?.();
@@ -59,7 +59,10 @@ function refuseShared(folder: string): void {
   if (!mine || !sticky) throw new Error(`${folder} is not safe`);
 }
 
-/** Makes a folder that only we may write to, and a successor may read that gives up root; throws where another is there. */
+/**
+ * Makes a folder to which only this user may write. A successor that gives up root may read it. Throws if
+ * another folder is there.
+ */
 function makeOwn(folder: string): void {
   try {
     mkdirSync(folder, { mode: 0o755 });

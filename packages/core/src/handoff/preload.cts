@@ -1,13 +1,15 @@
 /**
- * The first thing that runs in a successor, before any module of the application (`node --require`).
+ * Runs first in a successor, before any module of the application (`node --require`).
  *
- * It takes what the old process gave: the handoff text out of the environment, so that no grandchild sees it, and the
- * IPC channel off `process`, so that the application does not. It tells the old process what goes to stderr, so that a
- * restart that fails can say why, and keeps a SIGHUP from killing a process that has no handlers yet.
+ * It takes the handoff text out of the environment, so that no grandchild sees it. It takes the IPC channel
+ * off `process`, so that the application does not see it. It sends a copy of stderr to the old process, so
+ * that the error of a failed restart can show it. It ignores SIGHUP, which would kill a process without
+ * handlers.
  *
- * It is the old release's file in the new release's process, so it does only this and hands over by one small object.
+ * This is the old release's file in the new release's process: it does only this, and passes on one small
+ * object.
  *
- * Node.js loads it in each worker thread as well, as long as the process lives.
+ * Node.js loads it in each worker thread too, as long as the process runs.
  */
 const { isMainThread } = process.getBuiltinModule('node:worker_threads');
 const fs = process.getBuiltinModule('node:fs');
@@ -50,18 +52,18 @@ function take(): void {
   });
 }
 
-/** `process.execArgv` is what the application was started with; forks of it shall not preload this file. */
+/** Takes this file out of `process.execArgv`: forks of the application must not preload it. */
 function forgetPreload(): void {
   const at = process.execArgv.indexOf(__filename);
   if (at > 0 && process.execArgv[at - 1] === '--require') process.execArgv.splice(at - 1, 2);
 }
 
-/** A cleaner of temporary folders may have removed this file when the application makes a worker thread weeks later. */
+/** Puts this file back before a worker thread starts: a cleaner of temporary folders may have removed it. */
 function stayForWorkers(): void {
   const uid = process.geteuid?.();
   const folder = path.dirname(__filename);
   const above = path.dirname(folder);
-  // Only the copy in a temporary folder is ours to write; see `handoff/preload-file.ts`.
+  // endless may write only the copy in a temporary folder; see `handoff/preload-file.ts`.
   if (path.basename(above) !== `endless-${uid}`) return;
   const text = fs.readFileSync(__filename, 'utf8');
   const isOurs = () =>
@@ -69,7 +71,7 @@ function stayForWorkers(): void {
       .map((each) => fs.lstatSync(each))
       .every((stat) => stat.isDirectory() && stat.uid === uid && (stat.mode & 0o022) === 0);
   const isThere = () => fs.existsSync(__filename) && isOurs() && fs.readFileSync(__filename, 'utf8') === text;
-  // Node.js publishes while the thread begins, long before the thread comes to its preloads.
+  // Node.js publishes this as the thread starts, long before the thread loads its preloads.
   process.getBuiltinModule('node:diagnostics_channel').subscribe('worker_threads', (message) => {
     try {
       if (isThere()) return;
@@ -79,14 +81,14 @@ function stayForWorkers(): void {
       fs.writeFileSync(draft, text, { flag: 'wx', mode: 0o644 });
       fs.renameSync(draft, __filename);
     } catch {
-      // What somebody else has put there must not run; where there is nothing, Node.js gives the reason.
+      // A file of another program must not run. If there is no file, Node.js reports that.
       if (fs.existsSync(__filename))
         void (message as { worker: { terminate(): unknown } }).worker.terminate();
     }
   });
 }
 
-/** A text that some other process left in the environment is not meant for us. */
+/** The pid of the process that wrote a handoff: a text of another process than the parent must be ignored. */
 function writerOf(text: string): number | undefined {
   try {
     const { pid } = JSON.parse(text);
@@ -120,7 +122,7 @@ function takeIpc() {
     key,
   ])
     delete internals[name];
-  // Node keeps the channel open for a listener of 'message' or 'disconnect': there is no channel to keep any more.
+  // Node keeps the channel open for listeners of 'message' or 'disconnect', but the channel is taken.
   for (const [event, name] of [
     ['newListener', 'onNewListener'],
     ['removeListener', 'onRemoveListener'],
@@ -149,7 +151,7 @@ function teeStderr(tell: (text: string) => void): () => void {
   };
 }
 
-/** Node prints an uncaught error past `process.stderr`. */
+/** Sends uncaught errors too: Node does not print them through `process.stderr`. */
 function tellUncaught(tell: (text: string) => void): () => void {
   const onUncaught = (error: unknown) => tell(`${error instanceof Error ? error.stack : String(error)}\n`);
   process.on('uncaughtExceptionMonitor', onUncaught);

@@ -1,23 +1,23 @@
 import type { Asked, Bound } from '../listen/address.js';
 
-/** Version of the messages below; two processes that do not share it refuse each other before anything has moved. */
+/** Version of the messages below. Processes of different versions refuse each other before anything moves. */
 export const PROTOCOL = 2;
 
 /** Environment variable that carries the {@link Handoff}; the preload clears it when it reads it. */
 export const HANDOFF_VARIABLE = 'ENDLESS_HANDOFF';
 
-/** What a successor is told before its first line runs. */
+/** What a successor gets before its first line runs. */
 export interface Handoff {
   protocol: number;
-  /** The process that wrote this; believed only by its own child. */
+  /** The process that wrote this; only its own child accepts it. */
   pid: number;
   /** The successor's generation. */
   generation: number;
   /** The listening sockets that will come over the channel. */
   sockets: HandedSocket[];
-  /** Descriptor of the line to the service manager, where there is one. */
+  /** Descriptor of the notify socket of the service manager, if there is one. */
   notify?: number;
-  /** Descriptor of the pid file, where there is one. */
+  /** Descriptor of the pid file, if there is one. */
   pidFile?: number;
   /** Whether the first process was started in the foreground of a terminal. */
   foreground?: boolean;
@@ -29,54 +29,61 @@ export interface HandedSocket {
   asked: Asked;
   /** The address as the kernel knows it. */
   bound: Bound;
-  /** The service manager holds it too and made its path, which is not ours to remove. */
+  /** The service manager holds it too and made its path, which endless must not remove. */
   activated?: boolean;
   /** A second name of a unix socket, with which its path can be put back. */
   kept?: string;
 }
 
-/** What the old process says to its successor. */
+/** The messages of the old process to its successor. */
 export type ToSuccessor =
-  /** The listening socket at this place of {@link Handoff.sockets}, with its handle; without one if the old process has closed it. */
+  /**
+   * The listening socket at this index of {@link Handoff.sockets}, with its handle; without a handle if the
+   * old process has closed it.
+   */
   | { type: 'socket'; index: number }
   /**
-   * Accept now. `tickets`: TLS session ticket keys in base64, by the label of the address; they travel here only, since
-   * an environment can be read by others. `window`: milliseconds in which the handover can be taken back.
+   * Accept now. `tickets`: TLS session ticket keys in base64, by the label of the address; they travel only
+   * here, since other programs can read an environment. `window`: milliseconds in which the old process can
+   * roll back.
    */
   | { type: 'go'; tickets: Record<string, string>; window: number }
   /**
-   * What `restart.env` of the old process has put over the environment of the start: the values before, null where there was
-   * none. They travel here only, since an environment can be read by others.
+   * The variables that the old process's `restart.env` replaced, with their values before; null if a variable
+   * was not set. They travel only here, since other programs can read an environment.
    */
   | { type: 'environment'; replaced: Record<string, string | null> }
-  /** A restart was asked for while this one was under way: restart once more when the handover can no longer be taken back. */
+  /** Another restart was requested during this one: restart again after the commit. */
   | { type: 'restart-again' }
   | MovingConnection
-  /** Pieces of what the next words about these sockets need, in base64. */
+  /** Pieces of what the next messages about these sockets need, in base64. */
   | { type: 'payload'; pieces: [id: number, data: string][] }
-  /** A socket of this protocol and this server, with its handle; to be answered with `answer`, and not touched before `yours`. */
+  /**
+   * A socket of this protocol and this server, with its handle. The successor replies with `answer`, and does
+   * not touch the socket before `transfer`.
+   */
   | { type: 'offer'; id: number; protocol: string; address: string }
   /** These sockets belong to the successor now. */
   | { type: 'transfer'; ids: number[] }
-  /** What was said of a socket after it had left. `reply`: the number by which it is answered with `told`; 0: not at all. */
+  /** A message for a socket that has moved. `reply`: the number with which `told` replies; 0: no reply. */
   | { type: 'socket-message'; id: number; reply: number }
   /** The start time is up: become ready with the addresses that are claimed, unless `ready` is `'manual'`. */
   | { type: 'settle' }
-  /** No other connection will come. */
+  /** No more connections come. */
   | { type: 'last' }
-  /** The answer to `pause`: nothing follows until `resume`. */
+  /** The reply to `pause`: no message follows until `resume`. */
   | { type: 'paused' }
-  /** The other answer to `pause`: something is on its way. */
+  /** The other reply to `pause`: something is on its way. */
   | { type: 'busy' }
   | OlderProcess
-  /** The handover can no longer be taken back. */
+  /** The old process can no longer roll back. */
   | { type: 'committed' }
-  /** The old process has taken its place back: stop gracefully, within so many milliseconds (-1: no limit). */
+  /** The old process has rolled back: stop gracefully, within `deadline` milliseconds (-1: no limit). */
   | { type: 'retire'; deadline: number };
 
 /**
- * A live connection of the server at this address, with its handle; to be answered with `taken`. `used`: it has carried
- * a request.
+ * A live connection of the server at this address, with its handle; the successor acknowledges it with
+ * `moved`. `used`: it has carried a request.
  */
 export interface MovingConnection {
   type: 'connection';
@@ -86,8 +93,9 @@ export interface MovingConnection {
 }
 
 /**
- * The channel to an older process, as its handle; to be answered with `adopted`. `last`: it sends no connections any more.
- * `routes`: for sockets that came from it, its ids and those under which they went on to the successor.
+ * The channel to an older process, as its handle; the successor replies with `adopted`. `last`: that process
+ * sends no more connections. `routes`: for sockets that came from it, its ids and those under which they went
+ * on to the successor.
  */
 export interface OlderProcess {
   type: 'older';
@@ -96,50 +104,56 @@ export interface OlderProcess {
   routes: [theirs: number, ours: number][];
 }
 
-/** What a successor says to the old process. */
+/** The messages of a successor to the old process. */
 export type ToPredecessor =
   | { type: 'hello'; protocol: number; version: string }
   /** A piece of what the candidate writes to stderr. */
   | { type: 'stderr'; text: string }
-  /** The inherited addresses that listen behind the gate now. */
+  /** The inherited addresses that are claimed now (`labels`), and those that are not (`waiting`). */
   | { type: 'claims'; labels: string[]; waiting: string[] }
-  /** A copy of the listening socket at this address, with its handle: with it the old process can take over again. */
+  /** The listener copy of this address, as its handle: with it the old process can take over again. */
   | { type: 'listener-copy'; address: string }
   | { type: 'ready'; dropped: string[] }
-  /** The new process itself finds that it cannot serve. */
+  /** The new process reports that it cannot serve. */
   | { type: 'unready'; message: string }
   /** The gates are open. */
   | { type: 'accepting' }
-  /** The connections with these ids have arrived and are served; `lost` came without their handle. */
+  /** The connections with these ids have arrived and are served; `lost` ones came without their handle. */
   | { type: 'moved'; ids: number[]; lost: number[] }
   /** This process takes the channels of older processes. */
   | { type: 'adopts' }
   /** Whether the channel to the older process of this generation has arrived. */
   | { type: 'adopted'; generation: number; done: boolean }
-  /** This process wants to give its end of the channel to its successor; to be answered with `paused` or `busy`. */
+  /** This process wants to give its end of the channel to its successor; the reply is `paused` or `busy`. */
   | { type: 'pause' }
   /** The process with this pid reads the channel from now on. */
   | { type: 'resume'; pid: number }
-  /** The protocols of which this process serves sockets. */
+  /** The protocols whose sockets this process serves. */
   | { type: 'protocols'; names: string[] }
-  /** Which of the offered sockets it would serve. */
+  /** Which of the offered sockets this process would serve. */
   | { type: 'answer'; accepted: number[]; refused: number[] }
-  /** Which words about sockets are `done`, each by the numbers of its socket and its reply, and which sockets have ended. */
+  /** Which messages for sockets are `done`, by socket and `reply`, and which sockets have ended. */
   | { type: 'told'; done: [id: number, reply: number][]; ended: number[] }
-  /** The addresses whose connections the new process wants to be kept from moving. */
+  /** The addresses whose connections must not move to the new process. */
   | { type: 'keeps'; addresses: string[] }
-  /** A `healthCheck` has failed within the rollback window, and is asked again. */
+  /** A `healthCheck` has failed within the rollback window; the new process calls it again. */
   | { type: 'check-failed'; message: string }
-  /** It has succeeded since. */
+  /** The `healthCheck` has succeeded since. */
   | { type: 'check-passed' }
-  /** A restart was asked for within the rollback window: it waits for `committed`, and is the old process's after a rollback. */
+  /**
+   * A restart was requested within the rollback window: it waits for `committed`. After a rollback the old
+   * process makes it.
+   */
   | { type: 'restart-asked' }
   /**
-   * The newest process stops: nothing moves to it any more, what still drains has this many milliseconds (-1: no limit), and
-   * idle connections have so many.
+   * The newest process stops: nothing moves to it any more. The processes that still drain have `deadline`
+   * milliseconds (-1: no limit), and idle connections have `idleGrace`.
    */
   | { type: 'stop'; deadline: number; idleGrace: number }
-  /** Which process is the newest now, after a handover of the one that says it or of a newer one, or a rollback. Goes along the chain. */
+  /**
+   * The pid of the newest process, after a handover or a rollback of the sender or of a newer process. Goes
+   * along the chain.
+   */
   | { type: 'newest'; pid: number }
-  /** So many generations may go on draining requests; those beyond end now. Goes along the chain. */
+  /** `left` generations may go on draining requests; those beyond force-close now. Goes along the chain. */
   | { type: 'prune'; left: number };

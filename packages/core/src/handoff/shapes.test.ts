@@ -40,7 +40,7 @@ const goodWords = {
   ],
 };
 
-/** Something like the value, with one part of it, anywhere inside, put in the place of by something else. */
+/** A copy of the value in which one part, anywhere inside, is replaced by another value. */
 function nearly(value: object): fc.Arbitrary<unknown> {
   const paths = pathsOf(value);
   return fc.tuple(fc.constantFrom(...paths), fc.jsonValue({ maxDepth: 2 })).map(([at, other]) => {

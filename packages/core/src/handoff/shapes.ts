@@ -1,12 +1,12 @@
 import type { Handoff, ToPredecessor, ToSuccessor } from './protocol.js';
 
 /**
- * What comes from another process is believed only if it has the shape that it should have: a field of another kind would
- * throw far from here, in a process that serves.
+ * Input from another process is validated: a field of a wrong type would throw far from here, in a process
+ * that serves.
  */
 type Check = (value: unknown) => boolean;
 
-/** For each word the kind of each of its fields. */
+/** For each message the check of each of its fields. */
 type Shapes<Word extends { type: string }> = {
   [Each in Word as Each['type']]: { [Field in Exclude<keyof Each, 'type'>]: Check };
 };
@@ -78,7 +78,7 @@ export function isToPredecessor(message: unknown): message is ToPredecessor {
   return hasShape(message, TO_PREDECESSOR);
 }
 
-/** The handoff in a text, or why it is none. */
+/** The handoff in a text, or why it is invalid. */
 export function handoffOf(given: string): Handoff | string {
   let handoff: unknown;
   try {

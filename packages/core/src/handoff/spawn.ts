@@ -9,24 +9,24 @@ import { type Command, commandOf } from './command.js';
 import { preloadFile } from './preload-file.js';
 import { HANDOFF_VARIABLE, type HandedSocket, type Handoff, PROTOCOL } from './protocol.js';
 
-/** What a successor keeps of the surroundings in which the first process was started. */
+/** The parts of the first process's surroundings that a successor keeps. */
 export type Surroundings = Pick<Handoff, 'notify' | 'pidFile' | 'foreground'>;
 
-/** What a process is started as. */
+/** A request to start a process. */
 export interface SpawnRequest {
   command: Command;
   /** The generation of the new process. */
   generation: number;
-  /** The listening sockets that will go to it over the channel. */
+  /** The listening sockets that go to it over the channel. */
   sockets: readonly HandedSocket[];
   surroundings: Surroundings;
 }
 
-/** Starts successors; a second kind, by another process than this one, is one more implementation. */
+/** Starts successors. Another implementation can let another process than this one start them. */
 export interface Spawner {
   /**
-   * Starts the command, with the handoff in its environment and a channel to this process; it gets no socket here.
-   * Rejects with `ERR_ENDLESS_SPAWN_FAILED` where no process was started.
+   * Starts the command with the handoff in its environment and a channel to this process, without sockets.
+   * Rejects with `ERR_ENDLESS_SPAWN_FAILED` if no process was started.
    */
   start(request: SpawnRequest): Promise<Spawned>;
 }
@@ -34,17 +34,17 @@ export interface Spawner {
 /** A process that a {@link Spawner} has started. */
 export interface Spawned {
   readonly pid: number;
-  /** This process's end of the channel; it is read by one reader, from the same turn on. */
+  /** This process's end of the channel. One reader reads it, from the same turn on. */
   readonly end: IpcEnd;
-  /** Resolves once the process has exited, with its status or the signal that ended it. */
+  /** Resolves once the process has exited, with its status or the signal that killed it. */
   readonly exited: Promise<{ exitCode: number | null; signal: NodeJS.Signals | null }>;
   /** Sends it a signal; does nothing once it has exited. */
   kill(signal: 'SIGTERM' | 'SIGKILL'): void;
-  /** Lets this process exit while the new one lives on. */
+  /** Lets this process exit while the new one runs. */
   release(): void;
 }
 
-/** The line to the service manager in the successor: 0 to 2 are its stdio, 3 is the channel. */
+/** Descriptor of the notify socket in the successor: 0 to 2 are its stdio, 3 is the channel. */
 const NOTIFY_FD = 4;
 
 /** Starts a successor as a child of this process. */
@@ -69,7 +69,7 @@ export class ChildSpawner implements Spawner {
     };
     const text = JSON.stringify(handoff);
     const stdio: StdioOptions = [
-      // The keys of a terminal are the shell's once the old process has left: a successor would take them from it.
+      // Terminal input belongs to the shell once the old process has exited: a successor would take it away.
       isatty(0) ? 'ignore' : 'inherit',
       'inherit',
       'inherit',
@@ -82,7 +82,7 @@ export class ChildSpawner implements Spawner {
         cwd,
         env: { ...env, [HANDOFF_VARIABLE]: text },
       });
-      // Without a pid nothing was started; Node tells why in a moment.
+      // Without a pid no process was started; Node emits the reason soon after.
       if (child.pid === undefined) throw await new Promise((resolve) => child.once('error', resolve));
       return spawned(this.#world, child, child.pid);
     } catch (cause) {
@@ -100,7 +100,7 @@ export class ChildSpawner implements Spawner {
 }
 
 function spawned(world: World, child: ChildProcess, pid: number): Spawned {
-  // A kill that comes too late is no matter.
+  // A kill that comes too late may fail: ignore that.
   child.on('error', () => {});
   let gone = false;
   return {
@@ -119,7 +119,7 @@ function spawned(world: World, child: ChildProcess, pid: number): Spawned {
   };
 }
 
-/** What starts a successor, with the preload in front where that can run. */
+/** The command that starts a successor, with the preload in front if the preload can run. */
 export function successorCommand(restart: RestartCommand): Command {
   const command = commandOf(restart);
   const isNode = /^node(js)?(\.exe)?$/.test(path.basename(command.command));

@@ -5,7 +5,7 @@ import { PROTOCOL, type ToPredecessor } from './protocol.js';
 import type { Spawned, Spawner, SpawnRequest } from './spawn.js';
 import { type ListeningSocket, Successor } from './successor.js';
 
-/** A spawner that starts no child of this process, as a supervisor would be one: the test plays the new process. */
+/** A spawner that starts no child of this process, as a supervisor could: the test plays the new process. */
 function elsewhere() {
   const sent: [message: unknown, handle: RawHandle | undefined][] = [];
   const requests: SpawnRequest[] = [];

@@ -12,10 +12,10 @@ import type { Spawned, Spawner, SpawnRequest } from './spawn.js';
 
 /** How much of a candidate's stderr is kept. */
 const STDERR_TAIL = 8 * 1024;
-/** How long the rest of a dead successor's words may take to arrive. */
+/** How long the last messages of an exited successor may take to arrive. */
 const LAST_WORDS = 500;
 
-/** A listening socket that is handed over: what the successor is told of it, and our handle. */
+/** A listening socket that is handed over: its entry in the handoff, and this process's handle. */
 export interface ListeningSocket extends HandedSocket {
   handle: RawHandle;
 }
@@ -24,11 +24,11 @@ export interface ListeningSocket extends HandedSocket {
 export class Successor {
   readonly pid: number;
   readonly generation: number;
-  /** Resolves when it is gone, for whatever reason. */
+  /** Resolves when it has exited, for any reason. */
   readonly ended: Promise<SuccessorEnd>;
-  /** The messages that are for the phase of the restart; the others are kept here. */
+  /** The messages for the phase of the restart; this class handles the others. */
   readonly inbox: Inbox<ToPredecessor>;
-  /** The copies of our listening sockets that it has sent. */
+  /** The listener copies that it has sent back. */
   readonly listenerCopies = new ListenerCopies();
   readonly #spawned: Spawned;
   readonly #channel: Channel<ToPredecessor, ToSuccessor>;
@@ -63,7 +63,7 @@ export class Successor {
     this.ended = spawned.exited.then((end) => this.#end(world, end));
   }
 
-  /** Starts a successor, and gives it the sockets once it says hello; rejects as {@link Spawner.start} does. */
+  /** Starts a successor, and sends it the sockets after its `hello`; rejects like {@link Spawner.start}. */
   static async start(
     world: World,
     spawner: Spawner,
@@ -97,13 +97,13 @@ export class Successor {
       default:
         this.inbox.receive(message);
     }
-    // A process that has not said yet that it takes the handoff might hold sockets for ever.
+    // Not before `hello`: a process that does not take the handoff might hold sockets for ever.
     if (message.type === 'hello' && message.protocol === PROTOCOL)
       for (const [index, { handle }] of listeningSockets.entries())
         this.send({ type: 'socket', index }, handle.fd < 0 ? undefined : handle);
   }
 
-  /** What it said last may still be on its way. */
+  /** Waits for its last messages, which may still be on their way. */
   async #end(world: World, end: Awaited<Spawned['exited']>): Promise<SuccessorEnd> {
     const release = world.stayAlive();
     await new Promise<void>((resolve) => {
@@ -119,40 +119,40 @@ export class Successor {
     return { pid: this.pid, ...end, stderr: this.#stderr };
   }
 
-  /** The end of what it wrote to stderr before it was ready. */
+  /** The end of what it wrote to stderr before it accepted. */
   get stderr(): string {
     return this.#stderr;
   }
 
-  /** Sends it a message, with a handle if there is one; one without waits while the channel is paused. */
+  /** Sends it a message, with a handle if there is one; without one it waits while the channel is paused. */
   send(message: ToSuccessor, handle?: RawHandle): void {
     this.#outbox.send(message, handle);
   }
 
-  /** The last message until {@link resume}: the successor wants to hand the channel on. */
+  /** Sends the last message until {@link resume}: the successor wants to hand the channel on. */
   pause(): void {
     this.send({ type: 'paused' });
     this.#outbox.hold();
   }
 
-  /** The process with this pid reads now. */
+  /** The process with this pid reads the channel from now on. */
   resume(pid: number): void {
     if (pid !== this.#reader) this.#adopts = false;
     this.#reader = pid;
     this.#outbox.flush();
   }
 
-  /** The process that reads the channel: the successor, or the one to which it was handed on. */
+  /** The pid of the process that reads the channel: the successor, or one to which that handed it on. */
   get reader(): number {
     return this.#reader;
   }
 
-  /** Whether no process reads the channel for the moment, so that no handle may be sent. */
+  /** Whether no process reads the channel at the moment, so that no handle may be sent. */
   get paused(): boolean {
     return this.#outbox.held;
   }
 
-  /** Resolves when no message waits to be sent, or no process is there to read it. */
+  /** Resolves when no message waits to be sent, or no process is left to read it. */
   async said(): Promise<void> {
     await Promise.race([this.#outbox.flushed(), this.gone]);
   }
@@ -162,7 +162,7 @@ export class Successor {
     return this.#adopts && this.#channel.open && !this.paused;
   }
 
-  /** Whether another process reads the channel, or may: then the exit of the successor is not the end of it. */
+  /** Whether another process reads the channel, or may: then it stays open when the successor exits. */
   get #handsOn(): boolean {
     return this.paused || this.#reader !== this.pid;
   }
@@ -172,33 +172,33 @@ export class Successor {
     return this.#protocols.includes(name);
   }
 
-  /** Whether it wants no live connections of this address. */
+  /** Whether no live connection of this address may move to it. */
   keeps(address: string): boolean {
     return this.#keeps.includes(address);
   }
 
-  /** Asks it to stop gracefully within so many milliseconds (-1: no limit), by a signal where no message reaches it. */
+  /** Asks it to stop within `deadline` milliseconds (-1: no limit), by a signal if the channel is closed. */
   retire(deadline: number): void {
     if (this.#channel.open) this.send({ type: 'retire', deadline });
     else this.#spawned.kill('SIGTERM');
   }
 
-  /** Ends it at once. */
+  /** Kills it at once. */
   kill(): void {
     this.#spawned.kill('SIGKILL');
   }
 
-  /** Resolves when no process is there any more to read a message. */
+  /** Resolves when the channel has closed: no process is left to read a message. */
   get gone(): Promise<void> {
     return this.#channel.closed;
   }
 
-  /** Whether this process waits for it. */
+  /** Sets whether this process stays alive for it. */
   hold(alive: boolean): void {
     this.#channel.hold(alive);
   }
 
-  /** Lets this process exit although the successor lives on. */
+  /** Lets this process exit while the successor runs. */
   release(): void {
     this.#spawned.release();
   }

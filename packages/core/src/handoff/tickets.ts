@@ -12,7 +12,7 @@ export function ticketKeysOf(servers: Iterable<{ server: Server }>): Record<stri
   return keys;
 }
 
-/** Gives the servers the keys of their predecessors, so that clients resume their sessions on the new process. */
+/** Gives the servers the old process's keys, so that clients resume their sessions on the new process. */
 export function useTicketKeys(servers: Iterable<Server>, keys: Record<string, string>): void {
   for (const server of servers) {
     const bound = boundOf(server);

@@ -8,8 +8,9 @@ import type { World } from '../world.js';
 import type { ListeningSocket } from './successor.js';
 
 /**
- * Gives each unix socket that goes along a second name. One whose path is gone already stays behind: the new program binds
- * it again. Throws `ERR_ENDLESS_UNIX_PATH` where the end of this process would remove the path for good.
+ * Gives each unix socket that is handed over a second name. A socket whose path is already gone is not handed
+ * over: the new program binds it again. Throws `ERR_ENDLESS_UNIX_PATH` if the exit of this process would
+ * remove the path for good.
  */
 export function keepPathsOf(
   listeningSockets: readonly ListeningSocket[],
@@ -39,7 +40,7 @@ export function keepPathsOf(
   return { paths, listeningSockets: along };
 }
 
-/** Why a successor that is ready must not take over, if a path leads elsewhere or nowhere. */
+/** Why a ready successor must not take over, if a path no longer leads to its socket. */
 export function pathsLost(lost: readonly string[]): EndlessError | undefined {
   if (lost.length === 0) return undefined;
   return new EndlessError(
