@@ -3,35 +3,35 @@ import type { RawHandle } from './handle.js';
 import { listeningHandle } from './listening.js';
 
 /**
- * Takes the raw handle off a connection whose reading has been stopped; the socket that remains is destroyed, so that its
- * server, its parser and its listeners see it end.
+ * Takes the raw handle off a connection whose reading has been stopped. The socket that remains is destroyed,
+ * so that its server, its parser and its listeners see it end.
  */
 export function detachHandle(socket: Socket): RawHandle {
   const internals = socket as unknown as { _handle: RawHandle | null };
   const handle = internals._handle as RawHandle;
   internals._handle = null;
-  // Node's marks of who reads it: with them a socket made of it again, should it come back, would never read.
+  // Node marks a handle that is read. If it comes back, a new socket on it would never read with these marks.
   Object.assign(handle, { reading: false, _consumed: false });
   socket.destroy();
   return handle;
 }
 
-/** Stops reading: what arrives from now on stays in the kernel, for whoever reads next. Returns whether it was possible. */
+/** Stops reading: bytes that arrive stay in the kernel for the next reader. Returns whether it succeeded. */
 export function stopReading(socket: Socket): boolean {
   const handle = (socket as unknown as { _handle: (RawHandle & { writeQueueSize?: number }) | null })._handle;
   if (!handle || handle.writeQueueSize) return false;
   return handle.readStop() === 0;
 }
 
-/** Takes {@link stopReading} back: a stream that is not paused goes on where it was. */
+/** Undoes {@link stopReading}: a stream that is not paused goes on where it was. */
 export function startReading(socket: Socket): void {
   const handle = (socket as unknown as { _handle: (RawHandle & { reading?: boolean }) | null })._handle;
   if (handle?.reading) handle.readStart();
 }
 
 /**
- * Gives a server a connection as if it had accepted it just now, with its own socket options and its own count. Returns
- * the socket, unless the server turns it away.
+ * Gives a server a connection as if the server had just accepted it, with the server's socket options and
+ * count. Returns the socket, unless the server rejects the connection.
  */
 export function acceptConnection(server: Server, connection: RawHandle): Socket | undefined {
   let delivered: Socket | undefined;
@@ -42,7 +42,7 @@ export function acceptConnection(server: Server, connection: RawHandle): Socket 
   const handle = listeningHandle(server) as (RawHandle & { onconnection?: AcceptCallback }) | undefined;
   try {
     if (handle?.onconnection) handle.onconnection(0, connection);
-    // A server that does not listen any more still serves what it is given.
+    // A server that no longer listens still serves a connection that it is given.
     else
       server.emit(
         'connection',
@@ -54,7 +54,7 @@ export function acceptConnection(server: Server, connection: RawHandle): Socket 
         } as ConstructorParameters<typeof Socket>[0]),
       );
   } catch (error) {
-    // A listener of the application threw. Nobody catches that where Node accepts; here others wait behind this one.
+    // A listener of the application threw. Throw it later, uncaught as in Node: other connections wait here.
     process.nextTick(() => {
       throw error;
     });
@@ -64,8 +64,8 @@ export function acceptConnection(server: Server, connection: RawHandle): Socket 
 }
 
 /**
- * Makes the socket of a connection as {@link acceptConnection} does, counted by its server, without telling the server's listeners:
- * what is spoken on it is known already. Undefined if the server has dropped it.
+ * Makes the socket of a connection as {@link acceptConnection} does, counted by its server. The server emits
+ * no `'connection'`, since the socket's protocol is known already. Undefined if the server has dropped it.
  */
 export function adoptSocket(server: Server, connection: RawHandle): Socket | undefined {
   const own = Object.getOwnPropertyDescriptor(server, 'emit');

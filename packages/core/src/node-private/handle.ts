@@ -1,6 +1,7 @@
 /**
- * This folder holds every private name of Node that endless relies on, each with its reason. `node-private.test.ts` pins them
- * on every supported Node version; no file outside the folder reads an undocumented name.
+ * This folder holds every private name of Node that endless relies on, each with its reason.
+ * `node-private.test.ts` pins them on every supported Node version; no file outside the folder reads an
+ * undocumented name.
  */
 import { Socket } from 'node:net';
 
@@ -22,17 +23,17 @@ export interface RawHandle {
 /** The C++ side of an IPC channel; a handle that came with the bytes just read waits in `pendingHandle`. */
 export interface RawPipe extends RawHandle {
   pendingHandle: RawHandle | null;
-  /** Called with each read of a pipe without a stream on top of it, and with nothing at its end. */
+  /** Called with each read of a pipe without a stream on top of it, and without an argument at its end. */
   onread: (bytes?: ArrayBuffer) => void;
 }
 
-/** The raw handle of an inherited descriptor; making it neither reads nor accepts anything. */
+/** Makes the raw handle of an inherited descriptor; that neither reads nor accepts anything. */
 export function rawHandle(fd: number): RawHandle {
   const carrier = new Socket({ fd, readable: false, writable: false }) as unknown as {
     _handle: RawHandle | null;
   };
   const handle = carrier._handle as RawHandle;
-  // The carrier must not close what it carried when it is destroyed.
+  // The carrier must not close the handle when it is destroyed.
   carrier._handle = null;
   return handle;
 }

@@ -2,7 +2,7 @@ import type { Server as HttpServer, ServerResponse } from 'node:http';
 import type { Http2Session } from 'node:http2';
 import type { Server, Socket } from 'node:net';
 
-/** The response that this connection is writing now, or undefined when none is in flight. */
+/** The response that this connection is writing now, or undefined if no response is in flight. */
 export function currentResponse(socket: Socket): ServerResponse | undefined {
   const message = (socket as unknown as { _httpMessage?: ServerResponse | null })._httpMessage;
   return message && !message.writableFinished ? message : undefined;
@@ -13,14 +13,15 @@ export function isCurrent(socket: Socket, response: ServerResponse): boolean {
   return (socket as unknown as { _httpMessage?: ServerResponse | null })._httpMessage === response;
 }
 
-/** Whether Node's HTTP/1 parser reads this connection; it lets go of one that was upgraded. */
+/** Whether Node's HTTP/1 parser reads this connection; it does not read an upgraded one. */
 export function speaksHttp(socket: Socket): boolean {
   return Boolean((socket as unknown as { parser?: unknown }).parser);
 }
 
 /**
- * The connections of which Node's list says that no request is on its way on them, which is what `closeIdleConnections`
- * destroys. A server that has never listened has no list. (Why not by public names: docs/decisions/017-no-new-shapes-on-the-request-path.md.)
+ * The connections without an in-flight request by Node's list, which `closeIdleConnections` would destroy. A
+ * server that has never listened has no list. (Why not by public names:
+ * docs/decisions/017-no-new-shapes-on-the-request-path.md.)
  */
 export function betweenRequests(server: Server): Socket[] {
   kConnections ??= Object.getOwnPropertySymbols(server).find(
@@ -31,7 +32,7 @@ export function betweenRequests(server: Server): Socket[] {
   return list ? list.idle().map(({ socket }) => socket) : [];
 }
 
-/** The C++ side of an HTTP server's list of connections; what it lists are their parsers. */
+/** The C++ side of an HTTP server's list of connections; it lists their parsers. */
 interface ConnectionsList {
   idle(): { socket: Socket }[];
 }
@@ -41,29 +42,29 @@ let kConnections: symbol | undefined;
 /**
  * The socket below an HTTP/2 session.
  *
- * What Node shows as `session.socket` lets nobody write; but it passes a listener's methods on to the socket itself, and
- * they return it.
+ * Node's `session.socket` is a proxy that does not allow writes. It passes listener methods on to the socket
+ * itself, and they return that socket.
  */
 export function transportOf(session: Http2Session): Socket {
   return session.socket.off('close', () => {}) as Socket;
 }
 
-/** Limits the request head of a server that exists already: Node documents the limit as an option of its making only. */
+/** Limits the request head of an existing server: Node documents it only as an option of `createServer`. */
 export function limitHead(server: HttpServer, bytes: number): void {
   (server as unknown as { maxHeaderSize: number }).maxHeaderSize = bytes;
 }
 
-/** How often a server that does not listen yet will look for late requests; likewise an option of its making. */
+/** Sets how often a server that does not listen yet will look for late requests; also such an option. */
 export function checkTimeoutsEvery(server: HttpServer, ms: number): void {
   (server as unknown as { connectionsCheckingInterval: number }).connectionsCheckingInterval = ms;
 }
 
 /**
- * Brings a connection on which nothing has been read to where it is between two requests, and calls `onNext` when the
- * head of the next one is complete.
+ * Puts a connection on which nothing has been read into the state between two requests. Calls `onNext` when
+ * the head of the next request is complete.
  *
- * Until its first request Node takes a connection for one that is slow to send it, and after `headersTimeout` answers it
- * with a 408 that nobody has asked for. So its parser reads a request that goes nowhere.
+ * Before its first request Node takes a connection for a slow one: after `headersTimeout` the client gets a
+ * 408 without a request. So the parser reads a request that goes nowhere.
  */
 export function restBetweenRequests(socket: Socket, onNext: () => unknown): void {
   const { parser } = socket as unknown as { parser: HttpParser };
@@ -81,7 +82,7 @@ export function restBetweenRequests(socket: Socket, onNext: () => unknown): void
 interface HttpParser {
   /** The request that is being read. */
   incoming: unknown;
-  /** What is done with each request whose head has been read. */
+  /** Handles each request whose head has been read. */
   onIncoming(...message: unknown[]): unknown;
   execute(bytes: Buffer): unknown;
 }

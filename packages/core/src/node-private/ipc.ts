@@ -2,21 +2,22 @@ import type { ChildProcess } from 'node:child_process';
 import { Socket } from 'node:net';
 import type { RawHandle, RawPipe } from './handle.js';
 
-/** One end of a parent's and child's IPC channel, taken out of Node's hands. */
+/** One end of the IPC channel between a parent and a child, taken over from Node. */
 export interface IpcEnd {
   readonly pipe: RawPipe;
-  /** Node's own way of writing a message, with a handle if there is one. */
+  /** Writes a message as Node does, with a handle if there is one. */
   send(message: unknown, handle?: RawHandle): void;
   /**
-   * Begins to read: `onRead` gets the bytes, which it must not keep, and the handle that came with them; `onEnd` is called
-   * once, when the other side is gone or the channel was closed here. Returns how to close it.
+   * Begins to read. `onRead` gets the bytes, which it must not keep, and the handle that came with them.
+   * `onEnd` is called once, when the other side is gone or the channel was closed here. Returns a function
+   * that closes it.
    */
   read(onRead: OnRead, onEnd: () => void): () => void;
 }
 
 export type OnRead = (bytes: Buffer, handle: RawHandle | undefined) => void;
 
-/** What Node keeps on whatever owns an IPC channel. */
+/** What Node keeps on the owner of an IPC channel. */
 interface IpcOwner {
   _handleQueue: unknown;
   _send(message: unknown, handle: unknown, options: { swallowErrors: boolean }): void;
@@ -50,8 +51,9 @@ export function ipcEndFrom({ pipe, _send, owner }: TakenIpc): IpcEnd {
 }
 
 /**
- * Node sends one handle at a time and queues everything else until the other side has acknowledged it. Both ends are ours
- * and acknowledge by themselves, so nothing has to wait: the queue is taken away after each write.
+ * Node sends one handle at a time and queues everything else until the other side has acknowledged it. Both
+ * ends are endless's and acknowledge by themselves, so no message has to wait: the queue is removed after
+ * each write.
  */
 function sender(owner: IpcOwner): IpcEnd['send'] {
   return (message, handle) => {
@@ -61,29 +63,33 @@ function sender(owner: IpcOwner): IpcEnd['send'] {
 }
 
 /**
- * What a channel reads at once. libuv takes one handle a read, and in one turn of the event loop it reads on, up to 32
- * times, only while each read fills its buffer: with a larger one a busy process would take one handle a turn.
+ * Bytes that a channel reads at once. libuv takes one handle per read. In one turn of the event loop it reads
+ * on, up to 32 times, only while each read fills its buffer. With a larger buffer a busy process would take
+ * one handle per turn.
  */
 const READ_SIZE = 256;
-/** What it reads at once of a long line. */
+/** Bytes that it reads at once of a long line. */
 const LONG_READ_SIZE = 64 * 1024;
-/** What goes around a message that comes with a handle. */
+/** The length of Node's wrapping around a message that comes with a handle. */
 const WRAPPING = '{"cmd":"NODE_HANDLE","type":"net.Native","msg":}\n'.length;
 
-/** A message that comes with a handle, so long that it fills whole reads. */
+/** Pads a message that comes with a handle, so that it fills whole reads. */
 function padded(message: object): object {
   const size = WRAPPING + Buffer.byteLength(JSON.stringify({ ...message, pad: '' }));
   return { ...message, pad: ' '.repeat(READ_SIZE - (size % READ_SIZE)) };
 }
 
-/** Reads a channel on which many handles come, each with a line of its own; see {@link IpcEnd.read}. `onStream` gets what writes. */
+/**
+ * Reads a channel on which many handles come, each with a line of its own; see {@link IpcEnd.read}.
+ * `onStream` gets the stream that writes.
+ */
 export function readChannel(
   pipe: RawPipe,
   onRead: OnRead,
   onEnd: () => void,
   onStream?: (socket: Socket) => void,
 ): () => void {
-  // Node is reading already; a second start would answer EALREADY.
+  // Node is reading already; a second start would return EALREADY.
   pipe.readStop();
   const [short, long] = [Buffer.alloc(READ_SIZE), Buffer.alloc(LONG_READ_SIZE)];
   let next = short;
@@ -103,7 +109,7 @@ export function readChannel(
   } as ConstructorParameters<typeof Socket>[0]);
   socket.unref();
   let open = true;
-  // The end goes past the stream: docs/decisions/017-no-new-shapes-on-the-request-path.md.
+  // The end bypasses the stream: docs/decisions/017-no-new-shapes-on-the-request-path.md.
   const close = () => {
     if (!open) return;
     open = false;
@@ -111,7 +117,7 @@ export function readChannel(
     pipe.close();
     onEnd();
   };
-  // Bytes go to `onread`: what is pushed is the end.
+  // Bytes go to `onread`: only the end is pushed.
   Object.assign(socket, { push: close, read: () => null });
   socket.on('error', close);
   onStream?.(socket);
@@ -119,8 +125,8 @@ export function readChannel(
 }
 
 /**
- * Reads a channel on which handles are seldom, and takes one in each turn of the event loop; see {@link IpcEnd.read}. It
- * does without a stream: docs/decisions/017-no-new-shapes-on-the-request-path.md.
+ * Reads a channel on which handles are rare, and takes one in each turn of the event loop; see
+ * {@link IpcEnd.read}. It uses no stream: docs/decisions/017-no-new-shapes-on-the-request-path.md.
  */
 function readRawPipe(pipe: RawPipe, onRead: OnRead, onEnd: () => void): () => void {
   let open = true;
@@ -130,7 +136,7 @@ function readRawPipe(pipe: RawPipe, onRead: OnRead, onEnd: () => void): () => vo
     pipe.close();
     onEnd();
   };
-  // Node is reading already; what it would do with what comes is replaced.
+  // Node is reading already; this replaces its handler.
   pipe.onread = (bytes) => {
     const handle = pipe.pendingHandle ?? undefined;
     pipe.pendingHandle = null;

@@ -4,21 +4,21 @@ import type { RawHandle } from './handle.js';
 /**
  * The listening handle of a server.
  *
- * `server.listen(handle)` is documented to take it and no public name gives it, so there is no other way to the file
- * descriptor before Node 26.
+ * `server.listen(handle)` is documented to take it, but no public name gives it. So there is no other way to
+ * the file descriptor before Node 26.
  */
 export function listeningHandle(server: Server): RawHandle | undefined {
   return (server as unknown as { _handle?: RawHandle | null })._handle ?? undefined;
 }
 
-/** Gives a server the handle to listen on: one that is there already is used instead of binding a new one. */
+/** Gives a server the handle to listen on: Node uses an existing handle instead of binding a new one. */
 export function setListeningHandle(server: Server, handle: RawHandle | null): void {
   (server as unknown as { _handle: RawHandle | null })._handle = handle;
 }
 
 /**
- * Puts a copy of its listening handle in the place of a server's own one, which is closed: the server keeps its address,
- * and accepts nothing until {@link acceptAgain}. A copy finds its server by a callback and a mark that Node sets.
+ * Replaces a server's listening handle by a copy, and closes the original: the server keeps its address, and
+ * accepts nothing until {@link acceptAgain}. A copy finds its server by a callback and a mark that Node sets.
  */
 export function standBy(server: Server, copy: RawHandle): void {
   const own = listeningHandle(server) as RawHandle;
@@ -29,11 +29,11 @@ export function standBy(server: Server, copy: RawHandle): void {
   own.close();
 }
 
-/** Lets a server that stands by accept again; returns the error number, 0 if there is none. */
+/** Lets a server that stands by accept again; returns the error number, 0 for success. */
 export function acceptAgain(server: Server, backlog: number): number {
   const handle = listeningHandle(server) as RawHandle;
   const errno = handle.listen(backlog);
-  // A server that was `unref`ed before it listened bears this mark.
+  // A server that was `unref`ed before it listened has this mark.
   if ((server as unknown as { _unref: boolean })._unref) handle.unref();
   return errno;
 }

@@ -16,13 +16,13 @@ interface Probe {
 
 const fixture = (name: string) => fileURLToPath(new URL(`../../test/fixtures/${name}`, import.meta.url));
 
-/** Runs a built file on a Node.js version and tells what each export did there. */
+/** Runs a built file on a Node.js version and returns what each export did there. */
 async function probe(node: string, file = 'private-names.mjs'): Promise<Probe> {
   const folder = mkdtempSync(path.join(tmpdir(), 'endless-'));
   onTestFinished(() => rmSync(folder, { recursive: true }));
   const env = { ...process.env, SOCKET_PATH: path.join(folder, 'probe.sock') };
   const { stdout, stderr } = await promisify(execFile)(node, [fixture(file)], { env, timeout: 20_000 });
-  // No private name may be one that Node warns of.
+  // Node must not warn of any private name.
   expect(stderr).toBe('');
   return JSON.parse(stdout) as Probe;
 }
@@ -58,7 +58,7 @@ describe('every private name does what endless relies on, on', () => {
         limitHead: { long: '431' },
         checkTimeoutsEvery: { late: '408' },
         rawHandle: { answers: [true, true] },
-        // The first response, the one behind it, and none.
+        // The first response, the one behind it, and no response.
         currentResponse: { current: [0, 1, -1] },
         isCurrent: {
           isCurrent: [
@@ -76,7 +76,7 @@ describe('every private name does what endless relies on, on', () => {
         },
         ipcEndFrom: { back: [0, 1], fds: [true, true], heardByProgram: [] },
         readChannel: { hello: { hello: true }, exitCode: 0, turns: 1, ends: 1 },
-        // Of one that has had its answer, one with half a head and one with half a body.
+        // Of three connections: after a response, with half a head, and with half a body.
         betweenRequests: { before: 0, idle: [true] },
         stopReading: { stopped: true, unread: true, busy: false, ofNothing: false },
         detachHandle: { fd: true, destroyed: true, ended: false },
@@ -86,7 +86,7 @@ describe('every private name does what endless relies on, on', () => {
         adoptSocket: { heard: 'second c', rest: 'b', told: 1, connections: 1, peer: true, emit: false },
         transportOf: { same: true, code: 0, lastStream: 2 ** 31 - 1 },
       });
-      // A name that is new needs a check here.
+      // A new name needs a check here.
       expect(Object.keys(seen).sort()).toEqual(exported);
     });
 

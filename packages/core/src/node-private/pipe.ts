@@ -2,7 +2,7 @@ import { Socket } from 'node:net';
 import type { RawHandle, RawPipe } from './handle.js';
 import { type IpcEnd, readChannel } from './ipc.js';
 
-/** A pipe that nothing is open on yet. */
+/** A pipe on which no descriptor is open yet. */
 interface OpenPipe extends RawPipe {
   open(fd: number): number;
 }
@@ -10,12 +10,13 @@ interface OpenPipe extends RawPipe {
 /** The type of a `Pipe` that carries handles. */
 const IPC = 2;
 
-/** Handles whose descriptor belongs to another handle: to close one of them would close what has that number later. */
+/** Handles whose descriptor another handle owns: closing one would close a later owner of that number. */
 const spent = new Set<RawHandle>();
 
 /**
- * An end of an IPC channel that came over another one; undefined if it is not a pipe. Node makes a pipe of it that drops
- * every handle in silence, so a second one is opened on its descriptor. Only that one is read and closed.
+ * An end of an IPC channel that came over another channel; undefined if it is not a pipe. Node makes a pipe
+ * of it that silently drops every handle, so endless opens a second pipe on its descriptor. Only the second
+ * pipe is read and closed.
  */
 export function ipcEndAround(received: RawHandle): IpcEnd | undefined {
   const Pipe = received.constructor as new (type: number) => OpenPipe;
@@ -45,7 +46,7 @@ export function suspendReading({ pipe }: IpcEnd): void {
   pipe.readStop();
 }
 
-/** Reads it again. */
+/** Reads a channel again. */
 export function resumeReading({ pipe }: IpcEnd): void {
   pipe.readStart();
 }
@@ -55,15 +56,15 @@ export function isWritten({ pipe }: IpcEnd): boolean {
   return !(pipe as RawPipe & { writeQueueSize?: number }).writeQueueSize;
 }
 
-/** Makes writes to a socket that nobody reads fail with EAGAIN instead of blocking; returns whether it could. */
+/** Makes writes to a socket without a reader fail with EAGAIN instead of blocking; returns whether it did. */
 export function makeNonBlocking(fd: number): boolean {
   const socket = new Socket().on('error', () => {});
   try {
-    // It creates a `Pipe`, the only kind of handle that opens a unix datagram socket.
+    // This creates a `Pipe`, the only kind of handle that opens a unix datagram socket.
     socket.connect({ path: '/dev/null/endless' });
     const { _handle: made } = socket as unknown as { _handle: RawHandle };
     const Pipe = made.constructor as new (type: number) => OpenPipe;
-    // Never closed, since the descriptor is not its own.
+    // Never closed, since it does not own the descriptor.
     const pipe = new Pipe(0);
     pipe.unref();
     return pipe.open(fd) === 0;
