@@ -3,29 +3,29 @@ import type { Successor } from '../handoff/successor.js';
 import type { World } from '../world.js';
 import type { Older } from './older.js';
 
-/** How long after the successor could not take a channel it is asked again. */
+/** How long this process waits after the successor could not take a channel, before it tries again. */
 const AGAIN_AFTER = 1_000;
 
-/** What is needed to give the channel to an older process away. */
+/** What handing on the channel to an older process needs. */
 export interface HandOnContext {
   world: World;
   older: Older;
   /** The successor that can take it now, while this process holds nothing itself. */
   adopter(): Successor | undefined;
-  /** The successor has it, the process with this pid. */
+  /** The successor, the process with this pid, has the channel. */
   onDone(pid: number): void;
 }
 
 /**
  * Gives the channel to an older process to the successor, so that this process can exit.
  *
- * The older process is asked to pause: with its `paused` nothing is on its way in either direction, so that no byte, handle
- * or acknowledgement can be lost. Only the process that takes the channel lets it go on.
+ * The older process is asked to pause. After its `paused` nothing is on its way in either direction, so no
+ * byte, handle or acknowledgement can be lost. Only the process that reads the channel next resumes it.
  */
 export class HandOn {
   readonly #context: HandOnContext;
   #state: 'idle' | 'asking' | 'sent' = 'idle';
-  /** Where the channel was sent. */
+  /** The pid of the process to which the channel was sent. */
   #to = 0;
   #notBefore = 0;
 
@@ -38,7 +38,7 @@ export class HandOn {
     return this.#state === 'sent';
   }
 
-  /** Looks whether the channel can go. */
+  /** Begins to hand the channel on, if that is possible now. */
   look(): void {
     const { world, older, adopter } = this.#context;
     if (this.#state !== 'idle' || !older.channel.open) return;
@@ -47,7 +47,7 @@ export class HandOn {
     older.send({ type: 'pause' });
   }
 
-  /** The older process answers. */
+  /** The older process has replied to `pause`. */
   answered(answer: Extract<ToSuccessor, { type: 'paused' | 'busy' }>['type']): void {
     if (this.#state !== 'asking') return;
     this.#state = 'idle';
@@ -71,7 +71,7 @@ export class HandOn {
   #send(): void {
     const { world, older, adopter } = this.#context;
     const successor = adopter();
-    // A connection may have come meanwhile.
+    // A connection may have arrived meanwhile.
     if (!successor || !older.channel.still || older.reception.answering) {
       older.resume(world.pid);
       return;
@@ -81,7 +81,7 @@ export class HandOn {
     const { generation, expects, reception } = older;
     const routes = reception.routesTo(successor);
     successor.send({ type: 'older', generation, last: !expects, routes }, older.suspend());
-    // It may have read from the channel, and only it knew what.
+    // The successor may have read from the channel, and no other process knows what.
     void successor.gone.then(() => {
       if (this.sent) older.channel.close();
     });

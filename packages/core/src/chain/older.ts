@@ -10,7 +10,7 @@ export interface OlderContext extends Omit<ReceptionContext, 'sender'> {
   waits: WaitGroup;
 }
 
-/** A process before this one that still lives, and what comes from it. */
+/** An older process that still runs, and the connections that come from it. */
 export class Older {
   readonly generation: number;
   readonly channel: Channel<ToSuccessor, ToPredecessor>;
@@ -45,14 +45,14 @@ export class Older {
     this.#expected ??= this.#waits.take('older processes');
   }
 
-  /** No connection comes any more. */
+  /** No more connections come. */
   expectNoMore(): void {
     const expected = this.#expected;
     this.#expected = undefined;
     expected?.();
   }
 
-  /** Resolves when it is gone, or talks to another process. */
+  /** Resolves when it is gone, or has its channel to another process. */
   get closed(): Promise<void> {
     return this.channel.closed;
   }
@@ -62,13 +62,13 @@ export class Older {
     this.#outbox.send(message);
   }
 
-  /** Sends and reads nothing more; returns the handle of the channel. */
+  /** Stops sending and reading; returns the handle of the channel. */
   suspend(): RawHandle {
     this.#outbox.hold();
     return this.channel.suspend();
   }
 
-  /** Goes on, in the process with this pid. */
+  /** Resumes the channel: the process with this pid reads it. */
   resume(pid: number): void {
     if (this.#outbox.held) this.channel.resume();
     this.channel.send({ type: 'resume', pid });

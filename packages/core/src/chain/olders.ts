@@ -8,31 +8,31 @@ import type { World } from '../world.js';
 import { HandOn } from './hand-on.js';
 import { Older, type OlderContext } from './older.js';
 
-/** How often it is looked whether this process can leave the chain. */
+/** How often this process looks whether it can hand its channels on. */
 const LOOK_EVERY = 50;
 
 /** What the older processes need of this one. */
 export interface OldersContext extends OlderContext {
   world: World;
-  /** The successor that can take the channel of an older process now, while this process holds nothing itself. */
+  /** The successor that can take an older process's channel now, while this process holds nothing itself. */
   adopter(): Successor | undefined;
-  /** Whether this process can still take the channel of one. */
+  /** Whether this process can still take the channel of an older process. */
   adopts(): boolean;
-  /** Whether this process drains requests, so that it counts as one of the generations that do. */
+  /** Whether this process drains requests, so that it counts as a draining generation. */
   busy(): boolean;
   /** The successor has the channel of the older process of this generation. */
   onHandedOn(generation: number, pid: number): void;
 }
 
-/** The processes before this one that still live. Each talks to this process, or to one between. */
+/** The older processes that still run. Each has its channel to this process, or to one in between. */
 export class Olders {
   readonly #context: OldersContext;
   readonly #all = new Map<Older, HandOn>();
   /** The pid of the newest process. */
   #newest: number;
-  /** How many generations may drain before this one, itself included. */
+  /** How many generations may drain: this one and older ones. */
   #mayDrain: number | undefined;
-  /** When the newest process ends what is left, once it stops. */
+  /** The deadline and the `idleGrace` of the newest process, once it stops. */
   #stop: { at: number; idleGrace: number } | undefined;
   #stopLooking: (() => void) | undefined;
   #released = false;
@@ -54,18 +54,18 @@ export class Olders {
     return older;
   }
 
-  /** From now on this one may send connections. */
+  /** From now on this older process may send connections. */
   expect(older: Older): void {
     if (older.channel.open) older.expect();
     this.#tellAbilities(older);
   }
 
-  /** Whether the channel of one is on its way to the successor. */
+  /** Whether the channel of an older process is on its way to the successor. */
   get handingOn(): boolean {
     return [...this.#all.values()].some(({ sent }) => sent);
   }
 
-  /** Sends a message to each. */
+  /** Sends a message to each older process. */
   #send(message: ToPredecessor): void {
     for (const older of this.#all.keys()) older.send(message);
   }
@@ -76,7 +76,7 @@ export class Olders {
     this.#send({ type: 'newest', pid });
   }
 
-  /** So many generations may drain requests, this one included; each of these gets to know what is left for it. */
+  /** `left` generations may drain requests, this one included; older processes get what is left for them. */
   prune(left: number): void {
     this.#mayDrain = left;
     this.#send(this.#pruning(left));
@@ -86,7 +86,7 @@ export class Olders {
     return { type: 'prune', left: this.#context.busy() ? left - 1 : left };
   }
 
-  /** The newest process stops within so many milliseconds (-1: no limit), and each of these with it. */
+  /** The newest process stops within `ms` milliseconds (-1: no limit), and each older process with it. */
   stop(ms: number, idleGrace: number): void {
     if (this.#released) return;
     const at = ms < 0 ? Number.POSITIVE_INFINITY : this.#context.world.now() + ms;
@@ -94,24 +94,24 @@ export class Olders {
     this.#send({ type: 'stop', deadline: ms, idleGrace });
   }
 
-  /** The predecessor has rolled back: what this process does from now on does not concern them. */
+  /** The predecessor has rolled back: this process stops no older process any more, and takes no channel. */
   release(): void {
     this.#released = true;
   }
 
-  /** Names the protocols whose sockets this process serves. */
+  /** Sends the names of the protocols whose sockets this process serves. */
   tellProtocols(): void {
     for (const { reception } of this.#all.keys()) reception.tellProtocols();
   }
 
-  /** Resolves when the last is gone, or talks to another process. */
+  /** Resolves when the last older process is gone, or has its channel to another process. */
   async gone(): Promise<void> {
-    // One that is added meanwhile is added before the one that brings it is gone.
+    // A process that is added meanwhile is added before the process that sent its channel is gone.
     for (const older of this.#all.keys()) await older.closed;
     this.#stopLooking?.();
   }
 
-  /** A word of one of them. */
+  /** Handles a message of an older process. */
   hear(older: Older, message: ToSuccessor, handle: RawHandle | undefined): void {
     switch (message.type) {
       case 'connection':
@@ -136,14 +136,14 @@ export class Olders {
     }
   }
 
-  /** From now on the channel of each goes to the successor as soon as that can take it. */
+  /** From now on hands each channel on to the successor, as soon as that can take it. */
   handOn(): void {
     this.#stopLooking ??= this.#context.world.every(LOOK_EVERY, () => {
       for (const handOn of this.#all.values()) handOn.look();
     });
   }
 
-  /** Whether the successor has the channel of the older process of this generation. */
+  /** The successor has the channel of the older process of this generation, or could not take it. */
   adopted(generation: number, done: boolean): void {
     for (const [older, handOn] of this.#all) if (older.generation === generation) handOn.adopted(done);
   }
@@ -154,7 +154,7 @@ export class Olders {
     if (!mayAdopt) handle?.close();
     const end = handle && mayAdopt ? world.ipc.around(handle) : undefined;
     if (end) {
-      // What comes at once is for an older process that is known by then.
+      // The first message arrives after `older` is set.
       let older: Older;
       const channel = new Channel<ToSuccessor, ToPredecessor>(
         world,
@@ -170,7 +170,7 @@ export class Olders {
       this.#tellAbilities(older);
       this.#introduce(older);
     }
-    // Without descriptors to spare it was lost on the way.
+    // A process without a free descriptor loses the handle on the way.
     from.send({ type: 'adopted', generation, done: end !== undefined });
   }
 

@@ -14,9 +14,9 @@ export interface RawHandle {
   unref(): void;
   readStart(): number;
   readStop(): number;
-  /** Sets who may connect to a pipe: 1 readable, 2 writable by all. */
+  /** Sets the access to a pipe: 1 readable, 2 writable by all. */
   fchmod?(mode: number): number;
-  /** Fills in the local address of a TCP handle; a pipe has none. */
+  /** Fills in the local address of a TCP handle; a pipe does not have this function. */
   getsockname?(out: { address?: string; family?: string; port?: number }): number;
 }
 

@@ -25,33 +25,33 @@ export interface AttemptContext {
   spawner: Spawner;
 }
 
-/** What one attempt starts, and what goes to it. */
+/** What one attempt starts, and the listening sockets that go to it. */
 export interface AttemptRequest extends Omit<SpawnRequest, 'sockets'> {
   listeningSockets: readonly ListeningSocket[];
   /** The paths of the unix sockets among them. */
   paths: KeptPaths;
-  /** The settings of the moment at which the restart was requested. */
+  /** The settings at the time of the request to restart. */
   limits: Pick<ResolvedSettings, 'ready' | 'startTimeout'>;
 }
 
-/** What an attempt comes to: the successor accepts, or it is gone. `dropped`: addresses that it does not serve any more. */
+/** How an attempt ends: the successor accepts, or is gone. `dropped`: addresses that it no longer serves. */
 export type AttemptOutcome =
   | { type: 'accepted'; successor: Successor; dropped: readonly string[] }
   | { type: 'failed'; error: EndlessError };
 
-/** How long a candidate that was told to go may take to accept while this process waits to stop. */
+/** How long a candidate may take from `go` until it accepts, while this process waits to stop. */
 const GO_TIME = 5_000;
 
-/** Why the attempt failed, as an error that also says how the successor ended. */
+/** Makes the error of a failed attempt, which also names how the successor exited. */
 type Failure = (end: SuccessorEnd) => EndlessError;
 
-/** One attempt to replace this process, from spawn to the moment at which the successor accepts. */
+/** One attempt to replace this process, from spawn until the successor accepts. */
 export class Attempt {
   readonly #context: AttemptContext;
   readonly #request: AttemptRequest;
   #successor: Successor | undefined;
   #claims: { labels: string[]; waiting: string[] } = { labels: [], waiting: [] };
-  /** Whether the candidate was told to go: it may accept already, so it is given up only if it does not for long. */
+  /** Whether `go` was sent: the candidate may accept already, so giving it up takes a longer wait. */
   #told = false;
   #accepting = false;
   #over = false;
@@ -77,7 +77,7 @@ export class Attempt {
       this.#successor = successor;
       events.emit('spawned', { pid: successor.pid, generation: successor.generation });
       void successor.ended.then(() => this.#end((end) => exited('start', end)));
-      // A candidate that lives and cannot be heard any more will never be ready.
+      // A candidate that runs without its channel never becomes ready.
       void successor.gone.then(() =>
         decideAfter(world, CHANNEL_TIME, () => this.#end((end) => unheard('start', end))),
       );
@@ -93,19 +93,19 @@ export class Attempt {
     }
   }
 
-  /** Whether the candidate was told to go, so that it may accept already. */
+  /** Whether `go` was sent, so that the candidate may accept already. */
   get crossing(): boolean {
     return this.#told && (this.#accepting || !this.#over);
   }
 
-  /** Resolves when the candidate is gone; undefined where none was started. */
+  /** Resolves when the candidate has exited; undefined if no candidate was started. */
   get gone(): Promise<unknown> | undefined {
     return this.#successor?.ended;
   }
 
-  /** Gives up on the candidate: it is killed and the attempt fails with this error, unless it accepts in this moment. */
+  /** Kills the candidate and fails the attempt with this error, unless the candidate is about to accept. */
   abort(error: EndlessError): void {
-    // The successor is not to blame: how it ended explains nothing.
+    // The successor did not cause this error: how it exited explains nothing.
     const giveUp = () => this.#end(() => error);
     if (!this.crossing) giveUp();
     else {
@@ -131,7 +131,7 @@ export class Attempt {
       ready: (ready) => this.#go(ready),
       unready: ({ message }) => this.#end((end) => unhealthy('start', end, message)),
       accepting: () => {
-        // What comes in one breath with it is for the rollback window.
+        // Messages that arrive together with it are for the rollback window.
         inbox.hold();
         this.#accepting = true;
         this.#end();
@@ -139,7 +139,7 @@ export class Attempt {
     });
   }
 
-  /** Effects of one turn: a candidate that is ready goes on at once, or not at all. */
+  /** All of this happens in one turn: a ready candidate gets `go` at once, or not at all. */
   #go({ dropped }: Extract<ToPredecessor, { type: 'ready' }>): void {
     const { world, log, settings, servers, events } = this.#context;
     const { pid, generation } = this.#successor as Successor;

@@ -10,7 +10,7 @@ import type { HookableSignal } from '../signals/signals.js';
 import type { AttemptContext } from './attempt.js';
 import type { Standby } from './standby.js';
 
-/** What a restart comes to, at the moment at which the new process accepts. */
+/** The result of a restart, at the moment at which the new process accepts. */
 export interface RestartResult {
   /** Process id of the new process. */
   pid: number;
@@ -20,15 +20,15 @@ export interface RestartResult {
   durationMs: number;
 }
 
-/** What a restart is asked for with. */
+/** A request to restart. */
 export interface RestartRequest {
   /** The signal whose hooks run. */
   signal: HookableSignal;
   /** The generation of this process. */
   generation: number;
-  /** What the successor keeps of the surroundings in which the first process was started. */
+  /** The parts of the first process's surroundings that the successor keeps. */
   surroundings: Surroundings;
-  /** Resolves when the process before this one can no longer take over again. */
+  /** Resolves when the predecessor can no longer roll back. */
   predecessorCommitted: Promise<void>;
 }
 
@@ -45,14 +45,14 @@ export interface RestartContext extends AttemptContext {
   olders: Olders;
   /** Prepares the departure of the connections to the successor. */
   createDeparture(signal: HookableSignal, to: Handover): Departure;
-  /** The successor stays: begins the end of this process. */
+  /** The successor stays: this process begins to drain. */
   drain(signal: HookableSignal, standby: Standby, handed: ReadonlySet<string>): Shutdown;
-  /** There is no successor: this process writes its pid file again, and closes what the application has closed. */
+  /** There is no successor: writes the pid file again, and closes what the application has closed. */
   keep(): void;
-  /** A pre hook may wait for the end of a server: closes what the application has closed. */
+  /** A pre hook may wait for a server to close: closes what the application has closed. */
   closeNow(): void;
-  /** Restarts once more, if that is still possible. */
+  /** Restarts again, if that is still possible. */
   restartAgain(signal: HookableSignal): void;
-  /** Newer generations drain too: so many of those before this one may go on. */
+  /** Newer generations drain too: only `left` generations, this one included, may go on. */
   prune(left: number): void;
 }

@@ -2,7 +2,7 @@ import { EndlessError, type SuccessorEnd } from '../errors.js';
 import { PROTOCOL, type ToPredecessor } from '../handoff/protocol.js';
 import type { ResolvedSettings } from '../settings.js';
 
-/** When a successor fails: before it accepts, or while this process can still take over again. */
+/** When a successor fails: before it accepts, or while this process can still roll back. */
 export type During = 'start' | 'window';
 
 const WHEN: Record<During, string> = { start: 'before it was ready', window: 'within the rollback window' };
@@ -17,7 +17,7 @@ export function exited(during: During, end: SuccessorEnd): EndlessError {
   );
 }
 
-/** The successor has closed its channel: it may live, and no message reaches it or comes from it. */
+/** The successor has closed its channel: it may run, but no message reaches it or comes from it. */
 export function unheard(during: During, end: SuccessorEnd): EndlessError {
   return new EndlessError(
     'ERR_ENDLESS_SUCCESSOR_EXITED',
@@ -26,7 +26,7 @@ export function unheard(during: During, end: SuccessorEnd): EndlessError {
   );
 }
 
-/** The successor finds by its `healthCheck` that it cannot serve. */
+/** The successor reports that its `healthCheck` failed. */
 export function unhealthy(during: During, end: SuccessorEnd, reason: string): EndlessError {
   const when = during === 'window' ? ` ${WHEN.window}` : '';
   return new EndlessError(
@@ -36,7 +36,7 @@ export function unhealthy(during: During, end: SuccessorEnd, reason: string): En
   );
 }
 
-/** The successor speaks another version of the protocol. */
+/** The successor uses another version of the protocol. */
 export function foreign(hello: Extract<ToPredecessor, { type: 'hello' }>, end: SuccessorEnd): EndlessError {
   return new EndlessError(
     'ERR_ENDLESS_PROTOCOL',
@@ -47,11 +47,11 @@ export function foreign(hello: Extract<ToPredecessor, { type: 'hello' }>, end: S
 
 /** How far a successor had come when its time was up. */
 export interface Progress {
-  /** Whether it was told to accept. */
+  /** Whether `go` was sent to it. */
   told: boolean;
   /** Whether it listened on an inherited address. */
   claimed: boolean;
-  /** Whether it was given any. */
+  /** Whether it inherits any address. */
   inherits: boolean;
 }
 

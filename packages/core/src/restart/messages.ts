@@ -11,7 +11,7 @@ export interface Accepted {
   successor: Successor;
   departure: Departure;
   olders: Olders;
-  /** Newer generations drain too: so many of those before this one may go on. */
+  /** Newer generations drain too: only `left` generations, this one included, may go on. */
   prune(left: number): void;
 }
 
@@ -56,7 +56,7 @@ export function afterCommit(accepted: Accepted, shutdown: Shutdown): Table {
   };
 }
 
-/** The messages of a successor that is rolled back: only its connections are still an affair of this process. */
+/** The messages of a rolled-back successor: this process handles only those about connections. */
 export function afterRollback({ departure }: Accepted): Table {
   return ofConnections(departure);
 }

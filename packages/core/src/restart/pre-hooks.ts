@@ -3,10 +3,10 @@ import type { Log } from '../log.js';
 import type { HookableSignal } from '../signals/signals.js';
 import type { World } from '../world.js';
 
-/** Time that pre hooks have before a server that the application closes does close: one of them may wait for it. */
+/** How long pre hooks run before a server that the application closes does close: a hook may wait for it. */
 const HOOK_TIME = 100;
 
-/** Runs the pre hooks of a restart for `startTimeout` at most: a hook that hangs must not keep the old release for ever. */
+/** Runs the pre hooks of a restart for `startTimeout` at most: a hanging hook must not block it for ever. */
 export async function runPreHooks(
   { world, hooks, log }: { world: World; hooks: Hooks; log: Log },
   signal: HookableSignal,

@@ -16,23 +16,23 @@ import type { Retiring } from './retiring.js';
 import type { Stage } from './stage.js';
 import { Standby } from './standby.js';
 
-/** What comes before a successor accepts: a handover, or the reason why there is none. */
+/** The outcome of the start: a handover to a successor that accepts, or the reason why it failed. */
 type Start = { type: 'started'; handover: Handover } | { type: 'failed'; error: EndlessError };
 
 /** One restart: what the old process does from the request until it drains, or serves on. */
 export class Restart {
-  /** Resolves when the successor accepts; rejects where none came to that. */
+  /** Resolves when the successor accepts; rejects if no successor does. */
   readonly accepted: Promise<RestartResult>;
   /** Resolves when this process drains, or serves on. */
   readonly over: Promise<void>;
   stage: Stage = { name: 'waiting' };
-  /** Whether another restart was requested, which is this process's to make if it serves on. */
+  /** Whether another restart was requested, which this process makes if it serves on. */
   again = false;
   /** The process that has taken over, unless that was rolled back. */
   successor: Successor | undefined;
   /** Whether it serves every address of this process. */
   servesAll = false;
-  /** Whether no successor came to accept, or its handover was rolled back. */
+  /** Whether no successor accepted, or its handover was rolled back. */
   failed = false;
   readonly #context: RestartContext;
   readonly #retiring: Retiring;
@@ -87,7 +87,7 @@ export class Restart {
     if (opened) accept(result);
     const verdict = await standby.verdict;
 
-    // 4a. The successor has failed: the servers accept again already, and the rest is taken back here.
+    // 4a. The successor has failed: the servers accept again already, and the rest is undone here.
     if (verdict.type === 'rolled-back') {
       const { error, alive } = verdict;
       this.stage = { name: 'over' };
@@ -118,7 +118,7 @@ export class Restart {
     if (!opened) accept(result);
   }
 
-  /** From the request until the successor accepts; each step may fail, and changes nothing. */
+  /** From the request until the successor accepts; each step may fail, and leaves this process as it was. */
   async #start(): Promise<Start> {
     const { signal, generation, surroundings, predecessorCommitted } = this.#request;
     const { world, log, settings, servers, closeNow } = this.#context;
@@ -132,18 +132,18 @@ export class Restart {
         closeNow();
       });
       this.#enter({ name: 'starting' });
-      // Not before: the idle connections of the process before this one have come by now.
+      // Not before: the idle connections of the predecessor have arrived by now.
       const slowStart = new SlowStart(world, servers.all(), rollbackTime(settings.current));
       await nextTurn(world);
       const command = successorCommand(settings.current.restart);
       await nextTurn(world);
       this.#enter({ name: 'starting' });
-      // Looked at only now: a hook may have opened or closed a server.
+      // Not before: a hook may have opened or closed a server.
       const kept = keepPathsOf(this.#listeningSockets(), world, log);
       paths = kept.paths;
       paths.keepFromRemoval();
       paths.watch();
-      // Not before: a deploy that waits for this line may remove a path.
+      // Not before: a deploy that waits for this log line may remove a path.
       log.info(`Received ${signal}. forking.`);
       const { listeningSockets } = kept;
       const request = { command, generation: generation + 1, surroundings, listeningSockets, paths, limits };
@@ -171,7 +171,7 @@ export class Restart {
     return listeningSockets;
   }
 
-  /** Goes on, unless this process has begun to stop meanwhile. */
+  /** Enters a stage; throws if this process has begun to stop meanwhile. */
   #enter(stage: Stage): void {
     if (this.#stopped) throw this.#stopped;
     this.stage = stage;
@@ -181,7 +181,7 @@ export class Restart {
   #keep(report: () => void): void {
     const { world, log, keep, restartAgain } = this.#context;
     this.failed = true;
-    // Also where no successor accepted: a candidate may have died after it had written the pid file.
+    // Also if no successor accepted: a candidate may have exited after it had written the pid file.
     keep();
     report();
     if (!this.again) return;
@@ -189,12 +189,12 @@ export class Restart {
     world.turn(() => restartAgain(this.#request.signal));
   }
 
-  /** This process stops: a candidate on its way is given up with this error. */
+  /** This process stops: gives up on a candidate with this error. */
   stop(error: EndlessError): void {
     this.#stopped = error;
     if (this.stage.name === 'starting') this.stage.attempt?.abort(error);
   }
 }
 
-/** Between two turns requests are answered: the steps to a spawn would hold up a loaded process as long as the spawn. */
+/** Answers requests between the steps to a spawn, which would otherwise block as long as the spawn itself. */
 const nextTurn = (world: World) => new Promise<void>((resolve) => world.turn(resolve));

@@ -5,7 +5,7 @@ import { Restart } from './restart.js';
 import { Retiring } from './retiring.js';
 import type { Stage } from './stage.js';
 
-/** Time that messages which wait have while the successor hands the channel on. */
+/** How long this process waits for the successor to hand the channel on, while messages wait. */
 const SAID_TIME = 5_000;
 
 /** The restarts of this process, one at a time: which one is under way, and which process has taken over. */
@@ -13,7 +13,7 @@ export class Restarts {
   readonly #context: RestartContext;
   readonly #retiring: Retiring;
   #last: Restart | undefined;
-  /** How many before the last have failed. */
+  /** How many restarts before the last one have failed. */
   #failedBefore = 0;
 
   constructor(context: RestartContext) {
@@ -21,7 +21,7 @@ export class Restarts {
     this.#retiring = new Retiring(context.world);
   }
 
-  /** Replaces this process; resolves when the successor accepts, and rejects where none came to that. */
+  /** Replaces this process; resolves when the successor accepts, and rejects if no successor does. */
   restart(request: RestartRequest): Promise<RestartResult> {
     this.#failedBefore = this.failed;
     this.#last = new Restart(this.#context, this.#retiring, request);
@@ -37,25 +37,25 @@ export class Restarts {
     return this.#last?.successor;
   }
 
-  /** The pid of the newest process, or undefined while that is this one: the successor may have been replaced too. */
+  /** The pid of the newest process, which may be newer than the successor; undefined while this is it. */
   get newest(): number | undefined {
     const { world, olders } = this.#context;
     return olders.newest === world.pid ? undefined : olders.newest;
   }
 
-  /** The successor, if it stays and can take the channel of an older process, and whatever may come over that. */
+  /** The successor, if it stays, can take older processes' channels, and serves all of their addresses. */
   get adopter(): Successor | undefined {
     const { successor, servesAll } = this.#last ?? {};
     return this.#stage?.name === 'over' && servesAll && successor?.adopts ? successor : undefined;
   }
 
-  /** Whether a restart has no successor yet that accepts. */
+  /** Whether a restart is under way whose successor does not accept yet. */
   get underWay(): boolean {
     const name = this.#stage?.name;
     return name !== undefined && name !== 'window' && name !== 'over';
   }
 
-  /** Whether a restart waits until the process before this one has committed. */
+  /** Whether a restart waits until the predecessor has committed. */
   get waits(): boolean {
     return this.#stage?.name === 'waiting';
   }
@@ -65,7 +65,7 @@ export class Restarts {
     return this.#stage?.name === 'window';
   }
 
-  /** Whether the listening sockets have to stay, whatever the application closes. */
+  /** Whether the listening sockets have to stay open, even if the application closes a server. */
   get needsSockets(): boolean {
     const stage = this.#stage;
     return (this.underWay && !(stage?.name === 'hooks' && stage.long)) || this.undecided;
@@ -76,21 +76,21 @@ export class Restarts {
     return this.#failedBefore + (this.#last?.failed ? 1 : 0);
   }
 
-  /** One more restart follows the one that is under way: of the successor or, if that fails, of this process. */
+  /** Another restart follows the one under way: the successor makes it or, if that fails, this process. */
   remember(): void {
     if (this.#last) this.#last.again = true;
-    // One that serves already learns it now; any other at the handover.
+    // A successor that serves already gets this now; any other at the handover.
     this.successor?.send({ type: 'restart-again' });
   }
 
-  /** Ends the rollback window; resolves when this process drains. Undefined where no window is open. */
+  /** Ends the rollback window; resolves when this process drains. Undefined if no window is open. */
   commit(): Promise<void> | undefined {
     if (this.#stage?.name !== 'window') return undefined;
     this.#stage.standby.commit();
     return this.#last?.over;
   }
 
-  /** Resolves when a candidate that may accept already has taken over or is gone; undefined where there is none. */
+  /** Resolves when a candidate that may accept already has taken over or is gone; undefined without one. */
   crossing(error: EndlessError): Promise<void> | undefined {
     const attempt = this.#stage?.name === 'starting' ? this.#stage.attempt : undefined;
     if (!attempt?.crossing) return undefined;
@@ -99,7 +99,7 @@ export class Restarts {
     return this.#last?.accepted.then(settled, settled);
   }
 
-  /** This process stops: gives up on a candidate that is on its way; resolves when that is gone. */
+  /** This process stops: gives up on a candidate; resolves when that has exited. */
   stop(error: EndlessError): Promise<unknown> | undefined {
     const attempt = this.#stage?.name === 'starting' ? this.#stage.attempt : undefined;
     this.#last?.stop(error);
@@ -111,7 +111,7 @@ export class Restarts {
     this.#retiring.limit(deadline);
   }
 
-  /** Resolves when no message waits to be sent, since the channel to the successor is read. */
+  /** Resolves when a process reads the channel to the successor, so that no message waits. */
   async said(): Promise<void> {
     if (!this.successor?.paused) return;
     const { world } = this.#context;

@@ -2,10 +2,10 @@ import { decideAfter } from '../decide.js';
 import type { Successor } from '../handoff/successor.js';
 import type { World } from '../world.js';
 
-/** Time that a successor has after its hammer to be gone. */
+/** How long a successor may take to exit after its deadline. */
 const LEAVE_TIME = 5_000;
 
-/** The successors whose handover was rolled back and that may still drain. */
+/** The rolled-back successors that may still drain. */
 export class Retiring {
   readonly #world: World;
   readonly #successors = new Set<Successor>();
@@ -14,7 +14,7 @@ export class Retiring {
     this.#world = world;
   }
 
-  /** Asks a successor to stop within so many milliseconds (-1: no limit); one that does not exit is killed. */
+  /** Asks a successor to stop within `deadline` milliseconds (-1: no limit); kills it if it does not exit. */
   add(successor: Successor, deadline: number): void {
     this.#successors.add(successor);
     successor.retire(deadline);

@@ -3,9 +3,9 @@ import type { Standby } from './standby.js';
 
 /** How far a restart has come. */
 export type Stage =
-  /** It waits until the process before this one has committed. */
+  /** It waits until the predecessor has committed. */
   | { name: 'waiting' }
-  /** Its pre hooks run. `long`: so long that one of them may wait for the end of a server. */
+  /** Its pre hooks run. `long`: so long that one of them may wait for a server to close. */
   | { name: 'hooks'; long: boolean }
   /** It starts a successor, which is a candidate. */
   | { name: 'starting'; attempt?: Attempt }

@@ -23,21 +23,22 @@ export interface StandbyContext {
   settings: SettingsStore;
 }
 
-/** What the rollback window comes to. `alive`: the successor still runs and has to stop. */
+/** How the rollback window ends. `alive`: the successor still runs and has to stop. */
 export type Verdict = { type: 'committed' } | { type: 'rolled-back'; error: EndlessError; alive: boolean };
 
 /**
- * The time in which a successor serves already and can still be replaced by the process that it replaces.
+ * The rollback window in the old process: the successor serves already, and this process can still take over
+ * again.
  *
- * Only what can be undone happens here: the servers stand by on copies of their listening sockets, which the successor has
- * sent back, so that the kernel goes on queueing connections whatever becomes of it.
+ * Only what can be undone happens here. The servers stand by on the listener copies that the successor has
+ * sent back, so the kernel goes on queueing connections even if the successor exits.
  */
 export class Standby {
   readonly successor: Successor;
   readonly departure: Departure;
-  /** When it began: the hammer clock counts from here. */
+  /** When it began: `hammerTime` counts from here. */
   readonly began: number;
-  /** What is decided in one turn is done in that turn; only the news of it is a promise. */
+  /** A decision takes effect in the same turn; only the report of it is a promise. */
   readonly verdict: Promise<Verdict>;
   readonly #context: StandbyContext;
   readonly #standingBy: TrackedServer[] = [];
@@ -64,7 +65,10 @@ export class Standby {
     });
   }
 
-  /** Stops accepting on the servers whose addresses the successor serves, lets connections depart and opens the window, if there is one. */
+  /**
+   * Stops accepting on the servers, whose addresses the successor serves, and begins the departure of their
+   * connections. Opens the window, if there is one, and returns whether it did.
+   */
   begin(servers: readonly TrackedServer[], messages: Handlers<ToPredecessor>): boolean {
     const { world, log } = this.#context;
     const complete = this.#standBy(servers);
@@ -85,7 +89,7 @@ export class Standby {
     };
     const { successor } = this;
     void successor.ended.then((end) => this.#rollBack(exited('window', end), false));
-    // A successor that lives and cannot be heard any more can be told nothing either.
+    // A successor that runs without its channel gets no message either.
     void successor.gone.then(() =>
       decideAfter(world, CHANNEL_TIME, () => {
         const { pid, stderr } = successor;
@@ -96,7 +100,7 @@ export class Standby {
     return true;
   }
 
-  /** The window is over by the clock: only a failing `healthCheck` whose verdict is not known is waited for. */
+  /** The time of the window is up: only a failing `healthCheck` whose verdict is open delays the commit. */
   #windowIsUp(): void {
     if (this.#ailing === undefined) {
       this.commit();
@@ -108,18 +112,18 @@ export class Standby {
     );
   }
 
-  /** A `healthCheck` of the successor has failed, and it asks again. */
+  /** A `healthCheck` of the successor has failed, and the successor calls it again. */
   ailing(reason: string): void {
     this.#ailing = reason;
   }
 
-  /** It has succeeded since. */
+  /** The `healthCheck` has succeeded since. */
   well(): void {
     this.#ailing = undefined;
     if (this.#isUp) this.commit();
   }
 
-  /** The successor finds that it cannot serve. */
+  /** The successor reports that it cannot serve. */
   unhealthy(reason: string): void {
     this.#rollBack(unhealthy('window', { pid: this.successor.pid }, reason), true);
   }
@@ -135,7 +139,7 @@ export class Standby {
   #rollBack(error: EndlessError, alive: boolean): void {
     if (this.#over) return;
     this.#over = true;
-    // First of all: clients that wait in the queue of a dead successor are answered now.
+    // First of all: clients that wait in the queue of a dead successor get their answers now.
     for (const { server, bound, backlog } of this.#standingBy) {
       if (!listeningHandle(server)) continue;
       ownPathOf(listeningHandle(server) as RawHandle, bound as Bound);
@@ -148,13 +152,13 @@ export class Standby {
   }
 
   #end(verdict: Verdict): void {
-    // What comes in one breath with the end is for the time after it.
+    // Messages that arrive together with the end are for the time after it.
     this.successor.inbox.hold();
     this.#finish();
     this.#decide(verdict);
   }
 
-  /** Whether every server now stands by on a copy. */
+  /** Makes the servers stand by on their copies; returns whether no copy was missing. */
   #standBy(servers: readonly TrackedServer[]): boolean {
     const { listenerCopies } = this.successor;
     let complete = true;

@@ -16,7 +16,7 @@ import { BETWEEN_CHECKS } from './probation.js';
 /** How often a candidate looks whether a server is a port check. */
 const CHECK_INTERVAL = 50;
 
-/** What each message of the predecessor does; one that is not named is dropped. */
+/** What each message of the predecessor does; any other is dropped. */
 type Handlers = {
   [Type in ToSuccessor['type']]?: (message: Extract<ToSuccessor, { type: Type }>) => void;
 };
@@ -29,13 +29,13 @@ export class Candidate {
   readonly #newcomers: Newcomers;
   readonly #context: CandidateContext;
   #complete = false;
-  /** Whether the start time is up: what is claimed by now is all that will be. */
+  /** Whether the start time is up: the addresses that are claimed by now suffice. */
   #settled = false;
   #checking = false;
   #lookAgain: (() => void) | undefined;
-  /** Whether it has said that it is ready. */
+  /** Whether it has sent `ready`. */
   #ready = false;
-  /** Whether it does not take over any more. */
+  /** Whether it no longer takes over. */
   #refuses = false;
   /** Set once the old process is gone: what to call when this one is ready. */
   #readyAlone: (() => void) | undefined;
@@ -81,13 +81,13 @@ export class Candidate {
   claim(server: Server, asked: Asked, ipv6Only: boolean): boolean {
     if (this.#over) return false;
     if (this.#inheritance.claim(server, asked, ipv6Only)) return true;
-    // Whoever asks for any port is going to tell its number to somebody, often to itself while it starts.
+    // A server on port 0 needs its port number during startup, so it must bind and listen now.
     if ('path' in asked) this.#deferListen(server, { port: 0 });
     else if (asked.port !== 0) this.#deferListen(server, asked);
     return false;
   }
 
-  /** A server listens or has closed: tells the old process and looks whether this one is ready. */
+  /** A server listens or has closed: sends `claims`, and looks whether this process is ready. */
   changed(): void {
     if (this.#over) return;
     this.predecessor.send({
@@ -100,13 +100,13 @@ export class Candidate {
     this.#maybeReady();
   }
 
-  /** The application says that it listens wherever it is going to. */
+  /** The application reports that it listens on all of its addresses. */
   complete(): void {
     this.#complete = true;
     this.#maybeReady();
   }
 
-  /** This process does not take over any more, also if it was told to go by now. */
+  /** This process no longer takes over, even if `go` is on its way. */
   refuse(reason: string): void {
     if (this.#over) return;
     this.#refuses = true;
@@ -168,7 +168,7 @@ export class Candidate {
   }
 
   async #maybeReady(): Promise<void> {
-    // Servers that begin to listen in this turn shall all be counted, and settings given in it shall be heard.
+    // Wait one turn, so that servers and settings added in this turn count.
     await new Promise<void>((resolve) => this.#context.world.turn(resolve));
     if (this.#over || this.#refuses || this.#checking || !this.#isComplete()) return;
     this.#checking = true;
@@ -179,7 +179,7 @@ export class Candidate {
       this.#unhealthy(unhealthy);
       return;
     }
-    // A server may have closed meanwhile; the next that listens has it looked at again.
+    // A server may have closed meanwhile; the next server that listens calls this again.
     if (!this.#isComplete()) {
       this.#checking = false;
       return;
@@ -189,8 +189,8 @@ export class Candidate {
       return;
     }
     this.#ready = true;
-    // Not before now: where the sender has gone, libuv takes a read that ended at a handle for the last one, and what
-    // a candidate says as it dies would be lost behind it.
+    // Not before now: once the sender is gone, libuv takes a read that ended at a handle for the last one.
+    // The last messages of a candidate that exits would be lost behind it.
     for (const { address, handle } of this.#inheritance.sockets)
       this.predecessor.send({ type: 'listener-copy', address }, handle);
     this.predecessor.send({ type: 'ready', dropped: this.#inheritance.unclaimed() });
@@ -203,7 +203,7 @@ export class Candidate {
     };
     if (this.#readyAlone) this.#context.world.after(BETWEEN_CHECKS, askAgain);
     else {
-      // The old process ends this one, unless it is gone before that.
+      // The old process kills this one, unless the old process is gone before that.
       this.#whenOrphaned = askAgain;
       this.predecessor.send({ type: 'unready', message: reason });
     }
@@ -232,7 +232,7 @@ export class Candidate {
       : new Promise<void>((resolve) => {
           this.#readyAlone = resolve;
         });
-    // Behind the gate nothing else keeps it alive.
+    // Behind the gate nothing else keeps this process alive.
     const release = world.stayAlive();
     const verdict = takeOverAlone({
       ...this.#context,

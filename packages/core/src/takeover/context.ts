@@ -14,6 +14,6 @@ export interface CandidateContext {
   olders: Olders;
   /** Just before the gates open. */
   beforeOpening(): void;
-  /** The gates are open: this is the newest process now, which the old one can replace for `window` milliseconds. */
+  /** The gates are open: this is the newest process. The old one can roll back for `window` milliseconds. */
   onGo(window: number): void;
 }

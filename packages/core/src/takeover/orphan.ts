@@ -13,20 +13,20 @@ export interface OrphanContext {
   inheritance: Inheritance;
   /** When the candidate started. */
   began: number;
-  /** Resolves when the candidate is ready; undefined where it has been before. */
+  /** Resolves when the candidate is ready; undefined if it was ready before. */
   ready: Promise<void> | undefined;
-  /** The start time is up: the addresses that are claimed by now are all that will be. */
+  /** The start time is up: the addresses that are claimed by now suffice. */
   settle(): void;
 }
 
 /**
- * The predecessor is gone before it said `go`: this process takes over by itself once it is ready. Resolves with nothing when
- * it can, and with the reason if it has to exit.
+ * The predecessor is gone before it has sent `go`: this process takes over alone once it is ready. Resolves
+ * with undefined when it can, and with the reason if it has to exit.
  */
 export async function takeOverAlone(context: OrphanContext): Promise<string | undefined> {
   const { log, inheritance, ready } = context;
   inheritance.orphaned();
-  // A name may still be looked up.
+  // A host name may still be looked up.
   if (inheritance.claimed().length === 0 && !inheritance.pending)
     return 'The old process ended before this one had claimed an address: leaving.';
   if (ready) {
@@ -41,7 +41,7 @@ export async function takeOverAlone(context: OrphanContext): Promise<string | un
   return undefined;
 }
 
-/** Resolves when the candidate has not become ready in time, also with the addresses alone that it had claimed then. */
+/** Resolves if the candidate does not become ready in time, even with its claimed addresses alone. */
 function isLate({ world, settings, began, settle }: OrphanContext): Promise<true> {
   const left = Math.max(0, settings.current.startTimeout - (world.now() - began));
   return new Promise((resolve) => {

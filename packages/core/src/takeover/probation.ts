@@ -8,30 +8,30 @@ import { askHealth } from '../readiness/health.js';
 import type { SettingsStore } from '../settings-store.js';
 import type { World } from '../world.js';
 
-/** Between two looks at the health of a process. */
+/** Milliseconds between two health checks of a process. */
 export const BETWEEN_CHECKS = 250;
 
-/** What a probation needs of the process that is in it. */
+/** What the rollback window needs of the new process. */
 export interface ProbationContext {
   world: World;
   log: Log;
   settings: SettingsStore;
   servers: Servers;
   predecessor: Predecessor;
-  /** The paths of the unix sockets, which are this process's after the commit. */
+  /** The paths of the unix sockets, which this process owns after the commit. */
   paths: InheritedPaths;
   /** Milliseconds in which the predecessor can roll back. */
   window: number;
 }
 
-/** A new process from `go` until its predecessor has committed: it is watched, and may be sent away. */
+/** A new process from `go` until its predecessor commits or rolls back: its health is watched. */
 export class Probation {
-  /** How it ends. */
+  /** How the rollback window ends. */
   readonly outcome: Promise<'committed' | 'rolled back'>;
   readonly #context: ProbationContext;
   readonly #began: number;
   #ended = false;
-  /** When the check was asked that has not come to an end. */
+  /** When the check began that has not ended. */
   #askedAt: number | undefined;
   #resolve: (outcome: 'committed' | 'rolled back') => void = () => {};
 
@@ -50,8 +50,8 @@ export class Probation {
   }
 
   /**
-   * A restart was asked for and waits until the probation is over, which resolves with true; with false if that is not so
-   * `patience` milliseconds after the longest window. Should this process fail, the restart is its predecessor's.
+   * A restart was requested and waits for the end of the window. Resolves with true then, or with false
+   * `patience` milliseconds after the longest window. If this process fails, its predecessor restarts.
    */
   overWithin(patience: number): Promise<boolean> {
     const { world, predecessor, window } = this.#context;
@@ -66,7 +66,7 @@ export class Probation {
     });
   }
 
-  /** The predecessor has committed, or is going to without being asked, or is gone. Returns whether that was open until now. */
+  /** The predecessor has committed, will do so anyway, or is gone. Returns whether that was open before. */
   commit(): boolean {
     if (this.#ended) return false;
     this.#warnOfSlowCheck();
@@ -75,7 +75,10 @@ export class Probation {
     return true;
   }
 
-  /** The channel has closed: a predecessor that lives rolls back, and stops this process by a signal. Resolves when it has not. */
+  /**
+   * Waits until the channel has closed: a predecessor that lives rolls back then, and stops this process by a
+   * signal. Resolves if it does not.
+   */
   async abandoned(): Promise<void> {
     const { world, predecessor } = this.#context;
     await predecessor.closed;
@@ -94,7 +97,7 @@ export class Probation {
     this.#resolve(outcome);
   }
 
-  /** A check that took half of the window or more has had no say, which its author should know. */
+  /** Warns of a check that has run for half of the window or more: the commit did not wait for it. */
   #warnOfSlowCheck(): void {
     const { world, window, log } = this.#context;
     const now = world.now();
@@ -126,7 +129,7 @@ export class Probation {
     }
   }
 
-  /** Resolves with the reason if this process is not well, after several failures; undefined where there is no check. */
+  /** Resolves with the reason if the check fails several times; undefined if there is no check. */
   #askHealth(onFailure: (reason: string) => void): Promise<string | undefined> | undefined {
     const { world, settings, servers } = this.#context;
     const { healthCheck } = settings.current;
