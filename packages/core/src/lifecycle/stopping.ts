@@ -105,7 +105,7 @@ export class Stopping {
     if (end) await this.#parts.exit.run(end.shutdown);
   }
 
-  /** Resolves when a candidate that may accept already has taken over or is gone; undefined where there is none. */
+  /** Resolves when a candidate that may accept already has taken over or is gone; undefined where no candidate does. */
   #crossing(): Promise<void> | undefined {
     const crossing = this.#shared.restarts.crossing(this.#refusal);
     this.#waits ||= crossing !== undefined;
