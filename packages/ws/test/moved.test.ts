@@ -58,11 +58,12 @@ async function stallOf(program: Served['program'], { numbers }: { numbers: numbe
   return made;
 }
 
-describe.each([
+test.each([
   ['ws', {}],
   ['ws-oldest', { env: { WS: 'ws-oldest' } }],
-])('%s', (name, options) => {
-  test('arguments for which ws throws also throw on an object whose connection has moved', async () => {
+])(
+  'arguments for which %s throws also throw on an object whose connection has moved',
+  async (name, options) => {
     const { program, port, client } = await moved('throws', options);
     await hup(program);
     const [, there = ''] = await program.waitFor(/moved 0 (.*)/);
@@ -77,8 +78,8 @@ describe.each([
     await until(() => client.texts.includes('hello 1'));
     expect((await getJson<{ generation: number }>(port, '/')).generation).toBe(1);
     expect(client.codes).toEqual([]);
-  });
-});
+  },
+);
 
 describe('a client that stops reading once its connection has moved', () => {
   rowTest.each(rowsOf(['pump', 'stream'], (how) => how === 'pump'))(
