@@ -283,11 +283,71 @@ describe('docs/architecture.md', () => {
     for (const member of members) expect(named).toContain(`${member}/`);
   });
 
-  test('shows every word of the protocol', () => {
-    const words = [...source('handoff/protocol.ts').matchAll(/\| \{ type: '(\w+)'/g)].map(([, word]) => word);
-    expect(words.length).toBeGreaterThan(0);
-    for (const word of words) expect(architecture).toMatch(new RegExp(`\\b${word}\\b`));
+  test('shows each message of the protocol on its way to the process that takes it', () => {
+    const shown = diagramsOf('sequenceDiagram').flatMap(messagesIn);
+    for (const to of ['ToSuccessor', 'ToPredecessor']) {
+      const names = new Set(shown.filter((message) => message.to === to).map(({ name }) => name));
+      expect(names.size).toBeGreaterThan(10);
+      expect([...names].sort()).toEqual(protocolOf(to).sort());
+    }
   });
+
+  test('shows the messages of a restart in the order of its transcript', () => {
+    const transcript = read('packages/core/test/simulation/transcripts/restart.txt');
+    const sent = [...transcript.matchAll(/^ +\d+ \w+ -> (old|new): (\S+)/gm)].map(([, to, name]) => ({
+      name,
+      to: to === 'new' ? 'ToSuccessor' : 'ToPredecessor',
+    }));
+    expect(sent.length).toBeGreaterThan(10);
+    const [restart = ''] = diagramsOf('sequenceDiagram');
+    let next = 0;
+    const inOrder = messagesIn(restart).filter(({ name, to }) => {
+      const isNext = name === sent[next]?.name && to === sent[next]?.to;
+      if (isNext) next += 1;
+      return isNext;
+    });
+    expect(inOrder).toEqual(sent);
+  });
+
+  test('shows each phase of a process, and which may follow it', () => {
+    const [, table = ''] = /^const NEXT\b[^{]*\{\n([\s\S]*?)^\}/m.exec(source('lifecycle/phase.ts')) ?? [];
+    const allowed = [...table.matchAll(/^ {2}(\w+): \[(.*)\],$/gm)].flatMap(([, from, phases = '']) =>
+      [...phases.matchAll(/\w+/g)].filter(([to]) => to !== from).map(([to]) => `${from} --> ${to}`),
+    );
+    const shown = diagramsOf('stateDiagram-v2').flatMap((diagram) => diagram.match(/\b\w+ --> \w+/g) ?? []);
+    expect(allowed.length).toBeGreaterThan(5);
+    expect(shown.sort()).toEqual(allowed.sort());
+  });
+
+  /** The diagrams of one kind, in order. */
+  function diagramsOf(kind: string): string[] {
+    return blocksOf(architecture)
+      .filter(({ language, text }) => language === 'mermaid' && text.startsWith(`${kind}\n`))
+      .map(({ text }) => text);
+  }
+
+  /** The messages in a sequence diagram, in order. Its participants begin with the oldest process. */
+  function messagesIn(diagram: string): { name: string; to: string }[] {
+    const ages = [...diagram.matchAll(/^ *participant (\w+)/gm)].map(([, name]) => name);
+    return [...diagram.matchAll(/^ *(\w+)->>(\w+): ([^(\n]+)/gm)].flatMap(([, from, to, names = '']) => {
+      const isYounger = ages.indexOf(to) > ages.indexOf(from);
+      return names
+        .trim()
+        .split(', ')
+        .map((name) => ({ name, to: isYounger ? 'ToSuccessor' : 'ToPredecessor' }));
+    });
+  }
+
+  /** The names of the messages in a type of the protocol. */
+  function protocolOf(type: string): string[] {
+    const protocol = source('handoff/protocol.ts');
+    const [, body = ''] =
+      new RegExp(`^export type ${type} =\\n([\\s\\S]*?)(?:^export |(?![\\s\\S]))`, 'm').exec(protocol) ?? [];
+    const interfaces = [...body.matchAll(/^ {2}\| (\w+)$/gm)].map(
+      ([, name]) => new RegExp(`^export interface ${name} \\{\\n {2}(type: '[\\w-]+')`, 'm').exec(protocol)?.[1],
+    );
+    return [...`${body}${interfaces}`.matchAll(/\btype: '([\w-]+)'/g)].map(([, name]) => name as string);
+  }
 
   function isThere(name: string): boolean {
     for (const base of ['', 'packages/core/src']) {
