@@ -4,6 +4,14 @@ import { createScanner } from 'typescript/unstable/ast/scanner';
 /** What a person reads in a source file: its comments, the titles of its tests, and its other strings. */
 export type Kind = 'comments' | 'titles' | 'strings';
 
+/** The title of a test or of a group of tests. */
+export interface Title {
+  /** What registers it, such as `test` or `describe`. */
+  call: string;
+  /** Its text, with `…` for each value that a template puts in. */
+  text: string;
+}
+
 interface Token {
   kind: SyntaxKind;
   text: string;
@@ -49,17 +57,41 @@ export function textOf(source: string, kind: Kind): string {
       continue;
     }
     if (STRINGS.includes(token.kind) && token.text.trim().includes(' ')) {
-      if ((isTitle(code) ? 'titles' : 'strings') === kind) show(token);
+      if ((callOf(code) ? 'titles' : 'strings') === kind) show(token);
     }
     code.push(token);
   }
   return shown.join('');
 }
 
-/** Whether the next token is the first argument of `test`, `test.each(...)`, `describe.skipIf(...)` and the like. */
-function isTitle(before: readonly Token[]): boolean {
+/** The titles in a source file that are written out, in order. */
+export function titlesOf(source: string): Title[] {
+  const titles: Title[] = [];
+  const code: Token[] = [];
+  // How many templates are open: the title, and those within the values that it puts in.
+  let open = 0;
+  for (const token of tokensOf(source).filter(({ kind }) => !COMMENTS.includes(kind))) {
+    const { kind, text } = token;
+    const call = open === 0 && STRINGS.includes(kind) ? callOf(code) : undefined;
+    if (call) titles.push({ call, text: contentOf(text) });
+    else if (open === 1 && (kind === SyntaxKind.TemplateMiddle || kind === SyntaxKind.TemplateTail))
+      (titles.at(-1) as Title).text += `…${contentOf(text)}`;
+    if (kind === SyntaxKind.TemplateHead && (call || open > 0)) open += 1;
+    if (kind === SyntaxKind.TemplateTail && open > 0) open -= 1;
+    code.push(token);
+  }
+  return titles;
+}
+
+/** What a string, or a part of a template, contains. */
+function contentOf(text: string): string {
+  return text.replaceAll(/^['"`}]|(?:['"`]|\$\{)$/g, '').replaceAll(/\\(.)/g, '$1');
+}
+
+/** The function whose title the next token is: `test` for the first argument of `test`, `test.each(...)` and the like. */
+function callOf(before: readonly Token[]): string | undefined {
   let at = before.length - 1;
-  if (before[at]?.kind !== SyntaxKind.OpenParenToken) return false;
+  if (before[at]?.kind !== SyntaxKind.OpenParenToken) return undefined;
   at -= 1;
   if (before[at]?.kind === SyntaxKind.CloseParenToken) {
     for (let depth = 0; at >= 0; at--) {
@@ -69,7 +101,8 @@ function isTitle(before: readonly Token[]): boolean {
     at -= 1;
   }
   while (before[at - 1]?.kind === SyntaxKind.DotToken) at -= 2;
-  return CALLS.includes(before[at]?.text ?? '');
+  const call = before[at]?.text ?? '';
+  return CALLS.includes(call) ? call : undefined;
 }
 
 /** All tokens of a file but spaces, comments among them. */
