@@ -123,7 +123,8 @@ function faultsOfCell(cell: string, suite: Suite, without: boolean): string[] {
 /** What is wrong with one witness: a part of a title in a test file below `packages`. */
 function faultsOfWitness(file: string, part: string, suite: Suite): string[] {
   const inRoot = path.posix.join('packages', file);
-  if (!file.endsWith('.test.ts') || !existsSync(path.join(ROOT, inRoot))) return [`no such test file: ${file}`];
+  if (!file.endsWith('.test.ts') || !existsSync(path.join(ROOT, inRoot)))
+    return [`no such test file: ${file}`];
   const titles = titlesRunBy(inRoot).filter(({ text }) => text.includes(part));
   if (titles.length !== 1) return [`${file} has ${titles.length} titles with "${part}"`];
   const isLong = file.endsWith('.long.test.ts');
