@@ -344,7 +344,8 @@ describe('docs/architecture.md', () => {
     const [, body = ''] =
       new RegExp(`^export type ${type} =\\n([\\s\\S]*?)(?:^export |(?![\\s\\S]))`, 'm').exec(protocol) ?? [];
     const interfaces = [...body.matchAll(/^ {2}\| (\w+)$/gm)].map(
-      ([, name]) => new RegExp(`^export interface ${name} \\{\\n {2}(type: '[\\w-]+')`, 'm').exec(protocol)?.[1],
+      ([, name]) =>
+        new RegExp(`^export interface ${name} \\{\\n {2}(type: '[\\w-]+')`, 'm').exec(protocol)?.[1],
     );
     return [...`${body}${interfaces}`.matchAll(/\btype: '([\w-]+)'/g)].map(([, name]) => name as string);
   }
