@@ -1,6 +1,6 @@
 import { nodeBinaries } from '@endless/testkit';
 import { describe, expect, test } from 'vitest';
-import { hasRedis, mongo, postgres, redis } from './stand-ins.js';
+import { mongo, postgres, redis } from './stand-ins.js';
 import { type Existing, restartedOnce, tried } from './tried.js';
 
 /** What a program does that is not what all others do. */
@@ -38,6 +38,7 @@ const PROGRAMS: Record<string, Row> = {
   OpenTelemetry: { args: ['programs/opentelemetry.mjs'] },
   pg: { args: ['programs/pg.mjs'], needs: postgres },
   mongoose: { args: ['programs/mongoose.mjs'], needs: mongo },
+  BullMQ: { args: ['programs/bullmq.mjs'], needs: redis, wake: 'job' },
   Puppeteer: { args: ['programs/puppeteer.mjs'] },
   winston: { args: ['programs/winston.mjs'] },
   pino: { args: ['programs/pino.mjs'] },
@@ -61,10 +62,6 @@ describe('restarts and stops lose nothing, and each process cleans up once:', ()
     });
     expect(cleanups).toEqual({ old: [], new: ['cleaned'] });
   });
-
-  (hasRedis ? test.concurrent : test.skip)('BullMQ', () =>
-    judge({ args: ['programs/bullmq.mjs'], needs: redis, wake: 'job' }),
-  );
 });
 
 describe('what only one process can hold:', () => {

@@ -5,14 +5,12 @@ import mongoose from 'mongoose';
 
 const REDIS = '/usr/bin/redis-server';
 
-/** Whether the Redis of Debian's packages is here. */
-export const hasRedis = existsSync(REDIS);
-
 /** Starts what a program connects to; resolves with the undo. */
 export type StandIn = (port: number, folder: string) => Promise<() => Promise<void>>;
 
 /** A Redis of its own, that keeps nothing. */
 export const redis: StandIn = async (port, folder) => {
+  if (!existsSync(REDIS)) throw new Error(`${REDIS} is missing: install Debian's package redis-server.`);
   const args = ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--dir', folder];
   const child = spawn(REDIS, args, { stdio: ['ignore', 'pipe', 'ignore'] });
   const gone = new Promise<void>((resolve) => child.once('exit', () => resolve()));
