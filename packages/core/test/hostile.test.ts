@@ -70,12 +70,12 @@ describe('a process refuses an invalid handoff, logs the reason, and starts as g
     });
 
   const withChannel: Record<string, [text: unknown, why: RegExp]> = {
-    'an invalid generation': [ours([], { generation: 'next' }), /its generation is none/],
-    'a huge generation': [ours([], { generation: 1e300 }), /its generation is none/],
-    'sockets that are not a list': [ours({ length: 3 }), /its sockets are none/],
-    'a socket that is nothing': [ours([null]), /its sockets are none/],
-    'a socket without an address': [ours([{ asked: { port: 1 } }]), /its sockets are none/],
-    'an invalid line to the service manager': [ours([], { notify: 'yes' }), /service manager is none/],
+    'an invalid generation': [ours([], { generation: 'next' }), /its generation is invalid/],
+    'a huge generation': [ours([], { generation: 1e300 }), /its generation is invalid/],
+    'sockets that are not a list': [ours({ length: 3 }), /its sockets are invalid/],
+    'a socket that is nothing': [ours([null]), /its sockets are invalid/],
+    'a socket without an address': [ours([{ asked: { port: 1 } }]), /its sockets are invalid/],
+    'an invalid line to the service manager': [ours([], { notify: 'yes' }), /service manager is invalid/],
   };
   for (const [name, [text, why]] of Object.entries(withChannel))
     test(name, async () => {

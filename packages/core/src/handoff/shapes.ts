@@ -88,11 +88,11 @@ export function handoffOf(given: string): Handoff | string {
   }
   if (!isRecord(handoff)) return 'it is no object';
   const { generation, sockets, notify, pidFile, foreground } = handoff;
-  if (!Number.isSafeInteger(generation) || (generation as number) < 1) return 'its generation is none';
-  if (!Array.isArray(sockets) || !sockets.every(isSocket)) return 'its sockets are none';
-  if (notify !== undefined && !Number.isInteger(notify)) return 'its line to the service manager is none';
-  if (pidFile !== undefined && !Number.isInteger(pidFile)) return 'its pid file is none';
-  if (foreground !== undefined && typeof foreground !== 'boolean') return 'its terminal is none';
+  if (!Number.isSafeInteger(generation) || (generation as number) < 1) return 'its generation is invalid';
+  if (!Array.isArray(sockets) || !sockets.every(isSocket)) return 'its sockets are invalid';
+  if (notify !== undefined && !Number.isInteger(notify)) return 'its line to the service manager is invalid';
+  if (pidFile !== undefined && !Number.isInteger(pidFile)) return 'its pid file is invalid';
+  if (foreground !== undefined && typeof foreground !== 'boolean') return 'its terminal is invalid';
   return handoff as unknown as Handoff;
 }
 
