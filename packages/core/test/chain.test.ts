@@ -153,7 +153,8 @@ describe('a process that has drained and only waits for an older one exits:', ()
       await restart(served, 2, generation < 2 ? generation + 2 : 3);
     }
     await clients[0]?.closed;
-    expect(program.stderr.match(/hammering generation \d+/g)).toEqual(['hammering generation 0']);
+    await program.waitFor(/event hammered \d+/);
+    expect(program.stdout.match(/event hammered \d+/g)).toEqual([`event hammered ${program.pid}`]);
     expect(clients.slice(1).map(({ socket }) => socket.destroyed)).toEqual([false, false]);
   });
 });

@@ -67,7 +67,7 @@ test('the log shows the text of a client as one short line of plain text, withou
   const paths = (JSON.parse(text as string) as Hammered).requests.map(({ path }) => path);
   const expected = ['/never', '//user:kept@localhost/never', hostile[2], '/never%9B31m%85forged'];
   expect(paths.sort()).toEqual(expected.sort());
-  const [line] = await program.waitFor(/The hammer ended 4 requests .*/, { from: 'stderr' });
+  const [line] = await program.waitFor(/Force-closed: 4 requests .*/, { from: 'stderr' });
   expect(line).toContain('GET /never%9B31m%85forged after ');
   expect(line).toContain('GET //user:kept@localhost/never after ');
   expect(line).toMatch(/GET \/never\/x{90,110}\.\.\. after \d+ ms/);
@@ -107,7 +107,7 @@ async function expectReport({ program }: Secure): Promise<void> {
   }
   expect(connections).toEqual({ active: 1, upgraded: 1, http2: 2, handshake: 3 });
   expect(program.stderr).toMatch(
-    /The hammer ended 3 requests \((GET \/never after \d+ ms(, )?){3}\); connections: 1 active, 1 upgraded, /,
+    /Force-closed: 3 requests \((GET \/never after \d+ ms(, )?){3}\); connections: 1 active, 1 upgraded, /,
   );
   expect(program.output).not.toContain('secret');
 }

@@ -4,7 +4,7 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import { fixture, until } from './program.js';
 
 const canScript = spawnSync('script', ['--version']).status === 0;
-const LINE = /<erase>endless \d+ waits for 1 request, 1 connection; the hammer falls in (\d+) s/g;
+const LINE = /<erase>endless \d+ waits for 1 request, 1 connection; force-close in (\d+) s/g;
 
 /** Shuts the program down in a terminal while it answers a request for `ms`; resolves with the text of that terminal. */
 async function shownOver(ms: number, settings: object): Promise<string> {

@@ -62,7 +62,7 @@ describe("the seed's walk-through: five slow requests, one after the other, and 
         'Waiting for connections to finish...',
         expect.stringMatching(/:\d+ Listener closed\.$/),
         '[STOP - Hammer Time] Forcefully shutting down parent',
-        expect.stringMatching(/^The hammer ended 1 request \(GET \/ping\b[^?]*; connections: 1 active$/),
+        expect.stringMatching(/^Force-closed: 1 request \(GET \/ping\b[^?]*; connections: 1 active$/),
         'Serve() returning...',
       ]);
     },

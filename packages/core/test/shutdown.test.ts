@@ -213,7 +213,7 @@ describe('the deadline', () => {
     expect(atLeast).toBeLessThan(750);
     await expect(answer).rejects.toThrow();
     await program.waitFor('[STOP - Hammer Time] Forcefully shutting down parent');
-    await program.waitFor(/The hammer ended 1 request \(GET \/never\b.*connections: 1 active$/m);
+    await program.waitFor(/Force-closed: 1 request \(GET \/never\b.*connections: 1 active$/m);
     expect(await eventOf<Hammered>(program, 'hammered')).toMatchObject({
       requests: [{ method: 'GET', path: '/never' }],
       connections: { active: 1 },
@@ -461,7 +461,7 @@ describe('`hold()`', () => {
     expect(code).toBe(0);
     expect(atMost).toBeGreaterThan(495);
     expect(atLeast).toBeLessThan(750);
-    await program.waitFor(/The hammer ended .*holds: 2$/m);
+    await program.waitFor(/Force-closed: .*holds: 2$/m);
   });
 });
 

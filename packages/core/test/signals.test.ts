@@ -221,7 +221,7 @@ describe('`hook`', () => {
     await get({ port, path: '/undo?name=second' });
     await get({ port, path: '/undo?name=second' });
     program.signal('SIGUSR2');
-    await program.waitFor('the hammer is ignored');
+    await program.waitFor('Received SIGUSR2.');
     expect(story(program, program.pid)).toEqual(['hook first', 'hook third']);
   });
 
@@ -289,7 +289,7 @@ describe('the setting `signals`', () => {
   test('makes SIGTERM force-close, which does nothing while nothing shuts down', async () => {
     const { program, port } = await serve('control.mjs', { signals: { SIGTERM: 'hammer' } });
     program.signal('SIGTERM');
-    await program.waitFor('the hammer is ignored');
+    await program.waitFor('Received SIGTERM.');
     expect((await get({ port })).status).toBe(200);
   });
 
@@ -381,7 +381,7 @@ describe('a second SIGTERM or SIGINT', () => {
     const { answer } = await ask(program, port, '/never');
     const successor = await hup(program);
     program.signal('SIGTERM');
-    await program.waitFor('Draining already; once more hammers.');
+    await program.waitFor(`${program.pid} Received SIGTERM.`);
     await sleep(1_050);
     const { atLeast } = await endBy(program, 'SIGTERM');
     expect(atLeast).toBeLessThan(500);
@@ -398,7 +398,7 @@ describe('SIGUSR2', () => {
     const { answer } = await ask(program, port, '/slow?ms=500');
     program.signal('SIGUSR2');
     await program.waitFor('Received SIGUSR2.');
-    await program.waitFor('Nothing is shutting down: the hammer is ignored.');
+    await program.waitFor('Force-close ignored');
     expect((await answer).body).toBe('generation 0');
     expect(parts(program, program.pid, /^event/)).toEqual([]);
   });
@@ -500,7 +500,7 @@ describe('a candidate', () => {
     const { program, port } = await serve('gated.mjs');
     const candidate = await candidateOf(program);
     program.signal('SIGHUP', candidate);
-    await program.waitFor('Received SIGHUP. while starting: ignored.');
+    await program.waitFor(`${candidate} Received SIGHUP.`);
     program.signal('SIGUSR1', candidate);
     await program.waitFor('event handover');
     expect((await get({ port })).body).toBe('generation 1');

@@ -209,7 +209,7 @@ longTest('a client that reads nothing gets a close, and is force-closed at the d
   await sleep(200);
   await hup(program);
   await program.waitForPids(1);
-  expect(program.stderr).toMatch(/The hammer ended 0 requests; connections: 1 upgraded/);
+  expect(program.stderr).toMatch(/Force-closed: 0 requests; connections: 1 upgraded/);
 });
 
 test('control: without the call connections stay in the old process, which force-closes them at the deadline', async () => {

@@ -47,8 +47,8 @@ export async function onSignal(
 
 function onSignalAsCandidate({ world, log }: Shared, { action, signal }: Effect): void {
   if (action === 'shutdown') {
-    log.info(`Received ${signal}. while starting: leaving.`);
+    log.info(`Received ${signal}. This process is still starting, so it exits.`);
     // As a shell would report it.
     world.exit(128 + constants.signals[signal]);
-  } else log.info(`Received ${signal}. while starting: ignored.`);
+  } else log.info(`Received ${signal}. This process is still starting, so it ignores the signal.`);
 }

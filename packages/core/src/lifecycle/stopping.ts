@@ -47,7 +47,7 @@ export class Stopping {
     const which = this.#signals.next(world.now());
     if (which === 'same') return;
     if (which === 'second') {
-      log.info(`Received ${signal}. again: hammering.`);
+      log.info(`Received ${signal}. It is the second stop signal: force-closing what is left.`);
       this.hammer();
       return;
     }
@@ -56,7 +56,9 @@ export class Stopping {
     const committed = restarts.commit();
     if (committed) await committed;
     if (phase.end) {
-      log.info(`Received ${signal}. Draining already; once more hammers.`);
+      log.info(
+        `Received ${signal}. This process drains and exits. Send the signal again to force-close what is left.`,
+      );
       // The caller of `shutdown()` goes on; the sender of the signal wants the process to exit.
       await phase.end.result;
     } else await this.#begin(signal, () => log.info(`Received ${signal}.`));
@@ -85,7 +87,7 @@ export class Stopping {
     if (committed) void committed.then(() => this.hammer());
     else if (phase.end && !left) phase.end.shutdown.hammer();
     else if (this.#waits && !left) this.#hammersThen = true;
-    else log.info('Nothing is shutting down: the hammer is ignored.');
+    else log.info('Force-close ignored: this process is not draining.');
   }
 
   /** So many generations may still drain: this process force-closes if it is not one of them. */
@@ -93,7 +95,7 @@ export class Stopping {
     const { log, olders, busy, generation } = this.#shared;
     if (busy && left <= 0) {
       log.warn(
-        `More than \`maxDraining\` generations are draining requests: hammering generation ${generation}.`,
+        `More than \`maxDraining\` generations have requests in flight: force-closing generation ${generation}.`,
       );
       this.hammer();
     }

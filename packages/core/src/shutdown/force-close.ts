@@ -8,6 +8,6 @@ export function reportForced({ events, waits, log }: ShutdownContext, forced: Ha
   if (nothing && waits.comesMore) return;
   log.warn(`[STOP - Hammer Time] Forcefully shutting down parent`);
   const held = holds > 0 ? `; holds: ${holds}` : '';
-  log.warn(`The hammer ended ${summaryOf(forced)}${held}`);
+  log.warn(`Force-closed: ${summaryOf(forced)}${held}`);
   events.emit('hammered', forced);
 }

@@ -54,7 +54,7 @@ test('a longer one is written in place, and taken away at its end', () => {
   pass(1_250);
   line.end();
   const shown = (text: string) =>
-    `${ERASE}endless 4711 waits for ${text}, 3 connections; the hammer falls in 59 s`;
+    `${ERASE}endless 4711 waits for ${text}, 3 connections; force-close in 59 s`;
   expect(written()).toBe(`${shown('2 requests')}${shown('1 request')}${ERASE}`);
   expect(timers.size).toBe(0);
 });
@@ -68,7 +68,7 @@ test('holds, an older process and the absence of a deadline are told, and a narr
   second.line.begin(() => ({ requests: 0, connections: 0, holds: 0, comesMore: true, hammerIn: 5_000 }));
   second.pass(1_000);
   expect(second.written()).toBe(
-    `${ERASE}endless 4711 waits for 0 requests, 0 connections, an older process; the hammer falls in 5 s`,
+    `${ERASE}endless 4711 waits for 0 requests, 0 connections, an older process; force-close in 5 s`,
   );
   const narrow = terminal(20);
   narrow.line.begin(() => left);

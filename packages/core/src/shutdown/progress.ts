@@ -75,8 +75,8 @@ function textOf({ requests, connections, holds, comesMore, hammerIn }: Left): st
   const parts = [count(requests, 'request'), count(connections, 'connection')];
   if (holds > 0) parts.push(count(holds, 'hold'));
   if (comesMore) parts.push('an older process');
-  const hammer = hammerIn < 0 ? 'no deadline' : `the hammer falls in ${Math.ceil(hammerIn / 1_000)} s`;
-  return `waits for ${parts.join(', ')}; ${hammer}`;
+  const deadline = hammerIn < 0 ? 'no deadline' : `force-close in ${Math.ceil(hammerIn / 1_000)} s`;
+  return `waits for ${parts.join(', ')}; ${deadline}`;
 }
 
 function count(number: number, noun: string): string {
