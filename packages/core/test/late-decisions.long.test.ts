@@ -60,7 +60,7 @@ describe('a candidate that was told to go', () => {
         expect(await program.exited).toEqual({ code: 0, signal: null });
       } else {
         await program.waitFor('event failed');
-        await program.waitFor('was told to accept, and did not within `startTimeout` (2000 ms)');
+        await program.waitFor('did not accept connections within `startTimeout` (2000 ms)');
         expect((await load.stop()).lost).toEqual([]);
         expect((await get({ port })).body).toBe('generation 0');
         await program.waitForPids(1);

@@ -96,7 +96,7 @@ describe.each(testedNodes())('on Node $version', ({ path: node }) => {
       const { program, port } = await serve('connections.mjs', AT_ONCE, { node, env });
       const clients = await Promise.all(Array.from({ length: 20 }, () => used(port)));
       program.signal('SIGHUP');
-      await program.waitFor('takes no more connections');
+      await program.waitFor('No more connections move');
       for (const client of clients)
         expect(await client.get('/').receive(/generation 0$/)).toMatch(/connection: close/i);
       await program.waitForPids(0);

@@ -90,7 +90,7 @@ export function describeNotTaken(): void {
         expect(await answerOf(port)).toBe('ECONNREFUSED');
         expect(await canBind(port)).toBe('free');
         arrive();
-        await program.waitFor('this one takes its place', { after });
+        await program.waitFor(/event ready \d+/, { after });
         await until(async () => (await answerOf(port)) === 'generation 1');
         // It can hand on a socket that it has bound itself.
         const load = startLoad({ port, connections: 4, mode: 'keep-alive' });
@@ -107,9 +107,7 @@ export function describeNotTaken(): void {
         await new Promise<void>((resolve) => other.listen(port, resolve));
         onTestFinished(() => void other.close());
         arrive();
-        await program.waitFor(/The old process ended before its sockets had come: listen EADDRINUSE/, {
-          after,
-        });
+        await program.waitFor(/its sockets had not arrived: listen EADDRINUSE/, { after });
         await program.waitForPids(0);
         expect(await answerOf(port)).toBe('other');
       });

@@ -274,9 +274,9 @@ describe('a second restart within the rollback window', () => {
     const first = await hup(program);
     const began = performance.now();
     const [restart, refused] = [getJson(port, '/restart'), sleep(100).then(() => getJson(port, '/restart'))];
-    await program.waitFor('it restarts once that is over');
+    await program.waitFor('Restart delayed');
     program.signal('SIGHUP', first);
-    await program.waitFor('A restart waits for the end of the rollback window already.');
+    await program.waitFor(`${first} Received SIGHUP.`);
     expect(await refused).toMatchObject({ code: 'ERR_ENDLESS_RESTART_IN_PROGRESS' });
     const { pid: second } = (await restart) as { pid: number };
     expect(performance.now() - began).toBeGreaterThan(900);
@@ -323,9 +323,8 @@ describe('a second restart within the rollback window', () => {
       const first = await hup(program);
       rmSync(broken);
       program.signal('SIGHUP', to === 'successor' ? first : program.pid);
-      if (to === 'successor') await program.waitFor('it restarts once that is over');
-      else
-        await program.waitFor(`It is passed on to pid ${first}; if that fails now, this process restarts.`);
+      if (to === 'successor') await program.waitFor('Restart delayed');
+      else await program.waitFor(`${program.pid} Received SIGHUP. It is passed on`);
       await program.waitFor(`event rollback ${program.pid}`);
       const [, mended] = await program.waitFor(/mended (\d+)/);
       await program.waitFor(`event committed ${program.pid}`);

@@ -41,7 +41,7 @@ export function whyNotRestart(facts: RestartFacts): EndlessError | undefined {
   if (facts.starting)
     return new EndlessError(
       'ERR_ENDLESS_NOT_READY',
-      'This process is not ready yet, and one that restarts while it starts would do so without end. Wait until a server listens.',
+      'This process is not ready yet. Wait until a server listens: a program that restarts while it starts never gets ready.',
     );
   if (facts.underWay)
     return new EndlessError(
@@ -70,6 +70,6 @@ export function shuttingDown(newest: number | undefined): EndlessError {
 export function predecessorTooSlow(startTimeout: number): EndlessError {
   return new EndlessError(
     'ERR_ENDLESS_START_TIMEOUT',
-    `The process before this one did not commit its own restart within its rollback window and \`startTimeout\` (${startTimeout} ms).`,
+    `The old process did not commit its own restart within its rollback window and \`startTimeout\` (${startTimeout} ms).`,
   );
 }

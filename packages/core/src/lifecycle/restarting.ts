@@ -42,7 +42,7 @@ export class Restarting {
     const { log, phase, restarts, serviceManager } = this.#shared;
     const { waits, underWay, undecided, newest } = restarts;
     if (waits) {
-      log.info(`Received ${signal}. A restart waits for the end of the rollback window already.`);
+      log.info(`Received ${signal}. A restart already waits for the end of the rollback window.`);
       return;
     }
     if (underWay) {

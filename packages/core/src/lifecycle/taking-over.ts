@@ -59,7 +59,7 @@ export class TakingOver {
     const { phase, log, settings } = this.#shared;
     const { probation } = phase;
     if (!probation?.open) return;
-    log.info('The rollback window of this process is open: it restarts once that is over.');
+    log.info('Restart delayed until the rollback window of this process ends.');
     const { startTimeout } = settings.current;
     if (await probation.overWithin(startTimeout)) return;
     throw predecessorTooSlow(startTimeout);
@@ -83,7 +83,8 @@ export class TakingOver {
     const { log, olders, phase, parent } = this.#shared;
     const { stopping, exit } = this.#parts;
     if (parent && !parent.sentAway) {
-      log.error('The old process has taken its place back: this one leaves.');
+      const { pid } = parent.predecessor.handoff;
+      log.error(`The old process, pid ${pid}, has rolled back: this process shuts down.`);
       parent.sentAway = true;
       olders.release();
       parent.older.reception.release();

@@ -244,7 +244,7 @@ export class Departure implements Source {
       this.#stranded = [...stayed];
       return;
     }
-    this.#context.log.warn('The successor takes no more connections: those that are left are told to close.');
+    this.#context.log.warn('No more connections move to the new process: the rest get a close notice.');
     for (const tracked of stayed) this.staying.add(tracked);
   }
 

@@ -145,7 +145,9 @@ export class Attempt {
     const { pid, generation } = this.#successor as Successor;
     this.#dropped = dropped;
     for (const address of dropped)
-      log.warn(`${address} is not served by the new process any more: it closes.`);
+      log.warn(
+        `${address} closes after the rollback window: the new process, pid ${pid}, does not listen on it.`,
+      );
     const refusal = pathsLost(this.#request.paths.check());
     if (refusal) {
       this.#end(() => refusal);

@@ -64,7 +64,7 @@ export function late(
   if (told)
     return new EndlessError(
       'ERR_ENDLESS_START_TIMEOUT',
-      `The successor (pid ${end.pid}) was told to accept, and did not within \`startTimeout\` (${startTimeout} ms).`,
+      `The successor (pid ${end.pid}) was ready, but did not accept connections within \`startTimeout\` (${startTimeout} ms).`,
       end,
     );
   if (ready === 'auto' && inherits && !claimed)

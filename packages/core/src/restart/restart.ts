@@ -185,7 +185,7 @@ export class Restart {
     keep();
     report();
     if (!this.again) return;
-    log.info('A restart was asked for meanwhile: trying once more.');
+    log.info('Restarting again: another restart was requested meanwhile.');
     world.turn(() => restartAgain(this.#request.signal));
   }
 

@@ -75,7 +75,9 @@ export class Standby {
     this.departure.beginSockets();
     this.departure.begin(servers);
     if (!complete && this.#window > 0)
-      log.warn('This restart cannot be taken back: the successor sent no copy of a listening socket.');
+      log.warn(
+        `This restart cannot be rolled back: pid ${this.successor.pid} sent no copy of a listening socket.`,
+      );
     if (!complete || this.#window === 0) {
       this.commit();
       return false;
@@ -145,7 +147,7 @@ export class Standby {
       ownPathOf(listeningHandle(server) as RawHandle, bound as Bound);
       const errno = acceptAgain(server, backlog);
       if (errno !== 0)
-        this.#context.log.error(`${label(bound as Bound)} cannot be listened on again (errno ${errno}).`);
+        this.#context.log.error(`Cannot listen on ${label(bound as Bound)} again: errno ${errno}.`);
     }
     this.departure.takeBack();
     this.#end({ type: 'rolled-back', error, alive });

@@ -227,6 +227,7 @@ export class Candidate {
   async #predecessorGone(): Promise<void> {
     if (this.#over || this.#refuses) return;
     const { world, log } = this.#context;
+    const { pid } = this.predecessor.handoff;
     const ready = this.#ready
       ? undefined
       : new Promise<void>((resolve) => {
@@ -237,6 +238,7 @@ export class Candidate {
     const verdict = takeOverAlone({
       ...this.#context,
       inheritance: this.#inheritance,
+      old: pid,
       began: this.#began,
       ready,
       settle: () => this.#settle(),
@@ -245,7 +247,9 @@ export class Candidate {
     const whyNot = await verdict;
     if (whyNot === undefined) this.#go({}, 0);
     else {
-      log.error(whyNot);
+      log.error(
+        `The old process, pid ${pid}, exited before the handover, and ${whyNot}. This process exits too: start the program again.`,
+      );
       this.#over = true;
       world.exit(1);
     }

@@ -11,6 +11,8 @@ export interface OrphanContext {
   log: Log;
   settings: SettingsStore;
   inheritance: Inheritance;
+  /** The pid of the old process. */
+  old: number;
   /** When the candidate started. */
   began: number;
   /** Resolves when the candidate is ready; undefined if it was ready before. */
@@ -24,20 +26,20 @@ export interface OrphanContext {
  * with undefined when it can, and with the reason if it has to exit.
  */
 export async function takeOverAlone(context: OrphanContext): Promise<string | undefined> {
-  const { log, inheritance, ready } = context;
+  const { log, inheritance, old, ready } = context;
   inheritance.orphaned();
   // A host name may still be looked up.
-  if (inheritance.claimed().length === 0 && !inheritance.pending)
-    return 'The old process ended before this one had claimed an address: leaving.';
+  if (inheritance.claimed().length === 0 && !inheritance.pending) return 'this one had claimed no address';
   if (ready) {
-    log.warn('The old process ended before it handed over: this one takes over once it is ready.');
+    log.warn(
+      `The old process, pid ${old}, exited before the handover: this process takes over once it is ready.`,
+    );
     const late = await Promise.race([ready.then(() => false), isLate(context)]);
-    if (late) return 'The old process ended, and this one was not ready within `startTimeout`: leaving.';
+    if (late) return 'this one was not ready within `startTimeout`';
   }
   const reason = await inheritance.bindMissing();
-  if (reason !== undefined)
-    return `The old process ended before its sockets had come: ${reason}. This process exits.`;
-  log.warn('The old process ended before it handed over: this one takes its place.');
+  if (reason !== undefined) return `its sockets had not arrived: ${reason}`;
+  log.warn(`The old process, pid ${old}, exited before the handover: this process takes over now.`);
   return undefined;
 }
 
