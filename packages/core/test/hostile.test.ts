@@ -52,11 +52,11 @@ const ours = (sockets: unknown, more: object = {}) => ({
 
 describe('a process refuses an invalid handoff, logs the reason, and starts as generation 0:', () => {
   const withoutChannel: Record<string, [text: unknown, why: RegExp]> = {
-    'no text': ['', /written by nobody/],
-    rubbish: ['}{ \u0000 rubbish', /written by nobody/],
-    'a number': ['42', /written by nobody/],
-    null: ['null', /written by nobody/],
-    'a deep nest': [`${'['.repeat(5_000)}${']'.repeat(5_000)}`, /written by nobody/],
+    'no text': ['', /does not name the process that wrote it/],
+    rubbish: ['}{ \u0000 rubbish', /does not name the process that wrote it/],
+    'a number': ['42', /does not name the process that wrote it/],
+    null: ['null', /does not name the process that wrote it/],
+    'a deep nest': [`${'['.repeat(5_000)}${']'.repeat(5_000)}`, /does not name the process that wrote it/],
     'the handoff of another process': [
       ours([], { pid: 1 }),
       /written by pid 1, and the parent of this process is/,
@@ -70,12 +70,12 @@ describe('a process refuses an invalid handoff, logs the reason, and starts as g
     });
 
   const withChannel: Record<string, [text: unknown, why: RegExp]> = {
-    'an invalid generation': [ours([], { generation: 'next' }), /its generation is invalid/],
-    'a huge generation': [ours([], { generation: 1e300 }), /its generation is invalid/],
-    'sockets that are not a list': [ours({ length: 3 }), /its sockets are invalid/],
-    'a socket that is nothing': [ours([null]), /its sockets are invalid/],
-    'a socket without an address': [ours([{ asked: { port: 1 } }]), /its sockets are invalid/],
-    'an invalid line to the service manager': [ours([], { notify: 'yes' }), /service manager is invalid/],
+    'an invalid generation': [ours([], { generation: 'next' }), /its `generation` is not/],
+    'a huge generation': [ours([], { generation: 1e300 }), /its `generation` is not/],
+    'sockets that are not a list': [ours({ length: 3 }), /its `sockets` is not/],
+    'a socket that is nothing': [ours([null]), /its `sockets` is not/],
+    'a socket without an address': [ours([{ asked: { port: 1 } }]), /its `sockets` is not/],
+    'an invalid line to the service manager': [ours([], { notify: 'yes' }), /its `notify` is not/],
   };
   for (const [name, [text, why]] of Object.entries(withChannel))
     test(name, async () => {

@@ -32,7 +32,7 @@ function take(): void {
     const why =
       writer === process.ppid
         ? 'no channel to the process that wrote it came with it'
-        : `it was written by ${writer === undefined ? 'nobody' : `pid ${writer}`}, and the parent of this process is pid ${process.ppid}`;
+        : `${writer === undefined ? 'it does not name the process that wrote it' : `it was written by pid ${writer}`}, and the parent of this process is pid ${process.ppid}`;
     Reflect.set(globalThis, ARRIVAL, { refused: why });
     return;
   }

@@ -9,14 +9,14 @@ export function refusalOf(handle: RawHandle, bound: Bound): string | undefined {
     const actual: { address?: string; port?: number } = {};
     handle.getsockname?.(actual);
     if ('path' in bound) {
-      if (handle.getsockname) return 'what came for it is not a unix socket';
+      if (handle.getsockname) return 'it is not a unix socket';
       return tellsUnixSockets() && !unixSocketOf(handle.fd)?.listening
-        ? 'what came for it is not a listening unix socket'
+        ? 'it is not a listening unix socket'
         : undefined;
     }
     return actual.port === bound.port && actual.address === bound.address
       ? undefined
-      : `what came for it is bound to ${actual.address ?? 'nothing'}:${actual.port ?? ''}`;
+      : `it is bound to ${actual.address ?? 'nothing'}:${actual.port ?? ''}`;
   } catch (error) {
     return messageOf(error);
   }

@@ -84,15 +84,17 @@ export function handoffOf(given: string): Handoff | string {
   try {
     handoff = JSON.parse(given);
   } catch {
-    return 'it is no JSON';
+    return 'it is not JSON';
   }
-  if (!isRecord(handoff)) return 'it is no object';
+  if (!isRecord(handoff)) return 'it is not an object';
   const { generation, sockets, notify, pidFile, foreground } = handoff;
-  if (!Number.isSafeInteger(generation) || (generation as number) < 1) return 'its generation is invalid';
-  if (!Array.isArray(sockets) || !sockets.every(isSocket)) return 'its sockets are invalid';
-  if (notify !== undefined && !Number.isInteger(notify)) return 'its line to the service manager is invalid';
-  if (pidFile !== undefined && !Number.isInteger(pidFile)) return 'its pid file is invalid';
-  if (foreground !== undefined && typeof foreground !== 'boolean') return 'its terminal is invalid';
+  if (!Number.isSafeInteger(generation) || (generation as number) < 1)
+    return 'its `generation` is not a whole number above 0';
+  if (!Array.isArray(sockets) || !sockets.every(isSocket)) return 'its `sockets` is not a list of sockets';
+  if (notify !== undefined && !Number.isInteger(notify)) return 'its `notify` is not a file descriptor';
+  if (pidFile !== undefined && !Number.isInteger(pidFile)) return 'its `pidFile` is not a file descriptor';
+  if (foreground !== undefined && typeof foreground !== 'boolean')
+    return 'its `foreground` is not true or false';
   return handoff as unknown as Handoff;
 }
 

@@ -51,7 +51,7 @@ function parseText(text: string): ListenTarget {
   const match = /^(?:\[(?<v6>[^\]]+)\]|(?<host>[^:/\s[\]]*)):(?<port>\d+)$/.exec(text)?.groups;
   if (!match) throw invalidAddress(text);
   if (match.v6 !== undefined && !isIPv6(match.v6))
-    throw invalidAddress(text, `${show(match.v6)} is no IPv6 address`);
+    throw invalidAddress(text, `${show(match.v6)} is not an IPv6 address`);
   const host = match.v6 ?? match.host;
   const port = checkedPort(Number(match.port), text);
   return host ? { port, host } : { port };
@@ -63,7 +63,7 @@ function checkedPort(port: unknown, address: unknown): number {
   return port as number;
 }
 
-function invalidAddress(address: unknown, why = 'it is none of the known forms'): EndlessError {
+function invalidAddress(address: unknown, why = 'it has none of the known forms'): EndlessError {
   return new EndlessError(
     'ERR_ENDLESS_INVALID_ADDRESS',
     `Cannot listen on ${show(address)}: ${why}. Use ${FORMS}.`,
