@@ -28,8 +28,8 @@ async function open(port: number, name: string) {
 const CASES: [fails: string, log: string, lives: boolean][] = [
   ['told', 'A message for a socket of lines failed, and the socket is closed: told as asked', false],
   ['restore', 'Restoring a socket of lines failed: restore as asked', false],
-  ['left', 'A socket of lines has left, and a callback of it threw: left as asked', true],
-  ['done', 'A socket of lines has left, and a callback of it threw: done as asked', true],
+  ['left', 'A socket of lines has moved, and a callback of it threw: left as asked', true],
+  ['done', 'A socket of lines has moved, and a callback of it threw: done as asked', true],
   ['listener', "A listener of 'committed' threw: listener as asked", true],
   ['beforeBegin', 'A beforeBegin hook threw: beforeBegin as asked', true],
 ];
@@ -75,13 +75,13 @@ rowTest.each(rowsOf(WAYS, (way) => way === 'throws'))(
 
 test.each([
   ['throws', 'save as asked'],
-  ['rejects', '`save` returned a promise, and has to answer at once'],
+  ['rejects', '`save` returned a promise, but must return its result at once'],
 ])('a save that %s keeps its socket in the old process, which ends well', async (way, why) => {
   const { program, port } = await serve('failing.mjs', { fails: `save ${way}` });
   const [bad, good] = await Promise.all([open(port, 'bad'), open(port, 'good')]);
   await hup(program);
   await program.waitForPids(1);
-  expect(program.stderr).toContain(`Saving a socket of lines failed, it stays: ${why}`);
+  expect(program.stderr).toContain(`Saving a socket of lines failed, so it does not move: ${why}`);
   expect(await good.say('who')).toBe('good 1');
   await until(() => bad.socket.destroyed);
   expect(bad.text()).toContain('bye restart');
@@ -98,7 +98,7 @@ rowTest.each(rowsOf(WAYS, (way) => way === 'throws'))(
     await hup(program);
     await until(() => bad.text().includes('told'));
     bad.socket.destroy();
-    await program.waitFor('A socket of lines has left, and a callback of it threw: ended as asked', {
+    await program.waitFor('A socket of lines has moved, and a callback of it threw: ended as asked', {
       from: 'stderr',
     });
     await program.waitForPids(1);

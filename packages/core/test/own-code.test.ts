@@ -46,9 +46,7 @@ describe('while SIGHUP means restart, the listeners of the application for it', 
       'exit 3',
     ]);
     expect(story(program, successor)).not.toContain('own SIGHUP 1');
-    expect(
-      program.stderr.match(/SIGHUP restarts: the listeners .*: 2 \(stopOnHup, anonymous\)/g),
-    ).toHaveLength(1);
+    expect(program.stderr.match(/SIGHUP restarts .*: 2 \(stopOnHup, anonymous\)/g)).toHaveLength(1);
   });
 
   test('do not run for a restart that fails, and the process serves on', async () => {

@@ -311,7 +311,7 @@ test('a process serves also if it cannot reach its service manager', async () =>
     },
   });
   onTestFinished(() => program.stop());
-  await program.waitFor('The service manager is told nothing any more: ');
+  await program.waitFor('Stopped reporting to the service manager: ');
   await hup(program);
   await until(async () => (await get({ port })).body === 'generation 1');
   await program.waitForPids(1);

@@ -198,7 +198,7 @@ describe('where hard links cannot be had', () => {
   test('listening warns, a restart is refused with the reason, and the path stays', async () => {
     const served = await serveOnPath('', { execArgv: ['--require', fixture('no-links.cjs')] });
     const { program, file, answers } = served;
-    expect(program.stderr).toContain(`unix:${file} will be lost with this process`);
+    expect(program.stderr).toContain(`unix:${file} cannot be handed over`);
     program.signal('SIGHUP');
     await program.waitFor(`A restart would remove unix:${file}`);
     expect(program.stderr).not.toContain('pid 0');

@@ -18,7 +18,7 @@ function start(file: string, options: ProgramOptions = {}): Program {
 const bin = (name: string, file: string) =>
   path.join(path.dirname(require.resolve(`${name}/package.json`)), file);
 
-const CAME_LATE = 'endless came after the server';
+const CAME_LATE = 'Call endless() before listen()';
 
 describe('supertest against the bare app, which uses endless() without an option', () => {
   const said = '{"statuses":[200,200,200,200,404],"left":0,"state":"init"}';

@@ -97,7 +97,7 @@ export function endlessWebSockets<State = undefined>(
     if (!socket || !agreed) return;
     if (!checked && !isKnown(ws))
       process.emitWarning(
-        'This version of ws is made differently: its connections do not move, and are closed with 1012 on a restart.',
+        'This version of ws has internals that endless does not know: its connections do not move, and are closed with 1012 on a restart.',
         'EndlessWarning',
       );
     checked = true;
@@ -131,7 +131,7 @@ export function endlessWebSockets<State = undefined>(
     if (state === stay) return 'later';
     if (state instanceof Promise) {
       state.catch(() => {});
-      throw new TypeError('`save` returned a promise, and has to answer at once');
+      throw new TypeError('`save` returned a promise, but must return its result at once');
     }
     let ended = () => {};
     return {

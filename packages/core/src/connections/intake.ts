@@ -84,7 +84,7 @@ export class Intake {
     const { servers, expectsAll, log, onListening } = this.#context;
     if (!this.#seen.has(server) && expectsAll())
       log.warn(
-        'endless came after the server: connections opened before its first request are not looked after. Call endless() before listen().',
+        'A server listened before the first use of endless: connections opened before its first request are not drained. Call endless() before listen().',
       );
     const asked = this.#asked.get(server);
     if (asked && 'path' in asked) this.#warnOfPath(server, asked.path);
@@ -95,7 +95,7 @@ export class Intake {
   #warnOfPath(server: Server, socketPath: string): void {
     if (!losesPath(server, socketPath)) return;
     this.#context.log.warn(
-      `unix:${socketPath} will be lost with this process: its folder takes no second name of a socket. A restart will be refused.`,
+      `unix:${socketPath} cannot be handed over: its folder does not support hard links. A restart will be refused. Use a folder with hard links.`,
     );
   }
 

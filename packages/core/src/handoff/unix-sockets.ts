@@ -32,7 +32,7 @@ export function keepPathsOf(
       paths.end();
       throw new EndlessError(
         'ERR_ENDLESS_UNIX_PATH',
-        `A restart would remove ${label(bound)}: Node.js has bound it and removes it with this process, and its folder takes no second name of it. Stop the program and start it, or use a folder where hard links work.`,
+        `A restart would remove ${label(bound)}: Node.js has bound it and removes it with this process, and its folder does not support hard links. Stop the program and start it, or use a folder with hard links.`,
       );
     }
     return [{ ...listeningSocket, ...(kept !== undefined && { kept }) }];
@@ -45,6 +45,6 @@ export function pathsLost(lost: readonly string[]): EndlessError | undefined {
   if (lost.length === 0) return undefined;
   return new EndlessError(
     'ERR_ENDLESS_UNIX_PATH',
-    `The successor is ready, and ${lost.join(', ')} does not lead to its socket: something has removed or replaced it, and it cannot be put back.`,
+    `The successor is ready, and ${lost.join(', ')} does not lead to its socket: a program has removed or replaced it, and endless cannot restore it.`,
   );
 }

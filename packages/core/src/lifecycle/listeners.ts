@@ -81,7 +81,7 @@ export class Listeners {
       this.#saidWithheld = true;
       const when = settings.current.ownListeners ? 'run once this process has been replaced' : 'do not run';
       log.info(
-        `${signal} restarts: the listeners that the application has for it ${when}: ${count} (${this.own.names(signal)}).`,
+        `${signal} restarts this process. The application's own listeners of it ${when}: ${count} (${this.own.names(signal)}).`,
       );
     }
   }

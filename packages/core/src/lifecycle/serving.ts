@@ -112,7 +112,7 @@ export class Serving {
     try {
       fn();
     } catch (error) {
-      this.#shared.log.error(`endless could not look after a server: ${messageOf(error)}`);
+      this.#shared.log.error(`endless could not prepare a server for restarts: ${messageOf(error)}`);
     }
   }
 

@@ -60,7 +60,7 @@ export class Afterwards {
   }
 
   /** The owner never handles the message with this number. */
-  fail(reply: number, error = new Error('The socket has moved, and has ended there.')): void {
+  fail(reply: number, error = new Error('The socket has moved, and is closed in the new process.')): void {
     this.#call(reply, error);
   }
 

@@ -161,12 +161,12 @@ export class Offers {
       leaving = protocol.save(socket);
       if (isThenable(leaving)) {
         leaving.then(undefined, () => {});
-        throw new Error('`save` returned a promise, and has to answer at once');
+        throw new Error('`save` returned a promise, but must return its result at once');
       }
       // Before `left` is called, the socket can still stay; `pack` throws here if the state cannot be cloned.
       if (typeof leaving === 'object') packed = pack([leaving.state, leaving.unread]);
     } catch (error) {
-      log.error(`Saving a socket of ${protocol.name} failed, it stays: ${messageOf(error)}`);
+      log.error(`Saving a socket of ${protocol.name} failed, so it does not move: ${messageOf(error)}`);
       leaving = 'never';
     }
     if (packed && packed.length > SMALL && !large) {
@@ -190,7 +190,7 @@ export class Offers {
   ): void {
     const { protocols, log } = this.#context;
     const report = (error: unknown) =>
-      log.error(`A socket of ${protocol.name} has left, and a callback of it threw: ${messageOf(error)}`);
+      log.error(`A socket of ${protocol.name} has moved, and a callback of it threw: ${messageOf(error)}`);
     const afterwards = new Afterwards(report);
     protocols.left(socket, afterwards);
     attempt(() => leaving.left?.((word, done) => afterwards.tell(word, done)), report);

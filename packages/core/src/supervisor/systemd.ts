@@ -168,7 +168,7 @@ export class ServiceManager {
     if (this.#broken) return;
     this.#broken = true;
     this.#stopWatchdog();
-    this.#context.log.warn(`The service manager is told nothing any more: ${why}.`);
+    this.#context.log.warn(`Stopped reporting to the service manager: ${why}.`);
   }
 }
 
