@@ -5,20 +5,6 @@ import { ROOT, read } from './markdown.js';
 import { findingsIn, PHRASES } from './phrases.js';
 import { type Kind, textOf } from './source-text.js';
 
-/**
- * Folders and files of which one kind of text is not checked yet. Take one off when its text passes: a test below names
- * those that do. Never add one.
- */
-const NOT_YET: Record<Kind, string[]> = {
-  comments: [],
-  titles: [],
-  strings: [
-    ...['packages/core/src', 'packages/core/test/simulation'],
-    // They wait for log lines of core.
-    ...['chain', 'own-code', 'signals'].map((name) => `packages/core/test/${name}.test.ts`),
-  ],
-};
-
 /** They show the phrases, and what to write instead. */
 const EXEMPT = ['docs/glossary.md', 'test/phrases.ts', 'test/phrases.test.ts'];
 
@@ -30,9 +16,6 @@ const PAGES = FILES.filter((file) => /\.(md|ya?ml|service|socket)$/.test(file));
 const SOURCES = FILES.filter((file) => /\.[cm]?[jt]s$/.test(file));
 const KINDS: readonly Kind[] = ['comments', 'titles', 'strings'];
 
-const isOff = (kind: Kind, file: string) => NOT_YET[kind].some((entry) => isIn(entry, file));
-const isIn = (entry: string, file: string) => file === entry || file.startsWith(`${entry}/`);
-
 describe('no old phrase stands in', () => {
   test('a page', () => {
     expect(PAGES.length).toBeGreaterThan(50);
@@ -40,18 +23,8 @@ describe('no old phrase stands in', () => {
   });
 
   test.each(KINDS)('the %s of a source file', (kind) => {
-    const files = SOURCES.filter((file) => !isOff(kind, file));
-    expect(files.flatMap((file) => messagesOf(file, textOf(read(file), kind)))).toEqual([]);
+    expect(SOURCES.flatMap((file) => messagesOf(file, textOf(read(file), kind)))).toEqual([]);
   });
-});
-
-test.each(KINDS)('each folder whose %s are not checked yet has a phrase in them', (kind) => {
-  const passing = NOT_YET[kind].filter((entry) =>
-    SOURCES.filter((file) => isIn(entry, file)).every(
-      (file) => findingsIn(textOf(read(file), kind)).length === 0,
-    ),
-  );
-  expect(passing, 'these pass now: take them off NOT_YET').toEqual([]);
 });
 
 describe('the check', () => {

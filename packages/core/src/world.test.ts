@@ -10,7 +10,7 @@ const PAST_WORLD: Record<string, string> = {
   'handoff/command.ts': 'reads how this process was started, before the application can change that',
   'handoff/environment.ts': 'reads the environment of the start, likewise',
   'listen/second-names.ts':
-    'compares file times with the clock of the file system, and draws names that nobody can guess',
+    'compares file times with the clock of the file system, and draws names that no other user can guess',
   'listen/unix-path.ts': 'knows what this kernel does with the paths of unix sockets',
   'readiness/private-door.ts': 'knows whether this kernel has unix sockets',
   'signals/signal-exit.ts': 'reads marks that another package leaves on `process`',

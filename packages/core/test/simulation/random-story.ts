@@ -135,10 +135,10 @@ class Watched extends Run {
     await this.#pass(REST);
     const serving = this.alive.filter(({ lifecycle }) => lifecycle.state === 'running');
     if (serving.length > 0 && serving.every(({ accepts }) => accepts.length === 0))
-      throw new Broken(`nobody accepts at rest: ${serving.map(({ name }) => name)}`);
+      throw new Broken(`no process accepts while idle: ${serving.map(({ name }) => name)}`);
     if (this.openRestarts > 0) throw new Broken('a restart has not settled');
     for (const process of serving)
-      if (process.timers > 0) throw new Broken(`${process.name} at rest has ${process.timers} timers`);
+      if (process.timers > 0) throw new Broken(`${process.name} has, while idle, ${process.timers} timers`);
     for (const process of this.alive) await this.command(`${process.name}: signal SIGTERM`);
     await this.#pass(HAMMER_TIME + SLACK);
     // A program that called `shutdown()` goes on, and handles its signals itself.
@@ -183,7 +183,7 @@ class Watched extends Run {
     const { now } = this.simulation.clock;
     const running = alive.filter(({ lifecycle }) => lifecycle.state === 'running');
     if (running.length > 0 && !this.simulation.bound(8080))
-      this.#broken ??= `nobody holds the address, and ${running.map(({ name }) => name)} runs`;
+      this.#broken ??= `no process holds the address, and ${running.map(({ name }) => name)} runs`;
     const windows = [...this.windows].filter(({ alive }) => alive);
     if (windows.length > 1) this.#broken ??= `open windows of ${windows.map(({ name }) => name)}`;
     for (const process of alive) {
