@@ -6,20 +6,13 @@ import type { IpcEnd } from '../node-private/ipc.js';
 import type { RestartCommand } from '../settings.js';
 import type { World } from '../world.js';
 import { type Command, commandOf } from './command.js';
+import { type HandoffRequest, handoffText } from './handoff-text.js';
 import { preloadFile } from './preload-file.js';
-import { HANDOFF_VARIABLE, type HandedSocket, type Handoff, PROTOCOL } from './protocol.js';
-
-/** The parts of the first process's surroundings that a successor keeps. */
-export type Surroundings = Pick<Handoff, 'notify' | 'pidFile' | 'foreground'>;
+import { HANDOFF_VARIABLE } from './protocol.js';
 
 /** A request to start a process. */
-export interface SpawnRequest {
+export interface SpawnRequest extends HandoffRequest {
   command: Command;
-  /** The generation of the new process. */
-  generation: number;
-  /** The listening sockets that go to it over the channel. */
-  sockets: readonly HandedSocket[];
-  surroundings: Surroundings;
 }
 
 /** Starts successors. Another implementation can let another process than this one start them. */
@@ -44,8 +37,8 @@ export interface Spawned {
   release(): void;
 }
 
-/** Descriptor of the notify socket in the successor: 0 to 2 are its stdio, 3 is the channel. */
-const NOTIFY_FD = 4;
+/** The first descriptor of the surroundings in the successor: 0 to 2 are its stdio, 3 is the channel. */
+const FIRST_FD = 4;
 
 /** Starts a successor as a child of this process. */
 export class ChildSpawner implements Spawner {
@@ -55,26 +48,16 @@ export class ChildSpawner implements Spawner {
     this.#world = world;
   }
 
-  async start({ command: asked, generation, sockets, surroundings }: SpawnRequest): Promise<Spawned> {
-    const { command, args, cwd, env } = asked;
-    const { notify, pidFile, ...others } = surroundings;
-    const handoff: Handoff = {
-      protocol: PROTOCOL,
-      pid: this.#world.pid,
-      generation,
-      sockets: [...sockets],
-      ...(notify !== undefined && { notify: NOTIFY_FD }),
-      ...(pidFile !== undefined && { pidFile: NOTIFY_FD + (notify === undefined ? 0 : 1) }),
-      ...others,
-    };
-    const text = JSON.stringify(handoff);
+  async start(request: SpawnRequest): Promise<Spawned> {
+    const { command, args, cwd, env } = request.command;
+    const { text, fds } = handoffText(this.#world, request, FIRST_FD);
     const stdio: StdioOptions = [
       // Terminal input belongs to the shell once the old process has exited: a successor would take it away.
       isatty(0) ? 'ignore' : 'inherit',
       'inherit',
       'inherit',
       'ipc',
-      ...[notify, pidFile].filter((fd) => fd !== undefined),
+      ...fds,
     ];
     try {
       const child = this.#world.spawn(command, args, {
@@ -88,7 +71,7 @@ export class ChildSpawner implements Spawner {
     } catch (cause) {
       const hint =
         (cause as NodeJS.ErrnoException).code === 'E2BIG'
-          ? `Its arguments and environment are longer than the system allows; the addresses of ${sockets.length} listening sockets take ${text.length} bytes of the environment, and Linux allows 131072 for one variable.`
+          ? `Its arguments and environment are longer than the system allows; the addresses of ${request.sockets.length} listening sockets take ${text.length} bytes of the environment, and Linux allows 131072 for one variable.`
           : 'Check `restart.command` and `restart.cwd`.';
       throw new EndlessError(
         'ERR_ENDLESS_SPAWN_FAILED',

@@ -1,5 +1,5 @@
 import type { Olders } from '../chain/olders.js';
-import type { Surroundings } from '../handoff/spawn.js';
+import type { Surroundings } from '../handoff/handoff-text.js';
 import type { Successor } from '../handoff/successor.js';
 import type { Hooks } from '../hooks.js';
 import type { KeptPaths } from '../listen/kept-paths.js';

@@ -1,6 +1,6 @@
 import type { Events } from '../events.js';
 import { ActivatedSockets } from '../handoff/activated.js';
-import type { Surroundings as Kept } from '../handoff/spawn.js';
+import type { Surroundings as Kept } from '../handoff/handoff-text.js';
 import type { Log } from '../log.js';
 import { inForeground, Terminal } from '../signals/terminal.js';
 import type { World } from '../world.js';
