@@ -85,6 +85,8 @@ export interface Endless {
   readonly signal: AbortSignal;
   /** The lifecycle state of this process. */
   readonly state: State;
+  /** The place of this process among the workers of `endless run`; undefined if that has not started it. */
+  readonly worker: { readonly index: number } | undefined;
   /** 0 for the first process, one more with each restart. */
   readonly generation: number;
   /** The current state and counts. */
@@ -156,6 +158,9 @@ export function createEndless(lifecycle: Lifecycle): Endless {
     signal: lifecycle.shared.abort.signal,
     get state() {
       return lifecycle.state;
+    },
+    get worker() {
+      return lifecycle.worker;
     },
     get generation() {
       return lifecycle.generation;

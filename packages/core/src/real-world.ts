@@ -3,8 +3,8 @@ import { debuglog } from 'node:util';
 import { Debug } from './debug.js';
 import { bindLike } from './handoff/bind-like.js';
 import { watchListening } from './listen/watch.js';
-import { ipcEndFrom, ipcEndOf } from './node-private/ipc.js';
-import { ipcEndAround } from './node-private/pipe.js';
+import { ipcEndFrom, ipcEndOf, ipcEndOpened } from './node-private/ipc.js';
+import { ipcEndAround, ipcEndReopened } from './node-private/pipe.js';
 import { hasTerminal, inForeground } from './signals/terminal.js';
 import type { World } from './world.js';
 
@@ -90,7 +90,13 @@ export const realWorld: World = {
   watchListening,
   bindLike,
   globals: globalThis,
-  ipc: { of: ipcEndOf, from: ipcEndFrom, around: ipcEndAround },
+  ipc: {
+    of: ipcEndOf,
+    from: ipcEndFrom,
+    around: ipcEndAround,
+    opened: ipcEndOpened,
+    reopened: ipcEndReopened,
+  },
   parent: {
     connected: () => process.connected === true,
     // An error is ignored: the closed channel has reported already that the parent is gone.

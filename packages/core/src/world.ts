@@ -65,11 +65,16 @@ export interface World {
   bindLike(bound: Bound, ipv6Only: boolean): Promise<RawHandle>;
   /** The object in which the preload stores what it has taken, for the first copy of endless. */
   readonly globals: object;
-  /** Makes a channel's end: to a child, to the process that started this one, around a received handle. */
+  /**
+   * Makes a channel's end: to a child, to the process that started this one, around a received handle, of what
+   * the preload has opened, and around a received handle for handles to be sent.
+   */
   readonly ipc: {
     of(child: ChildProcess): IpcEnd;
     from(taken: TakenIpc): IpcEnd;
     around(received: RawHandle): IpcEnd | undefined;
+    opened(taken: TakenIpc): IpcEnd;
+    reopened(received: RawHandle, open: (fd: number) => TakenIpc): IpcEnd | undefined;
   };
   /** The process that started this one with a channel to it, such as a process manager or a cluster. */
   readonly parent: {

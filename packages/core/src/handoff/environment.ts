@@ -3,6 +3,7 @@ import path from 'node:path';
 import { builtin } from '../builtin.js';
 import type { RestartCommand } from '../settings.js';
 import { optionFor } from './inspect.js';
+import { SUPERVISOR_VARIABLE } from '../supervisor/run-protocol.js';
 import { HANDOFF_VARIABLE } from './protocol.js';
 
 /** The variables that `restart.env` replaced, with their values before; null if a variable was not set. */
@@ -11,6 +12,7 @@ export type Replaced = Record<string, string | null>;
 /** Variables that are for one process only: of systemd, Node's IPC channel, `node:cluster`, and endless. */
 const OF_ONE_PROCESS = [
   HANDOFF_VARIABLE,
+  SUPERVISOR_VARIABLE,
   'LISTEN_PID',
   'LISTEN_FDS',
   'LISTEN_FDNAMES',

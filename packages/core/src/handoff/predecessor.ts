@@ -1,9 +1,9 @@
-import { builtin } from '../builtin.js';
 import type { RawHandle } from '../node-private/handle.js';
 import type { TakenIpc } from '../node-private/ipc.js';
 import type { World } from '../world.js';
 import { Channel } from './channel.js';
 import { HANDOFF_VARIABLE, type Handoff, type ToPredecessor, type ToSuccessor } from './protocol.js';
+import { runPreload } from './run-preload.js';
 import { handoffOf, isToSuccessor } from './shapes.js';
 
 /** What the preload leaves for the first copy of endless that looks for it. */
@@ -14,6 +14,8 @@ interface Arrival {
   handlersAreIn(): void;
   /** Stops sending stderr to the old process. */
   accepting(): void;
+  /** Whether `endless run` has started this process, and not its predecessor. */
+  supervised?: boolean;
 }
 
 /** What the preload leaves if it has refused the handoff: the reason. */
@@ -50,8 +52,7 @@ export class Predecessor {
    */
   static find(world: World, refuse: (why: string) => void): Predecessor | undefined {
     // endless could not put its preload into the command that started this process: run the preload now.
-    if (world.env[HANDOFF_VARIABLE] !== undefined)
-      builtin('node:module').createRequire(import.meta.url)('./preload.cjs');
+    if (world.env[HANDOFF_VARIABLE] !== undefined) runPreload();
     const arrival = Reflect.get(world.globals, ARRIVAL) as Arrival | Refusal | undefined;
     if (!arrival) return undefined;
     Reflect.deleteProperty(world.globals, ARRIVAL);
@@ -72,6 +73,11 @@ export class Predecessor {
     const arrival = Reflect.get(world.globals, ARRIVAL) as Arrival | Refusal | undefined;
     const handoff = arrival && 'text' in arrival ? handoffOf(arrival.text) : '';
     return typeof handoff === 'string' ? undefined : handoff;
+  }
+
+  /** Whether the old process may still run. Only its own child knows that for certain. */
+  mayRun(world: World): boolean {
+    return this.#arrival.supervised === true || world.ppid() === this.handoff.pid;
   }
 
   /** Sends it a message, with a handle if there is one. */

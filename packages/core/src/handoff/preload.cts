@@ -1,8 +1,9 @@
 /**
- * Runs first in a successor, before any module of the application (`node --require`).
+ * Runs first in a successor, before any module of the application (`node --require`). In a worker of
+ * `endless run` core runs it, before the application too.
  *
- * It takes the handoff text out of the environment, so that no grandchild sees it. It takes the IPC channel
- * off `process`, so that the application does not see it. It sends a copy of stderr to the old process, so
+ * It takes the handoff text out of the environment, so that no grandchild sees it. It takes the IPC channels
+ * off `process`, so that the application does not see them. It sends a copy of stderr to the old process, so
  * that the error of a failed restart can show it. It ignores SIGHUP, which would kill a process without
  * handlers.
  *
@@ -17,23 +18,21 @@ const path = process.getBuiltinModule('node:path');
 
 const VARIABLE = 'ENDLESS_HANDOFF';
 const ARRIVAL = Symbol.for('endless.arrival');
+const SUPERVISOR_VARIABLE = 'ENDLESS_SUPERVISOR';
+const SUPERVISION = Symbol.for('endless.supervision');
 
 forgetPreload();
 stayForWorkers();
 if (isMainThread) take();
 
 function take(): void {
+  const supervision = takeSupervisor();
   const text = process.env[VARIABLE];
   if (text === undefined) return;
   delete process.env[VARIABLE];
-  const writer = writerOf(text);
-  const ipc = writer === process.ppid ? takeIpc() : undefined;
-  if (!ipc) {
-    const why =
-      writer === process.ppid
-        ? 'no channel to the process that wrote it came with it'
-        : `${writer === undefined ? 'it does not name the process that wrote it' : `it was written by pid ${writer}`}, and the parent of this process is pid ${process.ppid}`;
-    Reflect.set(globalThis, ARRIVAL, { refused: why });
+  const ipc = predecessorOf(text, supervision);
+  if (typeof ipc === 'string') {
+    Reflect.set(globalThis, ARRIVAL, { refused: ipc });
     return;
   }
 
@@ -44,12 +43,35 @@ function take(): void {
   Reflect.set(globalThis, ARRIVAL, {
     text,
     ipc,
+    supervised: supervision !== undefined,
     handlersAreIn: ignoreHangups(),
     accepting() {
       stopTee();
       stopTelling();
     },
   });
+}
+
+/** Takes the channel to `endless run`, if that has started this process; leaves it for core. */
+function takeSupervisor(): { line: unknown } | undefined {
+  const text = process.env[SUPERVISOR_VARIABLE];
+  if (text === undefined) return undefined;
+  delete process.env[SUPERVISOR_VARIABLE];
+  const ipc = writerOf(text) === process.ppid ? takeIpc() : undefined;
+  if (!ipc) return undefined;
+  Reflect.set(globalThis, SUPERVISION, { text, ipc, open: openIpc });
+  return JSON.parse(text) as { line: unknown };
+}
+
+/** The channel to the process that wrote the handoff, or why the handoff is refused. */
+function predecessorOf(text: string, supervision: { line: unknown } | undefined): Ipc | string {
+  // The supervisor checks which of its workers it starts a successor for.
+  if (supervision)
+    return typeof supervision.line === 'number' ? openIpc(supervision.line) : 'it came without a line';
+  const writer = writerOf(text);
+  if (writer === process.ppid) return takeIpc() ?? 'no channel to the process that wrote it came with it';
+  const origin = writer === undefined ? 'it does not name the process that wrote it' : `it was written by pid ${writer}`;
+  return `${origin}, and the parent of this process is pid ${process.ppid}`;
 }
 
 /** Takes this file out of `process.execArgv`: forks of the application must not preload it. */
@@ -98,7 +120,23 @@ function writerOf(text: string): number | undefined {
   }
 }
 
-function takeIpc() {
+/** Makes an IPC channel of a descriptor, apart from `process`: Node.js has no other way to send handles on one. */
+function openIpc(fd: number): Ipc {
+  const { _forkChild } = process.getBuiltinModule('node:child_process') as unknown as {
+    _forkChild(fd: number, serialization: string): void;
+  };
+  _forkChild(fd, 'json');
+  return takeIpc() as Ipc;
+}
+
+/** The channel of this process, with what Node.js writes to it by. */
+interface Ipc {
+  pipe: { readStop(): void };
+  _send: (...args: unknown[]) => void;
+  owner: { connected: boolean; channel: object; _handleQueue: null };
+}
+
+function takeIpc(): Ipc | undefined {
   const internals = process as unknown as Record<string | symbol, unknown>;
   const key = Object.getOwnPropertySymbols(process).find((symbol) => symbol.description === 'kChannelHandle');
   if (!key || typeof internals._send !== 'function' || !internals[key]) return undefined;

@@ -4,16 +4,18 @@ import type { Handoff, ToPredecessor, ToSuccessor } from './protocol.js';
  * Input from another process is validated: a field of a wrong type would throw far from here, in a process
  * that serves.
  */
-type Check = (value: unknown) => boolean;
+export type Check = (value: unknown) => boolean;
 
 /** For each message the check of each of its fields. */
-type Shapes<Word extends { type: string }> = {
+export type Shapes<Word extends { type: string }> = {
   [Each in Word as Each['type']]: { [Field in Exclude<keyof Each, 'type'>]: Check };
 };
 
-const text: Check = (value) => typeof value === 'string';
+/** The check of a text. */
+export const text: Check = (value) => typeof value === 'string';
 const flag: Check = (value) => typeof value === 'boolean';
-const number: Check = (value) => typeof value === 'number' && Number.isFinite(value);
+/** The check of a finite number. */
+export const number: Check = (value) => typeof value === 'number' && Number.isFinite(value);
 const texts: Check = (value) => Array.isArray(value) && value.every(text);
 const numbers: Check = (value) => Array.isArray(value) && value.every(number);
 const pieces: Check = (value) =>
@@ -98,7 +100,8 @@ export function handoffOf(given: string): Handoff | string {
   return handoff as unknown as Handoff;
 }
 
-function isSocket(socket: unknown): boolean {
+/** Whether a value names a listening socket: as it was asked for, and as the kernel knows it. */
+export function isSocket(socket: unknown): socket is Record<string, unknown> {
   if (!isRecord(socket)) return false;
   const { asked, bound, kept } = socket;
   if (kept !== undefined && !text(kept)) return false;
@@ -107,12 +110,14 @@ function isSocket(socket: unknown): boolean {
   return askedFor && (text(bound.path) || (number(bound.port) && text(bound.address)));
 }
 
-function hasShape(message: unknown, shapes: Record<string, Record<string, Check>>): boolean {
+/** Whether a value is a message of one of these shapes. */
+export function hasShape(message: unknown, shapes: Record<string, Record<string, Check>>): boolean {
   if (!isRecord(message) || typeof message.type !== 'string') return false;
   if (!Object.hasOwn(shapes, message.type)) return false;
   return Object.entries(shapes[message.type] ?? {}).every(([field, check]) => check(message[field]));
 }
 
-function isRecord(value: unknown): value is Record<string, unknown> {
+/** Whether a value is an object with names, and not a list. */
+export function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -22,8 +22,17 @@ export class Restarting {
     this.#parts = parts;
   }
 
-  /** Replaces this process; the signal says whose hooks run. */
+  /** Restarts the program: `endless run` restarts all of its workers, any other process replaces itself. */
   async restart(signal: HookableSignal = 'SIGHUP'): Promise<RestartResult> {
+    const { supervisor } = this.#shared;
+    if (!supervisor) return this.replace(signal);
+    const refusal = this.#refusal();
+    if (refusal) throw refusal;
+    return supervisor.restartAll();
+  }
+
+  /** Replaces this process; the signal says whose hooks run. */
+  async replace(signal: HookableSignal = 'SIGHUP'): Promise<RestartResult> {
     const refusal = this.#refusal();
     if (refusal) throw refusal;
     this.#parts.sayWithheld();
@@ -39,7 +48,12 @@ export class Restarting {
 
   /** A signal asks for a restart: one that cannot begin now is remembered where that helps. */
   async bySignal(signal: HookableSignal): Promise<void> {
-    const { log, phase, restarts, serviceManager } = this.#shared;
+    const { log, phase, restarts, serviceManager, supervisor } = this.#shared;
+    if (supervisor && !phase.end) {
+      log.info(`Received ${signal}. Asking \`endless run\` to restart all workers.`);
+      await supervisor.restartAll().catch((error) => log.error(messageOf(error)));
+      return;
+    }
     const { waits, underWay, undecided, newest } = restarts;
     if (waits) {
       log.info(`Received ${signal}. A restart already waits for the end of the rollback window.`);

@@ -8,6 +8,7 @@ import { install } from './install.js';
 import type { Listeners } from './listeners.js';
 import type { Shared } from './shared.js';
 import type { Stopping } from './stopping.js';
+import type { Supervised } from './supervised.js';
 import type { TakingOver } from './taking-over.js';
 
 /** The parts of the lifecycle that the servers of a process need. */
@@ -15,6 +16,8 @@ export interface ServingParts {
   listeners: Listeners;
   stopping: Stopping;
   takingOver: TakingOver;
+  /** The side of this process that `endless run` sees, if that has started it. */
+  supervised: Supervised | undefined;
 }
 
 /** How servers come to this process and leave it again, and when it is ready. */
@@ -125,6 +128,7 @@ export class Serving {
       return;
     }
     this.intake.begin(server);
+    this.#parts.supervised?.copySockets();
     if (this.#shared.phase.state === 'init') this.#accept();
   }
 
@@ -133,7 +137,9 @@ export class Serving {
     const { phase, restarts, servers, apps } = this.#shared;
     const { current, candidate, end } = phase;
     if (restarts.undecided || end || server.listening) return;
-    const used = servers.get(server)?.used;
+    const tracked = servers.get(server);
+    const used = tracked?.used;
+    if (tracked && !candidate) this.#parts.supervised?.closed(tracked);
     servers.remove(server);
     if (candidate) {
       candidate.changed();

@@ -5,6 +5,7 @@ import { Events } from '../events.js';
 import { Predecessor } from '../handoff/predecessor.js';
 import type { Handoff } from '../handoff/protocol.js';
 import { ChildSpawner } from '../handoff/spawn.js';
+import { SupervisedSpawner } from '../handoff/supervised-spawner.js';
 import { Hooks } from '../hooks.js';
 import { Log, textLogger } from '../log.js';
 import { Protocols } from '../migrate/protocols.js';
@@ -15,6 +16,7 @@ import { SettingsStore } from '../settings-store.js';
 import { Apps } from '../shutdown/closing.js';
 import { ProgressLine } from '../shutdown/progress.js';
 import { PidFile } from '../supervisor/pid-file.js';
+import { RunSupervisor } from '../supervisor/run-supervisor.js';
 import type { Surroundings } from '../supervisor/surroundings.js';
 import type { ServiceManager } from '../supervisor/systemd.js';
 import { WaitGroup } from '../wait-group.js';
@@ -51,6 +53,8 @@ export class Shared {
   readonly pidFile: PidFile;
   readonly olders: Olders;
   readonly restarts: Restarts;
+  /** The `endless run` that has started this process, if one has. */
+  readonly supervisor: RunSupervisor | undefined;
   /** What the predecessor has announced, before this process takes any of it. */
   readonly promised: Handoff | undefined;
   generation: number;
@@ -67,8 +71,10 @@ export class Shared {
     this.world = world;
     this.version = version;
     this.phase = new CurrentPhase(world.debug);
+    // First: it runs the preload, which takes the handoff too.
+    this.supervisor = RunSupervisor.find(world, version);
     this.promised = Predecessor.peek(world);
-    this.generation = this.promised?.generation ?? 0;
+    this.generation = this.promised?.generation ?? this.supervisor?.generation ?? 0;
     world.debug.generation = this.generation;
     this.progress = new ProgressLine(world);
     this.log = new Log(textLogger(world, () => this.progress.erase()));
@@ -85,8 +91,10 @@ export class Shared {
       onHandedOn: (older, pid) =>
         this.log.info(`Handed generation ${older}, which drains, on to pid ${pid}.`),
     });
-    const { settings, servers, log, hooks, events, olders } = this;
-    const spawner = new ChildSpawner(world);
+    const { settings, servers, log, hooks, events, olders, supervisor } = this;
+    const spawner = supervisor
+      ? new SupervisedSpawner(world, supervisor, settings)
+      : new ChildSpawner(world);
     this.restarts = new Restarts({
       ...{ world, settings, servers, log, hooks, events, olders, spawner },
       ...effects,

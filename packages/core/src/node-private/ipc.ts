@@ -50,6 +50,20 @@ export function ipcEndFrom({ pipe, _send, owner }: TakenIpc): IpcEnd {
   };
 }
 
+/** An end of a channel that the preload took or opened, on which handles come rarely. */
+export function ipcEndOpened({ pipe, _send, owner }: TakenIpc): IpcEnd {
+  return {
+    pipe,
+    send: sender(Object.assign(owner, { _send })),
+    read(onRead, onEnd) {
+      const close = readRawPipe(pipe, onRead, onEnd);
+      // The preload has stopped it.
+      pipe.readStart();
+      return close;
+    },
+  };
+}
+
 /**
  * Node sends one handle at a time and queues everything else until the other side has acknowledged it. Both
  * ends are endless's and acknowledge by themselves, so no message has to wait: the queue is removed after

@@ -1,6 +1,6 @@
 import { Socket } from 'node:net';
 import type { RawHandle, RawPipe } from './handle.js';
-import { type IpcEnd, readChannel } from './ipc.js';
+import { type IpcEnd, ipcEndOpened, readChannel, type TakenIpc } from './ipc.js';
 
 /** A pipe on which no descriptor is open yet. */
 interface OpenPipe extends RawPipe {
@@ -39,6 +39,20 @@ export function ipcEndAround(received: RawHandle): IpcEnd | undefined {
       return close;
     },
   };
+}
+
+/**
+ * Like {@link ipcEndAround}, and handles can be sent on it: `open` makes a channel of a descriptor as Node.js
+ * does.
+ */
+export function ipcEndReopened(received: RawHandle, open: (fd: number) => TakenIpc): IpcEnd | undefined {
+  if (received.constructor.name !== 'Pipe' || received.fd < 0) {
+    received.close();
+    return undefined;
+  }
+  received.unref();
+  spent.add(received);
+  return ipcEndOpened(open(received.fd));
 }
 
 /** Stops reading a channel, so that another process can read it. */

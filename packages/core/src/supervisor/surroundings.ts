@@ -10,6 +10,7 @@ import { containerEndsWith } from './container.js';
 import { underNodemon } from './nodemon.js';
 import { refusalOf } from './notify-socket.js';
 import { answerPm2, underPm2 } from './pm2.js';
+import type { RunSupervisor } from './run-supervisor.js';
 import { type Watcher, watcherOf } from './watcher.js';
 
 /** What {@link Surroundings} needs from the process. */
@@ -17,6 +18,8 @@ export interface SurroundingsContext {
   world: World;
   events: Events;
   log: Log;
+  /** The `endless run` that has started this process, if one has. */
+  supervisor: RunSupervisor | undefined;
   /** The program that started this process wants it to stop. */
   onStop(): void;
   /** The terminal of this process has gone away, without a signal. */
@@ -43,7 +46,12 @@ export class Surroundings {
 
   /** For the first process: finds what waits for it. A program waits only for the process that it started. */
   look(): void {
-    const { world, events, log, onStop } = this.#context;
+    const { world, events, log, supervisor, onStop } = this.#context;
+    if (supervisor) {
+      // It stays, whatever process waits for it, and holds the sockets.
+      this.#activated = new ActivatedSockets(supervisor.sockets);
+      return;
+    }
     this.#endsContainer = containerEndsWith(world);
     this.#nodemon = underNodemon(world);
     this.#pm2 = underPm2(world);

@@ -82,7 +82,7 @@ export class Probation {
   async abandoned(): Promise<void> {
     const { world, predecessor } = this.#context;
     await predecessor.closed;
-    if (world.ppid() === predecessor.handoff.pid)
+    if (predecessor.mayRun(world))
       await new Promise<void>((resolve) => decideAfter(world, 2 * CHANNEL_TIME, resolve));
   }
 

@@ -259,6 +259,8 @@ export class SimProcess implements Holder {
         of: (child) => (child as unknown as { channel: PipeHandle }).channel.ipcEnd,
         from: (taken) => (taken as unknown as PipeHandle).ipcEnd,
         around: (received) => (received as unknown as PipeHandle).ipcEnd,
+        opened: (taken) => (taken as unknown as PipeHandle).ipcEnd,
+        reopened: (received) => (received as unknown as PipeHandle).ipcEnd,
       },
       parent: { connected: () => false, send() {}, onMessage: () => () => {} },
     };

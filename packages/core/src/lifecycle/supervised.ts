@@ -1,0 +1,69 @@
+import type { TrackedServer } from '../connections/tracked-server.js';
+import { messageOf } from '../errors.js';
+import type { RawHandle } from '../node-private/handle.js';
+import type { HookableSignal } from '../signals/signals.js';
+import type { RunSupervisor } from '../supervisor/run-supervisor.js';
+import type { Shared } from './shared.js';
+
+/** The parts of the lifecycle that obey `endless run`. */
+export interface SupervisedParts {
+  /** Replaces this process alone. */
+  replace(): Promise<unknown>;
+  /** Drains this process, and exits. */
+  stop(signal: HookableSignal): Promise<void>;
+}
+
+/** What a worker of `endless run` tells it, and does for it. */
+export class Supervised {
+  readonly #supervisor: RunSupervisor;
+  readonly #shared: Shared;
+  /** The listening sockets of which the supervisor has got a copy. */
+  readonly #copied = new WeakSet<RawHandle>();
+
+  constructor(supervisor: RunSupervisor, shared: Shared, { replace, stop }: SupervisedParts) {
+    this.#supervisor = supervisor;
+    this.#shared = shared;
+    const { world, events, settings } = shared;
+    events.on('ready', ({ pid, generation }) => {
+      if (pid !== world.pid) return;
+      this.copySockets();
+      supervisor.send({ type: 'ready', generation, hammerTime: settings.current.hammerTime });
+    });
+    events.on('draining', ({ reason, deadlineMs }) =>
+      supervisor.send({ type: 'draining', reason, deadline: deadlineMs }),
+    );
+    events.on('committed', ({ pid }) => supervisor.send({ type: 'committed', pid }));
+    events.on('rollback', ({ pid, reason }) =>
+      supervisor.send({ type: 'rolled-back', pid, message: reason }),
+    );
+    supervisor.onRestart = () => {
+      replace().catch((error) => supervisor.send({ type: 'not-restarted', message: messageOf(error) }));
+    };
+    void supervisor.closed.then(() => this.#alone(stop));
+  }
+
+  /** Sends the supervisor a copy of each listening socket that it has not got from this process. */
+  copySockets(): void {
+    const { listeningSockets } = this.#shared.servers.listeningSockets();
+    for (const { asked, bound, handle } of listeningSockets) {
+      if (this.#copied.has(handle)) continue;
+      this.#copied.add(handle);
+      this.#supervisor.send({ type: 'listening', asked, bound }, handle);
+    }
+  }
+
+  /** The program has closed a server: nobody may wait in its queue. */
+  closed({ bound }: TrackedServer): void {
+    if (bound) this.#supervisor.send({ type: 'closed', bound });
+  }
+
+  /** The supervisor is gone: nobody replaces this worker if it exits, and its port must be free for the next. */
+  #alone(stop: SupervisedParts['stop']): void {
+    const { world, log, phase } = this.#shared;
+    if (phase.candidate) world.exit(1);
+    else if (!phase.end) {
+      log.warn('`endless run` is gone: this worker stops.');
+      void stop('SIGTERM');
+    }
+  }
+}

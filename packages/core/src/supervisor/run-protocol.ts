@@ -1,0 +1,111 @@
+import type { HandedSocket } from '../handoff/protocol.js';
+import { type Check, hasShape, isRecord, isSocket, number, type Shapes, text } from '../handoff/shapes.js';
+import type { Asked, Bound } from '../listen/address.js';
+import type { RestartCommand } from '../settings.js';
+
+/** Version of the messages below. A worker of another version than its supervisor does not start. */
+export const RUN_PROTOCOL = 1;
+
+/** Environment variable that carries the {@link WorkerStart}; the preload clears it when it reads it. */
+export const SUPERVISOR_VARIABLE = 'ENDLESS_SUPERVISOR';
+
+/** What a worker of `endless run` gets before its first line runs. */
+export interface WorkerStart {
+  protocol: number;
+  /** The supervisor, which wrote this; only its own child accepts it. */
+  pid: number;
+  /** The stable number of the worker, from 0. */
+  index: number;
+  /** The worker's generation, if it has no predecessor. */
+  generation: number;
+  /** Descriptor of the line to its predecessor, if it has one. */
+  line?: number;
+  /** The listening sockets that it inherits. */
+  sockets: InheritedSocket[];
+}
+
+/** A listening socket that the supervisor holds, and its descriptor in the worker. */
+export interface InheritedSocket extends Pick<HandedSocket, 'asked' | 'bound'> {
+  fd: number;
+}
+
+/** The messages of the supervisor to a worker. */
+export type FromSupervisor =
+  /** Replace this worker by a new process; the replies are `committed`, `rolled-back` or `not-restarted`. */
+  | { type: 'restart' }
+  /** The reply to `spawn`: the new process runs. The handle is this worker's end of the line to it. */
+  | { type: 'spawned'; id: number; pid: number }
+  /** The other reply to `spawn`. */
+  | { type: 'not-spawned'; id: number; message: string }
+  /** A process that was started for this worker has exited. */
+  | { type: 'exited'; pid: number; exitCode: number | null; signal: string | null }
+  /** The reply to `restart-all`, with the process that took over from this worker. */
+  | { type: 'restarted'; id: number; pid: number; generation: number; durationMs: number }
+  /** The other reply to `restart-all`. */
+  | { type: 'restart-failed'; id: number; message: string };
+
+/** The messages of a worker to the supervisor. */
+export type ToSupervisor =
+  | { type: 'hello'; protocol: number; version: string }
+  /** The worker listens here; the handle is a copy of its listening socket. */
+  | { type: 'listening'; asked: Asked; bound: Bound }
+  /** The program has closed its server at this address. */
+  | { type: 'closed'; bound: Bound }
+  /** The worker serves. `hammerTime`: milliseconds that a drain of it may take (-1: no limit). */
+  | { type: 'ready'; generation: number; hammerTime: number }
+  /** The worker drains; `deadline`: milliseconds until it force-closes (-1: never). */
+  | { type: 'draining'; reason: 'restart' | 'shutdown'; deadline: number }
+  /** Start a successor of this worker, with this handoff and what the program's settings say. */
+  | { type: 'spawn'; id: number; handoff: string; restart: RestartCommand }
+  /** Send a signal to a process that was started for this worker. */
+  | { type: 'kill'; pid: number; signal: 'SIGTERM' | 'SIGKILL' }
+  /** The restart of this worker can no longer be rolled back. */
+  | { type: 'committed'; pid: number }
+  /** The successor has failed, and this worker serves again. */
+  | { type: 'rolled-back'; pid: number; message: string }
+  /** No successor has taken over. */
+  | { type: 'not-restarted'; message: string }
+  /** Restart all workers. */
+  | { type: 'restart-all'; id: number }
+  /** Node.js sends the next handle once the last one was acknowledged. */
+  | { cmd: 'NODE_HANDLE_ACK' };
+
+const numberOrNull: Check = (value) => value === null || number(value);
+const textOrNull: Check = (value) => value === null || text(value);
+
+const FROM_SUPERVISOR: Shapes<FromSupervisor> = {
+  restart: {},
+  spawned: { id: number, pid: number },
+  'not-spawned': { id: number, message: text },
+  exited: { pid: number, exitCode: numberOrNull, signal: textOrNull },
+  restarted: { id: number, pid: number, generation: number, durationMs: number },
+  'restart-failed': { id: number, message: text },
+};
+
+/** Whether a message is one that a supervisor sends. */
+export function isFromSupervisor(message: unknown): message is FromSupervisor {
+  return hasShape(message, FROM_SUPERVISOR);
+}
+
+/** The start of a worker in a text, or why it is invalid. */
+export function workerStartOf(given: string): WorkerStart | string {
+  let start: unknown;
+  try {
+    start = JSON.parse(given);
+  } catch {
+    return 'it is no JSON';
+  }
+  if (!isRecord(start)) return 'it is no object';
+  const { protocol, index, generation, sockets } = start;
+  if (protocol !== RUN_PROTOCOL)
+    return `it uses version ${protocol} of the messages, and this release uses version ${RUN_PROTOCOL}`;
+  if (!isNatural(index)) return 'its index is not a whole number';
+  if (!isNatural(generation)) return 'its generation is not a whole number';
+  if (!Array.isArray(sockets) || !sockets.every((each) => isSocket(each) && isNatural(each.fd)))
+    return 'its sockets are invalid';
+  return start as unknown as WorkerStart;
+}
+
+function isNatural(value: unknown): boolean {
+  return Number.isSafeInteger(value) && (value as number) >= 0;
+}
