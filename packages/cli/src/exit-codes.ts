@@ -1,0 +1,26 @@
+import { constants } from 'node:os';
+
+/** The exit codes of the commands; `docs/deploying.md` explains each. */
+export const EXIT = {
+  done: 0,
+  /** A stop force-closed requests, a restart changed nothing, or not every worker is ready. */
+  failed: 1,
+  usage: 2,
+  notRunning: 3,
+  /** Some workers run the new release, others the old one. */
+  partly: 4,
+  /** Another supervisor has this control socket, or the request goes on after its time. */
+  busy: 5,
+} as const;
+
+/** How a process ended. */
+export interface ProcessEnd {
+  code: number | null;
+  signal: NodeJS.Signals | null;
+}
+
+/** The exit code with which a shell reports how a process ended. */
+export function codeOf({ code, signal }: ProcessEnd): number {
+  if (signal) return 128 + constants.signals[signal];
+  return code ?? EXIT.failed;
+}

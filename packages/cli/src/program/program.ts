@@ -1,0 +1,99 @@
+import { realpathSync, statSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import path from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { registerFor } from './register.js';
+import { splitNodeArguments } from './node-options.js';
+
+/** What one generation of workers runs: a program with every link in its paths resolved. */
+export interface Release {
+  command: string;
+  args: string[];
+  cwd: string;
+  /** The resolved path of the script, for messages. */
+  script: string;
+}
+
+/** The program of `endless run`, as it was typed. */
+export class Program {
+  readonly #command: string;
+  readonly #options: readonly string[];
+  readonly #script: string | undefined;
+  readonly #args: readonly string[];
+  /** The directory by the name that the shell used: a path through a link stays one. */
+  readonly directory: string;
+
+  /** Throws {@link UsageError} if the words are not a program of Node.js. */
+  constructor(words: readonly string[]) {
+    this.directory = directoryAsTyped();
+    const [first = ''] = words;
+    const isNode = /^node(js)?(\.exe)?$/.test(path.basename(first));
+    const { options, script, args } = splitNodeArguments(isNode ? words.slice(1) : words);
+    this.#command = isNode ? first : process.execPath;
+    this.#options = options;
+    this.#script = script;
+    this.#args = args;
+    if (!isNode && options.length > 0)
+      throw new UsageError(`Write options of Node.js as: endless run -- node ${words.join(' ')}`);
+  }
+
+  /** The script as it was typed. */
+  get name(): string {
+    return this.#script ?? this.#command;
+  }
+
+  /** Follows every link now. Respawns run the same release until the next restart. */
+  resolve(): Release {
+    const cwd = realPath(this.directory);
+    const script = this.#script === undefined ? undefined : scriptAt(this.directory, this.#script);
+    const register = registerFor(script ?? path.join(cwd, 'script.js'));
+    const own = script === undefined ? [] : [script];
+    return {
+      command: this.#command,
+      args: ['--require', register, ...this.#options, ...own, ...this.#args],
+      cwd,
+      script: script ?? this.#command,
+    };
+  }
+}
+
+/** The command line is wrong. */
+export class UsageError extends Error {}
+
+function scriptAt(directory: string, typed: string): string {
+  const file = path.resolve(directory, typed);
+  try {
+    return realpathSync(file);
+  } catch {
+    // Node.js also runs a file without its extension, and the main file of a folder.
+    try {
+      return createRequire(pathToFileURL(path.join(directory, 'script.js'))).resolve(file);
+    } catch {
+      return file;
+    }
+  }
+}
+
+function directoryAsTyped(): string {
+  const physical = process.cwd();
+  const { PWD } = process.env;
+  try {
+    if (PWD !== undefined && path.isAbsolute(PWD) && isSame(PWD, physical)) return PWD;
+  } catch {
+    // The shell named a directory that is gone.
+  }
+  return physical;
+}
+
+function isSame(one: string, other: string): boolean {
+  const [a, b] = [statSync(one, { bigint: true }), statSync(other, { bigint: true })];
+  return a.dev === b.dev && a.ino === b.ino;
+}
+
+function realPath(file: string): string {
+  try {
+    return realpathSync(file);
+  } catch {
+    return file;
+  }
+}
