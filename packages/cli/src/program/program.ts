@@ -1,9 +1,10 @@
-import { realpathSync, statSync } from 'node:fs';
+import { realpathSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { registerFor } from './register.js';
+import { directoryAsTyped } from './directory.js';
 import { splitNodeArguments } from './node-options.js';
+import { registerFor } from './register.js';
 
 /** What one generation of workers runs: a program with every link in its paths resolved. */
 export interface Release {
@@ -72,22 +73,6 @@ function scriptAt(directory: string, typed: string): string {
       return file;
     }
   }
-}
-
-function directoryAsTyped(): string {
-  const physical = process.cwd();
-  const { PWD } = process.env;
-  try {
-    if (PWD !== undefined && path.isAbsolute(PWD) && isSame(PWD, physical)) return PWD;
-  } catch {
-    // The shell named a directory that is gone.
-  }
-  return physical;
-}
-
-function isSame(one: string, other: string): boolean {
-  const [a, b] = [statSync(one, { bigint: true }), statSync(other, { bigint: true })];
-  return a.dev === b.dev && a.ino === b.ino;
 }
 
 function realPath(file: string): string {

@@ -1,0 +1,58 @@
+import { Command } from 'commander';
+import { restart, scale, stop } from '../commands/orders.js';
+import { type RunFlags, run } from '../commands/run.js';
+import { status } from '../commands/status.js';
+import { controlPath } from '../control/path.js';
+import { directoryAsTyped } from '../program/directory.js';
+import { VERSION } from '../version.js';
+import { parseTime, parseWorkers } from './values.js';
+
+interface ControlFlag {
+  control?: string;
+}
+
+/** The commands and their flags. `done` gets the exit code of the command that ran. */
+export function commandLine(done: (exitCode: number) => void): Command {
+  const program = new Command('endless')
+    .description('Runs a Node.js server on one or more workers, and restarts it without losing a request.')
+    .version(VERSION)
+    .enablePositionalOptions()
+    .exitOverride();
+
+  program
+    .command('run')
+    .description('run a program in the foreground, and keep its sockets while its workers change')
+    .usage('[flags] server.js [args]\n       endless run [flags] -- node --import tsx server.ts')
+    .argument('<program...>', 'the script with its arguments, or a command of node')
+    .option('--workers <count>', 'how many workers, or max (default: WEB_CONCURRENCY, else 1)', parseWorkers)
+    .option('--start-timeout <time>', 'how long the first start may take', parseTime, 60_000)
+    .option('--give-up <time>', 'exit when no worker was ready for so long; 0: never', parseTime, 60_000)
+    .option('--control <path>', 'where the other commands find this one, or none')
+    .passThroughOptions()
+    .action(async (words: string[], flags: RunFlags) => done(await run(words, flags)));
+
+  const ask = (name: string, description: string) =>
+    program.command(name).description(description).option('--control <path>', 'the socket of the supervisor');
+  const socketOf = ({ control }: ControlFlag) => control ?? controlPath(directoryAsTyped());
+
+  ask('restart', 'replace all workers one by one; nothing changes if the first cannot be replaced')
+    .option('--timeout <time>', 'how long to wait for the end', parseTime, 300_000)
+    .action(async (flags: ControlFlag & { timeout: number }) =>
+      done(await restart(socketOf(flags), flags.timeout)),
+    );
+  ask('scale', 'change the number of workers')
+    .argument('<count>', 'a number, +N, -N or max')
+    .action(async (count: string, flags: ControlFlag) => done(await scale(socketOf(flags), count)));
+  ask('stop', 'drain all workers, and end the supervisor')
+    .option('--now', 'force-close what is open')
+    .action(async (flags: ControlFlag & { now?: boolean }) =>
+      done(await stop(socketOf(flags), flags.now === true)),
+    );
+  ask('status', 'show the workers')
+    .option('--json', 'as JSON')
+    .option('--watch', 'again each second')
+    .action(async (flags: ControlFlag & { json?: boolean; watch?: boolean }) =>
+      done(await status(socketOf(flags), flags)),
+    );
+  return program;
+}

@@ -1,0 +1,18 @@
+import { InvalidArgumentError } from 'commander';
+import { mostWorkers } from '../program/worker-count.js';
+
+const UNITS: Record<string, number> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 };
+
+/** Milliseconds of a time as it is typed: `30s`, `5m`, `500ms`; a bare number is seconds. */
+export function parseTime(text: string): number {
+  const [, number, unit = 's'] = /^(\d+(?:\.\d+)?)(ms|s|m|h)?$/.exec(text) ?? [];
+  if (number === undefined) throw new InvalidArgumentError('Write a time as 500ms, 30s, 5m or 1h.');
+  return Number(number) * (UNITS[unit] as number);
+}
+
+/** A number of workers: a whole number from 1, or `max`. */
+export function parseWorkers(text: string): number {
+  if (text === 'max') return mostWorkers();
+  if (!/^[1-9]\d{0,2}$/.test(text)) throw new InvalidArgumentError('Write a number from 1 to 999, or max.');
+  return Number(text);
+}

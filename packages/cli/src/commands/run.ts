@@ -1,0 +1,69 @@
+import type { Server } from 'node:http';
+import { parseWorkers } from '../arguments/values.js';
+import { listenOnControl, SocketInUse } from '../control/listen.js';
+import { controlPath } from '../control/path.js';
+import { controlServer } from '../control/server.js';
+import { EXIT } from '../exit-codes.js';
+import { stderrLog as log, surviveBrokenOutput } from '../print/log.js';
+import { Program, UsageError } from '../program/program.js';
+import { listenToSignals } from '../supervisor/signals.js';
+import { Supervisor } from '../supervisor/supervisor.js';
+
+/** The flags of `endless run`. */
+export interface RunFlags {
+  workers?: number;
+  startTimeout: number;
+  giveUp: number;
+  control?: string;
+}
+
+/** How long the answers to the last commands may take once every worker is gone. */
+const LAST_ANSWERS = 500;
+
+/** `endless run`: supervises a program until it is stopped; resolves with the exit code. */
+export async function run(words: readonly string[], flags: RunFlags): Promise<number> {
+  surviveBrokenOutput();
+  // Nothing of the supervisor may end the workers.
+  process.on('uncaughtException', (error) => log.info(`internal error, please report it: ${error.stack}`));
+  const program = new Program(words);
+  const { startTimeout, giveUp } = flags;
+  const workers = flags.workers ?? fromEnvironment() ?? 1;
+  const supervisor = new Supervisor({ program, workers, startTimeout, giveUp, log });
+  const server = controlServer(supervisor);
+  if (flags.control !== 'none') {
+    try {
+      await listenOnControl(server, flags.control ?? controlPath(program.directory));
+    } catch (error) {
+      if (error instanceof SocketInUse) {
+        log.info(`${error.message}: not started.`);
+        return EXIT.busy;
+      }
+      log.info(`The other commands do not reach this supervisor: ${(error as Error).message}.`);
+    }
+  }
+  listenToSignals(supervisor);
+  supervisor.start();
+  const exitCode = await supervisor.ended;
+  await close(server);
+  return exitCode;
+}
+
+function fromEnvironment(): number | undefined {
+  const { WEB_CONCURRENCY } = process.env;
+  if (WEB_CONCURRENCY === undefined || WEB_CONCURRENCY === '') return undefined;
+  try {
+    return parseWorkers(WEB_CONCURRENCY);
+  } catch {
+    throw new UsageError(`WEB_CONCURRENCY must be a number of workers; it is ${WEB_CONCURRENCY}`);
+  }
+}
+
+/** Closes the control socket once the last answers are written. */
+function close(server: Server): Promise<void> {
+  return new Promise((resolve) => {
+    if (!server.listening) return resolve();
+    server.close(() => resolve());
+    setTimeout(() => server.closeAllConnections(), LAST_ANSWERS).unref();
+    setTimeout(resolve, 2 * LAST_ANSWERS);
+  });
+}

@@ -1,0 +1,57 @@
+import { type IncomingMessage, request } from 'node:http';
+import { createInterface } from 'node:readline';
+import { EXIT } from '../exit-codes.js';
+import type { ControlLine } from './server.js';
+
+/** No supervisor answers on the control socket. */
+export class NotRunning extends Error {}
+
+/** Gets JSON from the supervisor. */
+export async function getJson<Body>(socketPath: string, url: string): Promise<Body> {
+  const response = await send(socketPath, 'GET', url);
+  let text = '';
+  for await (const chunk of response) text += chunk;
+  return JSON.parse(text) as Body;
+}
+
+/** Asks the supervisor to do something, prints each line of its answer, and resolves with the exit code. */
+export async function order(
+  socketPath: string,
+  url: string,
+  body: object,
+  print: (line: string) => void,
+): Promise<number> {
+  const response = await send(socketPath, 'POST', url, body);
+  let exitCode: number | undefined;
+  try {
+    for await (const text of createInterface({ input: response })) {
+      const line = JSON.parse(text) as ControlLine & { error?: string };
+      if ('line' in line) print(line.line);
+      if (line.error !== undefined) print(line.error);
+      if ('exitCode' in line) exitCode = line.exitCode;
+    }
+  } catch {
+    // The supervisor has exited: what came before counts.
+  }
+  if (response.statusCode === 400) return EXIT.usage;
+  return exitCode ?? EXIT.failed;
+}
+
+function send(
+  socketPath: string,
+  method: string,
+  url: string,
+  body?: object,
+): Promise<IncomingMessage> {
+  return new Promise((resolve, reject) => {
+    const asked = request({ socketPath, method, path: url }, resolve);
+    asked.once('error', (error: NodeJS.ErrnoException) =>
+      reject(
+        ['ENOENT', 'ECONNREFUSED'].includes(error.code ?? '')
+          ? new NotRunning(`no supervisor answers on ${socketPath}`)
+          : error,
+      ),
+    );
+    asked.end(body && JSON.stringify(body));
+  });
+}

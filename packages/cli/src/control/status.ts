@@ -1,0 +1,85 @@
+import { labelOf } from '../supervisor/held-sockets.js';
+import type { Supervisor } from '../supervisor/supervisor.js';
+import type { Slot } from '../workers/slot.js';
+import type { Worker } from '../workers/worker.js';
+
+/** What `GET /status` answers. */
+export interface Status {
+  pid: number;
+  state: 'starting' | 'running' | 'restarting' | 'degraded' | 'mixed' | 'stopping';
+  node: string;
+  script: string;
+  startedAt: string;
+  workers: { target: number; ready: number; old: number };
+  addresses: { address: string }[];
+  worker: WorkerStatus[];
+  draining: { index: number; pid: number; generation: number; hammerMs: number | null }[];
+  lastRestart: { at: string; result: string; durationMs: number; error: string | null } | null;
+}
+
+/** One worker in the status. */
+export interface WorkerStatus {
+  index: number;
+  pid: number | null;
+  generation: number | null;
+  state: 'starting' | 'ready' | 'draining' | 'waiting';
+  uptimeMs: number | null;
+  restarts: { crash: number };
+  nextStartMs: number | null;
+  lastExit: { code: number | null; signal: string | null } | null;
+}
+
+/** The state of a supervisor and its workers now. */
+export function statusOf(supervisor: Supervisor): Status {
+  const { slots, target, ready, release, sockets, startedAt, lastRestart } = supervisor;
+  const old = slots.filter(({ current }) => current && current.release !== release).length;
+  return {
+    pid: process.pid,
+    state: stateOf(supervisor, old),
+    node: process.version,
+    script: release.script,
+    startedAt: startedAt.toISOString(),
+    workers: { target, ready, old },
+    addresses: sockets.all().map(({ bound }) => ({ address: labelOf(bound) })),
+    worker: slots.map(workerStatus),
+    draining: slots.flatMap(({ living, current, candidate }) =>
+      [...living].filter((worker) => worker !== current && worker !== candidate).map(drainStatus),
+    ),
+    lastRestart: lastRestart
+      ? {
+          at: lastRestart.at.toISOString(),
+          result: lastRestart.result,
+          durationMs: lastRestart.durationMs,
+          error: lastRestart.error ?? null,
+        }
+      : null,
+  };
+}
+
+function stateOf({ stopping, restarting, ready, target, everReady }: Supervisor, old: number): Status['state'] {
+  if (stopping) return 'stopping';
+  if (!everReady) return 'starting';
+  if (restarting) return 'restarting';
+  if (ready < target) return 'degraded';
+  return old > 0 ? 'mixed' : 'running';
+}
+
+function workerStatus({ index, current, crashes, respawn, lastCrash }: Slot): WorkerStatus {
+  const now = performance.now();
+  const state = current?.state;
+  return {
+    index,
+    pid: current?.pid ?? null,
+    generation: current?.generation ?? null,
+    state: state === undefined || state === 'gone' ? 'waiting' : state,
+    uptimeMs: current ? Math.round(now - current.startedAt) : null,
+    restarts: { crash: crashes },
+    nextStartMs: respawn.at === undefined ? null : Math.max(0, Math.round(respawn.at - now)),
+    lastExit: lastCrash ?? null,
+  };
+}
+
+function drainStatus({ index, pid, generation, deadline }: Worker): Status['draining'][number] {
+  const hammerMs = deadline === undefined ? null : Math.max(0, Math.round(deadline - performance.now()));
+  return { index, pid, generation, hammerMs };
+}

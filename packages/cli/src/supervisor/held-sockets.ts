@@ -1,0 +1,73 @@
+import type { Asked, Bound } from '../workers/messages.js';
+import type { RawHandle } from '../workers/node-private.js';
+import type { Worker } from '../workers/worker.js';
+
+/** A listening socket that the supervisor holds for its workers. It never accepts. */
+export interface HeldSocket {
+  asked: Asked;
+  bound: Bound;
+  handle: RawHandle;
+}
+
+/**
+ * The listening sockets of all workers. While the supervisor holds one, connections wait in its queue, also
+ * when no worker lives.
+ */
+export class HeldSockets {
+  readonly #sockets = new Map<string, HeldSocket>();
+  /** The workers that serve each address. A crashed worker counts until its replacement is ready. */
+  readonly #servers = new Map<string, Set<Worker>>();
+  #closed = false;
+
+  /** A worker listens: keeps the socket if it is new, and closes it if this process holds it already. */
+  add(worker: Worker, socket: HeldSocket): void {
+    const address = labelOf(socket.bound);
+    if (this.#closed || this.#sockets.has(address)) socket.handle.close();
+    else this.#sockets.set(address, socket);
+    if (this.#closed) return;
+    const servers = this.#servers.get(address) ?? new Set();
+    this.#servers.set(address, servers.add(worker));
+  }
+
+  /** The program of a worker has closed its server: if no worker serves the address, nobody may wait there. */
+  closedBy(worker: Worker, bound: Bound): void {
+    this.#drop(labelOf(bound), worker);
+  }
+
+  /** A worker has drained and exited: an address that only it served is given up. */
+  left(worker: Worker): void {
+    for (const address of this.#servers.keys()) this.#drop(address, worker);
+  }
+
+  /** A crashed worker was replaced by a process of the same release: its addresses stay. */
+  replaced(worker: Worker): void {
+    for (const servers of this.#servers.values()) servers.delete(worker);
+  }
+
+  /** All of them, in the order in which they came. */
+  all(): HeldSocket[] {
+    return [...this.#sockets.values()];
+  }
+
+  /** Gives all of them up: a client that connects now must be refused, and not wait for ever. */
+  close(): void {
+    this.#closed = true;
+    for (const { handle } of this.#sockets.values()) handle.close();
+    this.#sockets.clear();
+    this.#servers.clear();
+  }
+
+  #drop(address: string, worker: Worker): void {
+    const servers = this.#servers.get(address);
+    if (!servers?.delete(worker) || servers.size > 0) return;
+    this.#servers.delete(address);
+    this.#sockets.get(address)?.handle.close();
+    this.#sockets.delete(address);
+  }
+}
+
+/** An address, for log lines and to compare it. */
+export function labelOf(bound: Bound): string {
+  if ('path' in bound) return `unix:${bound.path}`;
+  return bound.address.includes(':') ? `[${bound.address}]:${bound.port}` : `${bound.address}:${bound.port}`;
+}

@@ -1,0 +1,67 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Release } from '../program/program.js';
+import type { Replaced } from '../workers/handover.js';
+import type { Slot } from '../workers/slot.js';
+
+/** How a restart of all workers ended. */
+export interface RestartReport {
+  result: 'done' | 'failed' | 'partly';
+  error: string | undefined;
+  replaced: Replaced[];
+  durationMs: number;
+}
+
+/** What a restart of all workers needs. */
+export interface RollingRestartContext {
+  slots: readonly Slot[];
+  release: Release;
+  /** Whether the supervisor has begun to stop. */
+  stopping(): boolean;
+  /** Respawns run the new release from now on. */
+  pin(release: Release): void;
+  /** A step was taken, or has failed. */
+  progress(line: string): void;
+}
+
+/** Milliseconds before each further try to replace a worker, once the canary has passed. */
+const TRIES = [1_000, 4_000];
+
+/**
+ * Replaces the workers one by one, so that at most one process more than usual lives. The first is the
+ * canary: if its successor fails, nothing has changed. A later worker that cannot be replaced serves on.
+ */
+export async function rollingRestart(context: RollingRestartContext): Promise<RestartReport> {
+  const { slots, release, progress } = context;
+  const began = performance.now();
+  const replaced: Replaced[] = [];
+  const report = (result: RestartReport['result'], error?: string): RestartReport => {
+    return { result, error, replaced, durationMs: Math.round(performance.now() - began) };
+  };
+  for (const slot of slots) {
+    const canary = replaced.length === 0;
+    try {
+      const now = await replace(slot, canary ? [] : TRIES, context);
+      if (canary) context.pin(release);
+      replaced.push(now);
+      progress(`worker ${slot.index} is now pid ${now.pid} (${replaced.length} of ${slots.length})`);
+    } catch (error) {
+      const why = `worker ${slot.index}: ${(error as Error).message}`;
+      if (canary) return report('failed', why);
+      return report('partly', `${why}. ${replaced.length} of ${slots.length} workers are new.`);
+    }
+  }
+  return report('done');
+}
+
+async function replace(slot: Slot, waits: number[], context: RollingRestartContext): Promise<Replaced> {
+  try {
+    if (context.stopping()) throw new Error('the supervisor stops');
+    return await slot.restart(context.release);
+  } catch (error) {
+    const [wait, ...rest] = waits;
+    if (wait === undefined || context.stopping()) throw error;
+    context.progress(`worker ${slot.index}: ${(error as Error).message}. Trying again in ${wait / 1_000} s.`);
+    await sleep(wait);
+    return replace(slot, rest, context);
+  }
+}

@@ -1,0 +1,61 @@
+import type { Release } from '../program/program.js';
+import type { Worker } from './worker.js';
+
+/** The process that a restart of one worker has brought. */
+export interface Replaced {
+  index: number;
+  pid: number;
+  generation: number;
+  /** Milliseconds from the request until it could not be rolled back any more. */
+  durationMs: number;
+}
+
+/** A restart of one worker that is under way: a handover, or a start where nothing is left to hand over. */
+export class Handover {
+  readonly release: Release;
+  /** Resolves when the new process stays; rejects with the reason if it does not. */
+  readonly over: Promise<Omit<Replaced, 'index'>>;
+  readonly #began = performance.now();
+  readonly #timer: NodeJS.Timeout;
+  #resolve: (result: Omit<Replaced, 'index'>) => void = () => {};
+  #reject: (error: Error) => void = () => {};
+
+  constructor(release: Release, timeout: number, onEnd: () => void) {
+    this.release = release;
+    const decided = new Promise<Omit<Replaced, 'index'>>((resolve, reject) => {
+      this.#resolve = resolve;
+      this.#reject = reject;
+    });
+    this.#timer = setTimeout(() => this.fail(`it took longer than ${timeout / 1_000} s`), timeout);
+    this.over = decided.finally(() => {
+      clearTimeout(this.#timer);
+      onEnd();
+    });
+  }
+
+  done({ pid, generation }: { pid: number; generation: number }): void {
+    this.#resolve({ pid, generation, durationMs: Math.round(performance.now() - this.#began) });
+  }
+
+  fail(reason: string): void {
+    this.#reject(new Error(reason));
+  }
+}
+
+/** Answers a worker that has asked for a restart of all, with the process that serves in its slot now. */
+export async function answerRestart(
+  worker: Worker,
+  id: number,
+  slot: { readonly current: Worker | undefined },
+  restart: Promise<unknown>,
+): Promise<void> {
+  const began = performance.now();
+  try {
+    await restart;
+    const { pid, generation } = slot.current ?? worker;
+    const durationMs = Math.round(performance.now() - began);
+    worker.send({ type: 'restarted', id, pid, generation, durationMs });
+  } catch (error) {
+    worker.send({ type: 'restart-failed', id, message: (error as Error).message });
+  }
+}

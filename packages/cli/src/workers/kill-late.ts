@@ -1,0 +1,15 @@
+import type { Log } from '../print/log.js';
+import type { Worker } from './worker.js';
+
+/** How long after its deadline a worker that stops may still live. */
+const LATE = 2_000;
+
+/** Kills a process that has not exited shortly after its deadline, which is in this many milliseconds. */
+export function killLate(worker: Worker, deadline: number, log: Log): void {
+  if (deadline < 0) return;
+  setTimeout(() => {
+    if (worker.state === 'gone') return;
+    log.info(`worker ${worker.index} (pid ${worker.pid}) did not exit in time: killed.`);
+    worker.kill('SIGKILL');
+  }, deadline + LATE).unref();
+}

@@ -1,0 +1,23 @@
+import type { Socket } from 'node:net';
+
+/**
+ * Every private name of Node.js that the supervisor relies on. Handles come and go by public calls; the
+ * descriptor of a handle, and a pipe that must not be read, have no public name.
+ */
+
+/** The C++ side of a listening socket, as `child.on('message')` hands it out. */
+export interface RawHandle {
+  readonly fd: number;
+  close(): void;
+}
+
+/** Whether a handle that came with a message is a listening socket that can be given to a worker. */
+export function isRawHandle(handle: unknown): handle is RawHandle {
+  const { fd, close } = (handle ?? {}) as { fd?: unknown; close?: unknown };
+  return typeof fd === 'number' && fd >= 0 && typeof close === 'function';
+}
+
+/** Leaves what comes on a pipe unread, so that the process that gets the pipe reads it. */
+export function leaveUnread(pipe: Socket): void {
+  (pipe as unknown as { _handle: { readStop(): void } | null })._handle?.readStop();
+}

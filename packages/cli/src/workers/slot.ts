@@ -1,0 +1,262 @@
+import type { ProcessEnd } from '../exit-codes.js';
+import type { Log } from '../print/log.js';
+import type { Release } from '../program/program.js';
+import type { HeldSockets } from '../supervisor/held-sockets.js';
+import { answerRestart, Handover, type Replaced } from './handover.js';
+import { killLate } from './kill-late.js';
+import { type FromWorker, RUN_PROTOCOL } from './messages.js';
+import { isRawHandle } from './node-private.js';
+import { Respawn } from './respawn.js';
+import { Worker, type WorkerEvents } from './worker.js';
+
+/** What a slot needs of its supervisor. */
+export interface SlotContext {
+  log: Log;
+  sockets: HeldSockets;
+  /** How many workers there are. */
+  count(): number;
+  /** The release of the last successful start. */
+  release(): Release;
+  /** Whether no process may be started any more. */
+  stopping(): boolean;
+  /** The worker of this slot became ready. */
+  ready(slot: Slot): void;
+  /** A process of this slot has exited, or could not even be started. */
+  exited(slot: Slot, worker: Worker | undefined, end: ProcessEnd): void;
+  /** A worker asks for a restart of all. */
+  restartAll(): Promise<unknown>;
+}
+
+/** A worker that stops by itself is replaced after this time, unless the supervisor has to stop too. */
+const OWN_STOP = 250;
+/** What a shell reports for a command that it cannot start. */
+const NOT_FOUND: ProcessEnd = { code: 127, signal: null };
+/** The longest restart of one worker. */
+const RESTART_TIME = 300_000;
+
+/** The place of one worker: its stable index, and the processes that take turns in it. */
+export class Slot {
+  readonly index: number;
+  /** The process that serves, or starts to. */
+  current: Worker | undefined;
+  /** The process that takes over from it. */
+  candidate: Worker | undefined;
+  /** Every process that lives. */
+  readonly living = new Set<Worker>();
+  /** How the last process ended that nobody had asked to. */
+  lastCrash: ProcessEnd | undefined;
+  crashes = 0;
+  /** The next start of this worker after a crash. */
+  readonly respawn = new Respawn();
+  readonly #context: SlotContext;
+  readonly #parents = new Map<Worker, Worker>();
+  /** Processes that are gone, and whose addresses their replacement does not serve yet. */
+  readonly #missed = new Set<Worker>();
+  readonly #events: WorkerEvents = {
+    message: (worker, message, handle) => this.#hear(worker, message, handle),
+    exit: (worker, end) => this.#exited(worker, end),
+  };
+  #handover: Handover | undefined;
+  #generation = 0;
+  /** Whether the slot goes away with its worker. */
+  #retired = false;
+
+  constructor(index: number, context: SlotContext) {
+    this.index = index;
+    this.#context = context;
+  }
+
+  get ready(): boolean {
+    return this.current?.state === 'ready';
+  }
+
+  /** Starts a process that inherits the sockets of the supervisor, without a predecessor. */
+  async start(release = this.#context.release()): Promise<void> {
+    this.respawn.cancel();
+    const { log, sockets, count } = this.#context;
+    try {
+      const generation = this.#generation;
+      const start = { index: this.index, count: count(), generation, release, sockets: sockets.all() };
+      this.current = await Worker.start(start, this.#events);
+      this.living.add(this.current);
+    } catch (error) {
+      log.info(`worker ${this.index} could not be started: ${(error as Error).message}`);
+      this.#handover?.fail((error as Error).message);
+      this.#context.exited(this, undefined, NOT_FOUND);
+      this.#startAgain();
+    }
+  }
+
+  /** Replaces the process by one of this release; rejects with the reason if the old one serves on. */
+  async restart(release: Release): Promise<Replaced> {
+    if (this.#handover) throw new Error('it restarts already');
+    const handover = new Handover(release, RESTART_TIME, () => {
+      this.#handover = undefined;
+    });
+    this.#handover = handover;
+    if (this.ready) this.current?.send({ type: 'restart' });
+    else if (!this.current) void this.start(release);
+    return { index: this.index, ...(await handover.over) };
+  }
+
+  /** Drains the worker and starts no other one. */
+  retire(signal: NodeJS.Signals): void {
+    this.#retired = true;
+    this.stop(signal);
+  }
+
+  /** Sends the processes that serve or start this signal; kills those that do not exit in time. */
+  stop(signal: NodeJS.Signals): void {
+    this.respawn.cancel();
+    // A candidate is ended by its predecessor, and one that serves is the newest of its chain.
+    const first = this.candidate?.state === 'ready' ? this.candidate : (this.current ?? this.candidate);
+    first?.kill(signal);
+    for (const worker of this.living) killLate(worker, worker.hammerTime, this.#context.log);
+  }
+
+  /** Force-closes what drains. */
+  hammer(all: boolean): void {
+    for (const worker of this.living)
+      if (worker.state === 'draining' || (all && worker.state === 'ready')) worker.kill('SIGUSR2');
+  }
+
+  #hear(worker: Worker, message: FromWorker, handle: unknown): void {
+    const { sockets } = this.#context;
+    if (message.type === 'listening') {
+      if (isRawHandle(handle)) sockets.add(worker, { ...message, handle });
+      return;
+    }
+    if (isRawHandle(handle)) handle.close();
+    switch (message.type) {
+      case 'hello':
+        worker.version = message.version;
+        if (message.protocol !== RUN_PROTOCOL) worker.kill('SIGKILL');
+        break;
+      case 'closed':
+        sockets.closedBy(worker, message.bound);
+        break;
+      case 'ready':
+        this.#becameReady(worker, message);
+        break;
+      case 'draining':
+        this.#drains(worker, message);
+        break;
+      case 'spawn':
+        void this.#spawn(worker, message);
+        break;
+      case 'kill':
+        for (const [child, parent] of this.#parents)
+          if (parent === worker && child.pid === message.pid) child.kill(message.signal);
+        break;
+      case 'committed':
+        if (worker !== this.current || this.candidate?.pid !== message.pid) break;
+        this.current = this.candidate;
+        this.candidate = undefined;
+        this.#handover?.done(this.current);
+        break;
+      case 'rolled-back':
+        if (this.candidate?.pid === message.pid) this.candidate = undefined;
+        this.#handover?.fail(message.message);
+        break;
+      case 'not-restarted':
+        this.#handover?.fail(message.message);
+        break;
+      case 'restart-all':
+        void answerRestart(worker, message.id, this, this.#context.restartAll());
+        break;
+    }
+  }
+
+  #becameReady(worker: Worker, { generation, hammerTime }: { generation: number; hammerTime: number }): void {
+    worker.state = 'ready';
+    worker.readyAt ??= performance.now();
+    worker.hammerTime = hammerTime;
+    worker.generation = generation;
+    this.#generation = generation;
+    if (worker !== this.current) return;
+    for (const missed of this.#missed) this.#context.sockets.replaced(missed);
+    this.#missed.clear();
+    // It may have been starting already, with the old release, when the restart began.
+    if (this.#handover && worker.release !== this.#handover.release) worker.send({ type: 'restart' });
+    else this.#handover?.done(worker);
+    this.#context.ready(this);
+  }
+
+  #drains(worker: Worker, { reason, deadline }: { reason: string; deadline: number }): void {
+    worker.state = 'draining';
+    worker.deadline = deadline < 0 ? undefined : performance.now() + deadline;
+    if (this.#context.stopping() || this.#retired) {
+      killLate(worker, deadline, this.#context.log);
+      return;
+    }
+    if (reason !== 'shutdown' || worker !== this.current) return;
+    // A signal to all processes of a service reaches this worker first, and then the supervisor.
+    setTimeout(() => {
+      if (worker !== this.current || this.#context.stopping()) return;
+      this.#context.log.info(`worker ${this.index} (pid ${worker.pid}) stops by itself: starting another.`);
+      this.current = undefined;
+      void this.start();
+    }, OWN_STOP);
+  }
+
+  async #spawn(worker: Worker, { id, handoff, restart }: FromWorker & { type: 'spawn' }): Promise<void> {
+    const handover = this.#handover;
+    if (worker !== this.current || this.candidate || !handover || this.#context.stopping()) {
+      worker.send({ type: 'not-spawned', id, message: 'it is not the turn of this worker' });
+      return;
+    }
+    try {
+      const { release } = handover;
+      const generation = worker.generation + 1;
+      const start = { index: this.index, count: this.#context.count(), generation, release, sockets: [] };
+      const candidate = await Worker.start({ ...start, handoff: { text: handoff, restart } }, this.#events);
+      this.living.add(candidate);
+      this.candidate = candidate;
+      this.#parents.set(candidate, worker);
+      worker.send({ type: 'spawned', id, pid: candidate.pid }, candidate.line);
+    } catch (error) {
+      worker.send({ type: 'not-spawned', id, message: (error as Error).message });
+    }
+  }
+
+  #exited(worker: Worker, end: ProcessEnd): void {
+    const { log, sockets, exited, stopping } = this.#context;
+    this.living.delete(worker);
+    const { code: exitCode, signal } = end;
+    this.#parents.get(worker)?.send({ type: 'exited', pid: worker.pid, exitCode, signal });
+    this.#parents.delete(worker);
+    // Its addresses stay until another process serves them.
+    if (this.ready && worker !== this.current) sockets.left(worker);
+    else this.#missed.add(worker);
+    if (worker === this.candidate) this.candidate = undefined;
+    else if (worker === this.current) {
+      this.lastCrash = end;
+      this.current = this.candidate;
+      this.candidate = undefined;
+      if (this.current) {
+        log.info(`worker ${this.index} (pid ${worker.pid}) ${howEnded(end)} during its restart.`);
+        if (this.current.state === 'ready') this.#handover?.done(this.current);
+      } else this.#handover?.fail(`pid ${worker.pid} ${howEnded(end)}`);
+    }
+    exited(this, worker, end);
+    if (this.current || this.#retired || stopping()) return;
+    if (worker.state === 'gone' && this.lastCrash === end) {
+      this.crashes += 1;
+      this.#startAgain(worker, end);
+    }
+  }
+
+  #startAgain(after?: Worker, end?: ProcessEnd): void {
+    const { log, stopping } = this.#context;
+    if (stopping() || this.#retired) return;
+    const wait = this.respawn.plan(after, () => void this.start());
+    const when = wait > 0 ? ` in ${(wait / 1_000).toFixed(1)} s` : '';
+    if (after && end)
+      log.info(`worker ${this.index} (pid ${after.pid}) ${howEnded(end)}: starting it again${when}.`);
+  }
+}
+
+/** How a process ended, for log lines. */
+export function howEnded({ code, signal }: ProcessEnd): string {
+  return signal ? `was killed by ${signal}` : `exited with code ${code}`;
+}

@@ -1,0 +1,141 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import type { Socket } from 'node:net';
+import { isatty } from 'node:tty';
+import type { ProcessEnd } from '../exit-codes.js';
+import { environmentOf } from '../program/environment.js';
+import type { Release } from '../program/program.js';
+import type { HeldSocket } from '../supervisor/held-sockets.js';
+import { type FromWorker, isFromWorker, type RestartCommand, RUN_PROTOCOL, type ToWorker } from './messages.js';
+import { leaveUnread } from './node-private.js';
+
+/** What a new process of a worker runs, and what it gets. */
+export interface WorkerStart {
+  index: number;
+  count: number;
+  generation: number;
+  release: Release;
+  /** The listening sockets that it inherits; a successor gets them from its predecessor. */
+  sockets: readonly HeldSocket[];
+  /** For a successor: the handoff of its predecessor, and what the program's settings change. */
+  handoff?: { text: string; restart: RestartCommand };
+}
+
+/** Receives what happens to a process. */
+export interface WorkerEvents {
+  message(worker: Worker, message: FromWorker, handle: unknown): void;
+  exit(worker: Worker, end: ProcessEnd): void;
+}
+
+/** How far a process has come. */
+export type WorkerState = 'starting' | 'ready' | 'draining' | 'gone';
+
+/** The first descriptor after stdio and the channel to the supervisor. */
+const FIRST_FD = 4;
+
+/** One process of a worker. */
+export class Worker {
+  readonly pid: number;
+  readonly index: number;
+  readonly generation: number;
+  readonly release: Release;
+  readonly startedAt = performance.now();
+  state: WorkerState = 'starting';
+  /** When it became ready. */
+  readyAt: number | undefined;
+  /** Milliseconds that its drain may take (-1: no limit). */
+  hammerTime = 60_000;
+  /** When its drain force-closes; undefined while it does not drain or has no limit. */
+  deadline: number | undefined;
+  /** The version of `@endless/core` that it runs. */
+  version: string | undefined;
+  readonly #child: ChildProcess;
+  /** The supervisor's end of the line to its predecessor, until the predecessor has got it. */
+  readonly line: Socket | undefined;
+
+  private constructor(start: WorkerStart, child: ChildProcess, pid: number, events: WorkerEvents) {
+    this.#child = child;
+    this.pid = pid;
+    this.index = start.index;
+    this.generation = start.generation;
+    this.release = start.release;
+    this.line = start.handoff ? (child.stdio[FIRST_FD] as Socket) : undefined;
+    if (this.line) {
+      leaveUnread(this.line);
+      this.line.on('error', () => {});
+    }
+    // A message or a signal that comes too late may fail: ignore that.
+    child.on('error', () => {});
+    child.on('message', (message, handle) => {
+      if (isFromWorker(message)) events.message(this, message, handle);
+    });
+    child.once('exit', (code, signal) => {
+      this.state = 'gone';
+      this.line?.destroy();
+      events.exit(this, { code, signal });
+    });
+  }
+
+  /** Starts a process; rejects if none was started. */
+  static async start(start: WorkerStart, events: WorkerEvents): Promise<Worker> {
+    const { index, count, generation, release, sockets, handoff } = start;
+    const inherited = sockets.map(({ asked, bound }, at) => ({ asked, bound, fd: FIRST_FD + at }));
+    const given = {
+      ...{ protocol: RUN_PROTOCOL, pid: process.pid, index, generation, sockets: inherited },
+      ...(handoff && { line: FIRST_FD }),
+    };
+    const env: NodeJS.ProcessEnv = {
+      ...environmentOf(index, count),
+      ...variablesOf(handoff?.restart.env),
+      ENDLESS_SUPERVISOR: JSON.stringify(given),
+      ...(handoff && { ENDLESS_HANDOFF: handoff.text }),
+    };
+    const child = spawn(handoff?.restart.command ?? release.command, handoff?.restart.args ?? release.args, {
+      cwd: handoff?.restart.cwd ?? release.cwd,
+      env,
+      // Ctrl-C reaches the supervisor only.
+      detached: true,
+      stdio: [
+        isatty(0) ? 'ignore' : 'inherit',
+        'inherit',
+        'inherit',
+        'ipc',
+        ...(handoff ? (['pipe'] as const) : sockets.map(({ handle }) => handle.fd)),
+      ],
+    });
+    // Without a pid no process was started; Node.js emits the reason soon after.
+    if (child.pid === undefined) throw await new Promise((resolve) => child.once('error', resolve));
+    preferAsVictim(child.pid);
+    return new Worker(start, child, child.pid, events);
+  }
+
+  /** Sends it a message, with a pipe of the supervisor if there is one, which this process then closes. */
+  send(message: ToWorker, pipe?: Socket): void {
+    if (!this.#child.connected) {
+      pipe?.destroy();
+      return;
+    }
+    const sent = () => pipe?.destroy();
+    if (pipe) this.#child.send(message, pipe, { keepOpen: true }, sent);
+    else this.#child.send(message, () => {});
+  }
+
+  /** Sends it a signal; does nothing once it has exited. */
+  kill(signal: NodeJS.Signals): void {
+    if (this.state !== 'gone') this.#child.kill(signal);
+  }
+}
+
+/** When memory runs out, the kernel ends a worker and not the supervisor. */
+function preferAsVictim(pid: number): void {
+  try {
+    writeFileSync(`/proc/${pid}/oom_score_adj`, '200');
+  } catch {
+    // Not on this system, or hidden from this user.
+  }
+}
+
+/** The variables of `restart.env`; null removes one. */
+function variablesOf(env: RestartCommand['env'] = {}): NodeJS.ProcessEnv {
+  return Object.fromEntries(Object.entries(env).map(([name, value]) => [name, value ?? undefined]));
+}
