@@ -75,6 +75,7 @@ describe('every private name does what endless relies on, on', () => {
           heardByProgram: [],
         },
         ipcEndFrom: { back: [0, 1], fds: [true, true], heardByProgram: [] },
+        ipcEndOpened: { ofProgram: ['undefined', false], back: 7, fd: true, exitCode: 0 },
         readChannel: { hello: { hello: true }, exitCode: 0, turns: 1, ends: 1 },
         // Of three connections: after a response, with half a head, and with half a body.
         betweenRequests: { before: 0, idle: [true] },
@@ -97,6 +98,7 @@ describe('every private name does what endless relies on, on', () => {
       expect(seen).toEqual({
         makeNonBlocking: { before: false, made: true, after: true, none: false },
         ipcEndAround: { lines: [...Array(20).keys()], handles: 20, answer: true, notPipe: true },
+        ipcEndReopened: { hello: true, took: 7, handle: true, exitCode: 0 },
         suspendReading: { suspended: true },
         resumeReading: { resumed: true },
         isWritten: { written: [true, false] },
