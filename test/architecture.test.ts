@@ -14,6 +14,7 @@ const ROOMS = [
   'listen',
   'readiness',
   'handoff',
+  'supervised',
   'connections',
   'drain',
   'events',

@@ -1,6 +1,6 @@
 /**
  * The messages between the supervisor and its workers: JSON over the IPC channel that Node.js gives a child.
- * The other side is `supervisor/run-protocol.ts` of `@endless/core`, of the release that the program has.
+ * The other side is `supervised/messages.ts` of `@endless/core`, of the release that the program has.
  */
 
 /** Version of the messages. A worker of another version does not start. */

@@ -3,8 +3,7 @@ import path from 'node:path';
 import { builtin } from '../builtin.js';
 import type { RestartCommand } from '../settings.js';
 import { optionFor } from './inspect.js';
-import { SUPERVISOR_VARIABLE } from '../supervisor/run-protocol.js';
-import { HANDOFF_VARIABLE } from './protocol.js';
+import { HANDOFF_VARIABLE, SUPERVISOR_VARIABLE } from './protocol.js';
 
 /** The variables that `restart.env` replaced, with their values before; null if a variable was not set. */
 export type Replaced = Record<string, string | null>;

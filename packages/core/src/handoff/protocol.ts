@@ -6,6 +6,9 @@ export const PROTOCOL = 2;
 /** Environment variable that carries the {@link Handoff}; the preload clears it when it reads it. */
 export const HANDOFF_VARIABLE = 'ENDLESS_HANDOFF';
 
+/** Environment variable that `endless run` sets for each worker; the preload clears it when it reads it. */
+export const SUPERVISOR_VARIABLE = 'ENDLESS_SUPERVISOR';
+
 /** What a successor gets before its first line runs. */
 export interface Handoff {
   protocol: number;

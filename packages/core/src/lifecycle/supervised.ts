@@ -2,7 +2,7 @@ import type { TrackedServer } from '../connections/tracked-server.js';
 import { messageOf } from '../errors.js';
 import type { RawHandle } from '../node-private/handle.js';
 import type { HookableSignal } from '../signals/signals.js';
-import type { RunSupervisor } from '../supervisor/run-supervisor.js';
+import type { RunSupervisor } from '../supervised/run-supervisor.js';
 import type { Shared } from './shared.js';
 
 /** The parts of the lifecycle that obey `endless run`. */

@@ -3,6 +3,7 @@ import { ActivatedSockets } from '../handoff/activated.js';
 import type { Surroundings as Kept } from '../handoff/handoff-text.js';
 import type { Log } from '../log.js';
 import { inForeground, Terminal } from '../signals/terminal.js';
+import type { RunSupervisor } from '../supervised/run-supervisor.js';
 import type { World } from '../world.js';
 import { takeActivation } from './activation.js';
 import { ancestorsOf } from './ancestors.js';
@@ -10,7 +11,6 @@ import { containerEndsWith } from './container.js';
 import { underNodemon } from './nodemon.js';
 import { refusalOf } from './notify-socket.js';
 import { answerPm2, underPm2 } from './pm2.js';
-import type { RunSupervisor } from './run-supervisor.js';
 import { type Watcher, watcherOf } from './watcher.js';
 
 /** What {@link Surroundings} needs from the process. */

@@ -1,8 +1,8 @@
+import { handoffText } from '../handoff/handoff-text.js';
+import type { Spawned, Spawner, SpawnRequest } from '../handoff/spawn.js';
 import type { SettingsStore } from '../settings-store.js';
-import type { RunSupervisor } from '../supervisor/run-supervisor.js';
 import type { World } from '../world.js';
-import { handoffText } from './handoff-text.js';
-import type { Spawned, Spawner, SpawnRequest } from './spawn.js';
+import type { RunSupervisor } from './run-supervisor.js';
 
 /**
  * Lets `endless run` start a successor. A child of this process would become an orphan when this process

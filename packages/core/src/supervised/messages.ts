@@ -6,10 +6,7 @@ import type { RestartCommand } from '../settings.js';
 /** Version of the messages below. A worker of another version than its supervisor does not start. */
 export const RUN_PROTOCOL = 1;
 
-/** Environment variable that carries the {@link WorkerStart}; the preload clears it when it reads it. */
-export const SUPERVISOR_VARIABLE = 'ENDLESS_SUPERVISOR';
-
-/** What a worker of `endless run` gets before its first line runs. */
+/** What a worker of `endless run` gets before its first line runs, in `ENDLESS_SUPERVISOR`. */
 export interface WorkerStart {
   protocol: number;
   /** The supervisor, which wrote this; only its own child accepts it. */

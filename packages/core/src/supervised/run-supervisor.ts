@@ -1,22 +1,21 @@
 import { EndlessError } from '../errors.js';
 import type { ActivatedSocket } from '../handoff/activated.js';
 import { Channel } from '../handoff/channel.js';
+import { SUPERVISOR_VARIABLE } from '../handoff/protocol.js';
 import { runPreload } from '../handoff/run-preload.js';
 import type { Spawned } from '../handoff/spawn.js';
 import { type RawHandle, rawHandle } from '../node-private/handle.js';
 import type { TakenIpc } from '../node-private/ipc.js';
-import type { RestartResult } from '../restart/context.js';
 import type { RestartCommand } from '../settings.js';
 import type { World } from '../world.js';
 import {
   type FromSupervisor,
   isFromSupervisor,
   RUN_PROTOCOL,
-  SUPERVISOR_VARIABLE,
   type ToSupervisor,
   type WorkerStart,
   workerStartOf,
-} from './run-protocol.js';
+} from './messages.js';
 
 /** What the preload leaves in a worker of `endless run`. */
 interface Supervision {
@@ -30,6 +29,9 @@ interface Supervision {
 const SUPERVISION = Symbol.for('endless.supervision');
 
 type Exited = Awaited<Spawned['exited']>;
+
+/** The process that took over from this worker in a restart of all. */
+type Restarted = Pick<FromSupervisor & { type: 'restarted' }, 'pid' | 'generation' | 'durationMs'>;
 
 /** The connection of a worker to the `endless run` that has started it. */
 export class RunSupervisor {
@@ -47,7 +49,7 @@ export class RunSupervisor {
   readonly #supervision: Supervision;
   readonly #channel: Channel<FromSupervisor, ToSupervisor>;
   readonly #spawns = new Map<number, (reply: Spawned | EndlessError) => void>();
-  readonly #restarts = new Map<number, (reply: RestartResult | EndlessError) => void>();
+  readonly #restarts = new Map<number, (reply: Restarted | EndlessError) => void>();
   readonly #exits = new Map<number, (end: Exited) => void>();
   #lastId = 0;
 
@@ -93,7 +95,7 @@ export class RunSupervisor {
   }
 
   /** Asks for a restart of all workers; resolves when it is committed, and rejects if it fails. */
-  async restartAll(): Promise<RestartResult> {
+  async restartAll(): Promise<Restarted> {
     return this.#ask(this.#restarts, (id) => ({ type: 'restart-all', id }));
   }
 
