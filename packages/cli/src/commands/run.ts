@@ -1,11 +1,12 @@
 import type { Server } from 'node:http';
 import { parseWorkers } from '../arguments/values.js';
 import { listenOnControl, SocketInUse } from '../control/listen.js';
-import { controlPath } from '../control/path.js';
+import { safeControlPath } from '../control/path.js';
 import { controlServer } from '../control/server.js';
 import { EXIT } from '../exit-codes.js';
 import { stderrLog as log, surviveBrokenOutput } from '../print/log.js';
 import { Program, UsageError } from '../program/program.js';
+import { watchOrphans } from '../supervisor/orphans.js';
 import { listenToSignals } from '../supervisor/signals.js';
 import { Supervisor } from '../supervisor/supervisor.js';
 
@@ -32,7 +33,7 @@ export async function run(words: readonly string[], flags: RunFlags): Promise<nu
   const server = controlServer(supervisor);
   if (flags.control !== 'none') {
     try {
-      await listenOnControl(server, flags.control ?? controlPath(program.directory));
+      await listenOnControl(server, flags.control ?? safeControlPath(program.directory));
     } catch (error) {
       if (error instanceof SocketInUse) {
         log.info(`${error.message}: not started.`);
@@ -41,10 +42,11 @@ export async function run(words: readonly string[], flags: RunFlags): Promise<nu
       log.info(`The other commands do not reach this supervisor: ${(error as Error).message}.`);
     }
   }
-  listenToSignals(supervisor);
+  listenToSignals(supervisor, log);
+  watchOrphans(supervisor, log);
   supervisor.start();
   const exitCode = await supervisor.ended;
-  await close(server);
+  await Promise.all([close(server), supervisor.sockets.removePaths()]);
   return exitCode;
 }
 

@@ -1,13 +1,11 @@
 import { unlinkSync } from 'node:fs';
 import { connect, type Server } from 'node:net';
-import { makeFolder } from './path.js';
 
 /** Another supervisor answers on the control socket. */
 export class SocketInUse extends Error {}
 
 /** Makes a server listen on a control socket that only this user can open; replaces one that nobody serves. */
 export async function listenOnControl(server: Server, socketPath: string): Promise<void> {
-  makeFolder(socketPath);
   try {
     await listenOnce(server, socketPath);
   } catch (error) {

@@ -11,12 +11,14 @@ export function controlPath(directory: string): string {
   return path.join(tmpdir(), `endless-run-${uid}`, `${name}-${hash}.sock`);
 }
 
-/** Makes the folder of a control socket, for this user alone. Throws if the folder is not safe. */
-export function makeFolder(socketPath: string): void {
+/** {@link controlPath} in a folder that only this user can open. Throws if the folder is not safe. */
+export function safeControlPath(directory: string): string {
+  const socketPath = controlPath(directory);
   const folder = path.dirname(socketPath);
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const stat = lstatSync(folder);
   const mine = stat.isDirectory() && stat.uid === process.geteuid?.();
   if (!mine || (stat.mode & 0o077) !== 0)
     throw new Error(`${folder} must be a folder of this user with mode 0700`);
+  return socketPath;
 }

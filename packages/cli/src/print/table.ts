@@ -3,10 +3,10 @@ import type { Status } from '../control/status.js';
 
 /** A status as text: a line about the supervisor, a row for each worker, and the last restart. */
 export function tableOf({ pid, state, script, workers, addresses, worker, draining, lastRestart }: Status): string {
-  const plain = { head: [], border: [] };
   const table = new Table({
     head: ['worker', 'pid', 'generation', 'state', 'up', 'crashes'],
-    style: plain,
+    // No colours, so that a pipe gets plain text.
+    style: { head: [], border: [], 'padding-left': 0, 'padding-right': 2 },
     chars: NO_LINES,
   });
   for (const { index, pid, generation, state, uptimeMs, restarts, nextStartMs } of worker) {
@@ -34,6 +34,6 @@ function seconds(ms: number | null): string {
 /** Columns without lines between them. */
 const NO_LINES = Object.fromEntries(
   ['top', 'top-mid', 'top-left', 'top-right', 'bottom', 'bottom-mid', 'bottom-left', 'bottom-right']
-    .concat(['left', 'left-mid', 'mid', 'mid-mid', 'right', 'right-mid'])
+    .concat(['left', 'left-mid', 'mid', 'mid-mid', 'middle', 'right', 'right-mid'])
     .map((name) => [name, '']),
 );

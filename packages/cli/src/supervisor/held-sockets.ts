@@ -1,3 +1,5 @@
+import { unlinkSync } from 'node:fs';
+import { connect } from 'node:net';
 import type { Asked, Bound } from '../workers/messages.js';
 import type { RawHandle } from '../workers/node-private.js';
 import type { Worker } from '../workers/worker.js';
@@ -17,11 +19,14 @@ export class HeldSockets {
   readonly #sockets = new Map<string, HeldSocket>();
   /** The workers that serve each address. A crashed worker counts until its replacement is ready. */
   readonly #servers = new Map<string, Set<Worker>>();
+  /** The paths of unix sockets that were ever held. */
+  readonly #paths = new Set<string>();
   #closed = false;
 
   /** A worker listens: keeps the socket if it is new, and closes it if this process holds it already. */
   add(worker: Worker, socket: HeldSocket): void {
     const address = labelOf(socket.bound);
+    if ('path' in socket.bound) this.#paths.add(socket.bound.path);
     if (this.#closed || this.#sockets.has(address)) socket.handle.close();
     else this.#sockets.set(address, socket);
     if (this.#closed) return;
@@ -57,6 +62,11 @@ export class HeldSockets {
     this.#servers.clear();
   }
 
+  /** Removes the paths on which nobody listens any more: the worker that has made one may have crashed. */
+  async removePaths(): Promise<void> {
+    await Promise.all([...this.#paths].map(removeStale));
+  }
+
   #drop(address: string, worker: Worker): void {
     const servers = this.#servers.get(address);
     if (!servers?.delete(worker) || servers.size > 0) return;
@@ -64,6 +74,20 @@ export class HeldSockets {
     this.#sockets.get(address)?.handle.close();
     this.#sockets.delete(address);
   }
+}
+
+function removeStale(path: string): Promise<void> {
+  return new Promise((resolve) => {
+    const socket = connect(path, () => socket.destroy());
+    socket.once('close', () => resolve());
+    socket.once('error', ({ code }: NodeJS.ErrnoException) => {
+      try {
+        if (code === 'ECONNREFUSED') unlinkSync(path);
+      } catch {
+        // Another process was faster.
+      }
+    });
+  });
 }
 
 /** An address, for log lines and to compare it. */

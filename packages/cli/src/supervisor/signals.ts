@@ -1,10 +1,11 @@
+import type { Log } from '../print/log.js';
 import type { Supervisor } from './supervisor.js';
 
 /** Two stop signals within this time count as one: npm and a terminal both deliver the same Ctrl-C. */
 const ONE_KEYPRESS = 1_000;
 
 /** Lets signals steer the supervisor: restart, stop, force-close, one worker more or fewer. */
-export function listenToSignals(supervisor: Supervisor): void {
+export function listenToSignals(supervisor: Supervisor, log: Log): void {
   let stoppedAt: number | undefined;
   const stop = (signal: NodeJS.Signals) => {
     const now = performance.now();
@@ -13,17 +14,16 @@ export function listenToSignals(supervisor: Supervisor): void {
       supervisor.stop(signal);
     } else if (now - stoppedAt >= ONE_KEYPRESS) supervisor.hammer();
   };
-  const ignoreFailure = () => {};
-  // The outcome of each is in the log.
-  const scale = (by: number) =>
-    void supervisor.scale(Math.max(1, supervisor.target + by)).catch(ignoreFailure);
+  const report = (signal: string) => (error: Error) => log.info(`${signal}: ${error.message}.`);
+  const scale = (signal: string, by: number) =>
+    void supervisor.scale(Math.max(1, supervisor.target + by)).catch(report(signal));
   const actions: Partial<Record<NodeJS.Signals, () => void>> = {
     SIGTERM: () => stop('SIGTERM'),
     SIGINT: () => stop('SIGINT'),
-    SIGHUP: () => void supervisor.restart().catch(ignoreFailure),
+    SIGHUP: () => void supervisor.restart().catch(report('SIGHUP')),
     SIGUSR2: () => supervisor.hammer(),
-    SIGTTIN: () => scale(1),
-    SIGTTOU: () => scale(-1),
+    SIGTTIN: () => scale('SIGTTIN', 1),
+    SIGTTOU: () => scale('SIGTTOU', -1),
   };
   for (const [signal, action] of Object.entries(actions)) process.on(signal, action);
 }

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { codeOf, EXIT, type ProcessEnd } from '../exit-codes.js';
 import type { Log } from '../print/log.js';
 import type { Program, Release } from '../program/program.js';
@@ -17,7 +18,10 @@ export interface RunOptions {
   log: Log;
 }
 
-/** What is known of a restart, and who follows it. */
+/** How often a change of the number of workers looks whether its time is over. */
+const LOOK_AGAIN = 500;
+
+/** Gets each step of a restart. */
 export type Progress = (line: string) => void;
 
 /** Starts the workers of a program, keeps them running, and replaces them. It runs no code of the program. */
@@ -111,8 +115,12 @@ export class Supervisor {
     }
     while (this.#everReady && this.slots.length < count) void this.#addSlot().start();
     progress(`${count} workers wanted`);
-    while (!this.#stopping && (this.ready < this.slots.length || this.#leaving.size > 0))
-      await new Promise<void>((resolve) => this.#changes.push(resolve));
+    const until = performance.now() + this.#options.startTimeout;
+    while (!this.#stopping && (this.ready < this.slots.length || this.#leaving.size > 0)) {
+      if (this.ready < this.slots.length && performance.now() > until)
+        throw new Error(`${this.ready} of ${count} workers are ready`);
+      await Promise.race([sleep(LOOK_AGAIN, undefined, { ref: false }), this.#change()]);
+    }
   }
 
   /** Drains all workers and ends the run. */
@@ -226,6 +234,10 @@ export class Supervisor {
     for (const slot of this.slots) slot.respawn.cancel();
     // Before the workers stop: a client that connects to a queue without a worker would wait in vain.
     this.sockets.close();
+  }
+
+  #change(): Promise<void> {
+    return new Promise((resolve) => this.#changes.push(resolve));
   }
 
   #changed(): void {
