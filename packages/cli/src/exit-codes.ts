@@ -24,3 +24,8 @@ export function codeOf({ code, signal }: ProcessEnd): number {
   if (signal) return 128 + constants.signals[signal];
   return code ?? EXIT.failed;
 }
+
+/** How a process ended, for log lines. */
+export function howEnded({ code, signal }: ProcessEnd): string {
+  return signal ? `was killed by ${signal}` : `exited with code ${code}`;
+}

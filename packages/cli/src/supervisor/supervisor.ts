@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { codeOf, EXIT, type ProcessEnd } from '../exit-codes.js';
+import { codeOf, EXIT, howEnded, type ProcessEnd } from '../exit-codes.js';
 import type { Log } from '../print/log.js';
 import type { Program, Release } from '../program/program.js';
-import { howEnded, Slot } from '../workers/slot.js';
+import { Slot } from '../workers/slot.js';
 import type { Worker } from '../workers/worker.js';
 import { HeldSockets } from './held-sockets.js';
 import { type RestartReport, rollingRestart } from './rolling-restart.js';

@@ -1,4 +1,4 @@
-import type { ProcessEnd } from '../exit-codes.js';
+import { howEnded, type ProcessEnd } from '../exit-codes.js';
 import type { Log } from '../print/log.js';
 import type { Release } from '../program/program.js';
 import type { HeldSockets } from '../supervisor/held-sockets.js';
@@ -226,7 +226,7 @@ export class Slot {
     this.#parents.get(worker)?.send({ type: 'exited', pid: worker.pid, exitCode, signal });
     this.#parents.delete(worker);
     // Its addresses stay until another process serves them.
-    if (this.ready && worker !== this.current) sockets.left(worker);
+    if (this.#retired || (this.ready && worker !== this.current)) sockets.left(worker);
     else this.#missed.add(worker);
     if (worker === this.candidate) this.candidate = undefined;
     else if (worker === this.current) {
@@ -254,9 +254,4 @@ export class Slot {
     if (after && end)
       log.info(`worker ${this.index} (pid ${after.pid}) ${howEnded(end)}: starting it again${when}.`);
   }
-}
-
-/** How a process ended, for log lines. */
-export function howEnded({ code, signal }: ProcessEnd): string {
-  return signal ? `was killed by ${signal}` : `exited with code ${code}`;
 }

@@ -1,7 +1,6 @@
 import type { HandedSocket } from '../handoff/protocol.js';
 import { type Check, hasShape, isRecord, isSocket, number, type Shapes, text } from '../handoff/shapes.js';
 import type { Asked, Bound } from '../listen/address.js';
-import type { RestartCommand } from '../settings.js';
 
 /** Version of the messages below. A worker of another version than its supervisor does not start. */
 export const RUN_PROTOCOL = 1;
@@ -24,6 +23,14 @@ export interface WorkerStart {
 /** A listening socket that the supervisor holds, and its descriptor in the worker. */
 export interface InheritedSocket extends Pick<HandedSocket, 'asked' | 'bound'> {
   fd: number;
+}
+
+/** What the program's `restart` settings change of the command of a successor; null removes a variable. */
+export interface CommandChange {
+  command?: string;
+  args?: readonly string[];
+  env?: Record<string, string | null>;
+  cwd?: string;
 }
 
 /** The messages of the supervisor to a worker. */
@@ -53,7 +60,7 @@ export type ToSupervisor =
   /** The worker drains; `deadline`: milliseconds until it force-closes (-1: never). */
   | { type: 'draining'; reason: 'restart' | 'shutdown'; deadline: number }
   /** Start a successor of this worker, with this handoff and what the program's settings say. */
-  | { type: 'spawn'; id: number; handoff: string; restart: RestartCommand }
+  | { type: 'spawn'; id: number; handoff: string; restart: CommandChange }
   /** Send a signal to a process that was started for this worker. */
   | { type: 'kill'; pid: number; signal: 'SIGTERM' | 'SIGKILL' }
   /** The restart of this worker can no longer be rolled back. */

@@ -6,9 +6,9 @@ import { runPreload } from '../handoff/run-preload.js';
 import type { Spawned } from '../handoff/spawn.js';
 import { type RawHandle, rawHandle } from '../node-private/handle.js';
 import type { TakenIpc } from '../node-private/ipc.js';
-import type { RestartCommand } from '../settings.js';
 import type { World } from '../world.js';
 import {
+  type CommandChange,
   type FromSupervisor,
   isFromSupervisor,
   RUN_PROTOCOL,
@@ -90,7 +90,7 @@ export class RunSupervisor {
   }
 
   /** Asks for a successor with this handoff; rejects with `ERR_ENDLESS_SPAWN_FAILED`. */
-  async spawn(handoff: string, restart: RestartCommand): Promise<Spawned> {
+  async spawn(handoff: string, restart: CommandChange): Promise<Spawned> {
     return this.#ask(this.#spawns, (id) => ({ type: 'spawn', id, handoff, restart }));
   }
 

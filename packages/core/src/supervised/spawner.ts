@@ -23,6 +23,8 @@ export class SupervisedSpawner implements Spawner {
   start({ generation, sockets }: SpawnRequest): Promise<Spawned> {
     // The supervisor speaks to the service manager, and no descriptor of this process reaches the new one.
     const { text } = handoffText(this.#world, { generation, sockets, surroundings: {} }, 0);
-    return this.#supervisor.spawn(text, this.#settings.current.restart);
+    const { env, ...restart } = this.#settings.current.restart;
+    const nulls = env && Object.entries(env).map(([name, value]) => [name, value ?? null] as const);
+    return this.#supervisor.spawn(text, { ...restart, ...(nulls && { env: Object.fromEntries(nulls) }) });
   }
 }
