@@ -11,6 +11,14 @@ export interface HeldSocket {
   handle: RawHandle;
 }
 
+/** What the other workers have to know. */
+export interface SocketEvents {
+  /** This worker listens on an address that nobody had before. */
+  added(worker: Worker, socket: HeldSocket): void;
+  /** Nobody serves this address any more. */
+  dropped(socket: HeldSocket): void;
+}
+
 /**
  * The listening sockets of all workers. While the supervisor holds one, connections wait in its queue, also
  * when no worker lives.
@@ -21,14 +29,22 @@ export class HeldSockets {
   readonly #servers = new Map<string, Set<Worker>>();
   /** The paths of unix sockets that were ever held. */
   readonly #paths = new Set<string>();
+  readonly #events: SocketEvents;
   #closed = false;
+
+  constructor(events: SocketEvents) {
+    this.#events = events;
+  }
 
   /** A worker listens: keeps the socket if it is new, and closes it if this process holds it already. */
   add(worker: Worker, socket: HeldSocket): void {
     const address = labelOf(socket.bound);
     if ('path' in socket.bound) this.#paths.add(socket.bound.path);
     if (this.#closed || this.#sockets.has(address)) socket.handle.close();
-    else this.#sockets.set(address, socket);
+    else {
+      this.#sockets.set(address, socket);
+      this.#events.added(worker, socket);
+    }
     if (this.#closed) return;
     const servers = this.#servers.get(address) ?? new Set();
     this.#servers.set(address, servers.add(worker));
@@ -71,8 +87,11 @@ export class HeldSockets {
     const servers = this.#servers.get(address);
     if (!servers?.delete(worker) || servers.size > 0) return;
     this.#servers.delete(address);
-    this.#sockets.get(address)?.handle.close();
+    const socket = this.#sockets.get(address);
+    if (!socket) return;
     this.#sockets.delete(address);
+    this.#events.dropped(socket);
+    socket.handle.close();
   }
 }
 

@@ -4,6 +4,7 @@ import type { Log } from '../print/log.js';
 import type { Program, Release } from '../program/program.js';
 import { Slot } from '../workers/slot.js';
 import type { Worker } from '../workers/worker.js';
+import { GiveUp } from './give-up.js';
 import { HeldSockets } from './held-sockets.js';
 import { type RestartReport, rollingRestart } from './rolling-restart.js';
 import { Turns } from './turns.js';
@@ -18,6 +19,8 @@ export interface RunOptions {
   log: Log;
 }
 
+/** How long after worker 0 the others start. */
+const SETTLE_TIME = 100;
 /** How often a change of the number of workers looks whether its time is over. */
 const LOOK_AGAIN = 500;
 
@@ -27,7 +30,14 @@ export type Progress = (line: string) => void;
 /** Starts the workers of a program, keeps them running, and replaces them. It runs no code of the program. */
 export class Supervisor {
   readonly slots: Slot[] = [];
-  readonly sockets = new HeldSockets();
+  readonly sockets = new HeldSockets({
+    added: (from, socket) => {
+      for (const worker of this.#processes) if (worker !== from) worker.sendSocket(socket);
+    },
+    dropped: ({ bound }) => {
+      for (const worker of this.#processes) worker.send({ type: 'drop', bound });
+    },
+  });
   readonly startedAt = new Date();
   /** The release of the last successful start. */
   release: Release;
@@ -36,6 +46,7 @@ export class Supervisor {
   readonly ended: Promise<number>;
   readonly #options: RunOptions;
   readonly #restarts: Turns<RestartReport>;
+  readonly #giveUp: GiveUp;
   readonly #followers = new Set<Progress>();
   /** The slots that go away with their workers. */
   readonly #leaving = new Set<Slot>();
@@ -44,7 +55,6 @@ export class Supervisor {
   #everReady = false;
   #stopping = false;
   #exitCode: number = EXIT.done;
-  #giveUp: NodeJS.Timeout | undefined;
   #startTimer: NodeJS.Timeout | undefined;
   #lastEnd: ProcessEnd = { code: 0, signal: null };
   #end: (code: number) => void = () => {};
@@ -54,6 +64,7 @@ export class Supervisor {
     this.#target = options.workers;
     this.release = options.program.resolve();
     this.#restarts = new Turns(() => this.#restartAll());
+    this.#giveUp = new GiveUp(options.giveUp, () => this.#noneWasReady());
     this.ended = new Promise((resolve) => {
       this.#end = resolve;
     });
@@ -113,7 +124,7 @@ export class Supervisor {
       if (slot.living.size > 0) this.#leaving.add(slot);
       slot.retire('SIGTERM');
     }
-    while (this.#everReady && this.slots.length < count) void this.#addSlot().start();
+    if (this.#everReady) this.#fill();
     progress(`${count} workers wanted`);
     const until = performance.now() + this.#options.startTimeout;
     while (!this.#stopping && (this.ready < this.slots.length || this.#leaving.size > 0)) {
@@ -163,15 +174,20 @@ export class Supervisor {
     return slot;
   }
 
+  /** Starts the workers that are missing. */
+  #fill(): void {
+    while (!this.#stopping && this.slots.length < this.#target) void this.#addSlot().start();
+  }
+
   #ready(slot: Slot): void {
     const { log } = this.#options;
-    clearTimeout(this.#giveUp);
-    this.#giveUp = undefined;
+    this.#giveUp.cancel();
     log.info(`worker ${slot.index}: pid ${slot.current?.pid} is ready (${this.ready} of ${this.#target}).`);
     if (!this.#everReady) {
       this.#everReady = true;
       clearTimeout(this.#startTimer);
-      while (this.slots.length < this.#target) void this.#addSlot().start();
+      // A program opens its further servers right after the first: the other workers inherit those too.
+      setTimeout(() => this.#fill(), SETTLE_TIME);
     }
     this.#changed();
   }
@@ -187,22 +203,18 @@ export class Supervisor {
       this.#begin();
     } else if (!slot.current) {
       this.#lastEnd = end;
-      this.#watchService();
+      if (this.ready === 0) this.#giveUp.begin();
     }
     if (slot.living.size === 0) this.#leaving.delete(slot);
     this.#changed();
     this.#maybeEnd();
   }
 
-  /** Gives up when no worker has been ready for a long time: an orchestrator can act on an exit. */
-  #watchService(): void {
+  #noneWasReady(): void {
     const { giveUp, log } = this.#options;
-    if (giveUp === 0 || this.ready > 0 || this.#giveUp) return;
-    this.#giveUp = setTimeout(() => {
-      log.info(`No worker was ready for ${giveUp / 1_000} s: giving up.`);
-      this.#exitCode = codeOf(this.#lastEnd) || EXIT.failed;
-      this.stop('SIGTERM');
-    }, giveUp);
+    log.info(`No worker was ready for ${giveUp / 1_000} s: giving up.`);
+    this.#exitCode = codeOf(this.#lastEnd) || EXIT.failed;
+    this.stop('SIGTERM');
   }
 
   async #restartAll(): Promise<RestartReport> {
@@ -229,7 +241,7 @@ export class Supervisor {
 
   #begin(): void {
     this.#stopping = true;
-    clearTimeout(this.#giveUp);
+    this.#giveUp.cancel();
     clearTimeout(this.#startTimer);
     for (const slot of this.slots) slot.respawn.cancel();
     // Before the workers stop: a client that connects to a queue without a worker would wait in vain.

@@ -36,6 +36,8 @@ export type FromWorker =
 /** The messages to a worker. */
 export type ToWorker =
   | { type: 'restart' }
+  | { type: 'socket'; asked: Asked; bound: Bound }
+  | { type: 'drop'; bound: Bound }
   | { type: 'spawned'; id: number; pid: number }
   | { type: 'not-spawned'; id: number; message: string }
   | { type: 'exited'; pid: number; exitCode: number | null; signal: string | null }

@@ -120,6 +120,12 @@ export class Worker {
     else this.#child.send(message, () => {});
   }
 
+  /** Sends it a copy of a listening socket. */
+  sendSocket({ asked, bound, handle }: HeldSocket): void {
+    if (!this.#child.connected) return;
+    this.#child.send({ type: 'socket', asked, bound } satisfies ToWorker, handle as never, () => {});
+  }
+
   /** Sends it a signal; does nothing once it has exited. */
   kill(signal: NodeJS.Signals): void {
     if (this.state !== 'gone') this.#child.kill(signal);

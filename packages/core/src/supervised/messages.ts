@@ -37,6 +37,10 @@ export interface CommandChange {
 export type FromSupervisor =
   /** Replace this worker by a new process; the replies are `committed`, `rolled-back` or `not-restarted`. */
   | { type: 'restart' }
+  /** Another worker listens on an address that nobody had before; the handle is that listening socket. */
+  | { type: 'socket'; asked: Asked; bound: Bound }
+  /** Nobody serves this address any more. */
+  | { type: 'drop'; bound: Bound }
   /** The reply to `spawn`: the new process runs. The handle is this worker's end of the line to it. */
   | { type: 'spawned'; id: number; pid: number }
   /** The other reply to `spawn`. */
@@ -79,6 +83,8 @@ const textOrNull: Check = (value) => value === null || text(value);
 
 const FROM_SUPERVISOR: Shapes<FromSupervisor> = {
   restart: {},
+  socket: { asked: isRecord, bound: isRecord },
+  drop: { bound: isRecord },
   spawned: { id: number, pid: number },
   'not-spawned': { id: number, message: text },
   exited: { pid: number, exitCode: numberOrNull, signal: textOrNull },
@@ -88,7 +94,10 @@ const FROM_SUPERVISOR: Shapes<FromSupervisor> = {
 
 /** Whether a message is one that a supervisor sends. */
 export function isFromSupervisor(message: unknown): message is FromSupervisor {
-  return hasShape(message, FROM_SUPERVISOR);
+  if (!hasShape(message, FROM_SUPERVISOR)) return false;
+  const { type, asked, bound } = message as Record<string, unknown>;
+  if (type === 'socket') return isSocket({ asked, bound });
+  return type !== 'drop' || isSocket({ asked: bound, bound });
 }
 
 /** The start of a worker in a text, or why it is invalid. */

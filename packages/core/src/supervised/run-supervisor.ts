@@ -1,5 +1,5 @@
 import { EndlessError } from '../errors.js';
-import type { ActivatedSocket } from '../handoff/activated.js';
+import { ActivatedSockets } from '../handoff/activated.js';
 import { Channel } from '../handoff/channel.js';
 import { SUPERVISOR_VARIABLE } from '../handoff/protocol.js';
 import { runPreload } from '../handoff/run-preload.js';
@@ -39,8 +39,8 @@ export class RunSupervisor {
   readonly index: number;
   /** The generation of this worker, unless its predecessor gives it one. */
   readonly generation: number;
-  /** The listening sockets that the supervisor holds. */
-  readonly sockets: readonly ActivatedSocket[];
+  /** The listening sockets that the supervisor holds, until servers of this process ask for them. */
+  readonly sockets: ActivatedSockets;
   /** Resolves when the supervisor is gone. */
   readonly closed: Promise<void>;
   /** The supervisor wants this worker to be replaced. */
@@ -58,10 +58,9 @@ export class RunSupervisor {
     this.#supervision = supervision;
     this.index = start.index;
     this.generation = start.generation;
-    this.sockets = start.sockets.map(({ fd, asked, bound }) => ({
-      ...{ asked, bound, handle: rawHandle(fd) },
-      activated: true,
-    }));
+    this.sockets = new ActivatedSockets(
+      start.sockets.map(({ fd, asked, bound }) => ({ asked, bound, handle: rawHandle(fd), activated: true })),
+    );
     const end = world.ipc.opened(supervision.ipc);
     this.#channel = new Channel(world, 'the supervisor', end, isFromSupervisor, (message, handle) =>
       this.#hear(message, handle),
@@ -120,6 +119,14 @@ export class RunSupervisor {
     switch (message.type) {
       case 'restart':
         this.onRestart();
+        break;
+      case 'socket': {
+        const { asked, bound } = message;
+        if (handle) this.sockets.add({ asked, bound, handle, activated: true });
+        return;
+      }
+      case 'drop':
+        this.sockets.drop(message.bound);
         break;
       case 'spawned':
         this.#spawns.get(message.id)?.(this.#spawned(message.pid, handle));

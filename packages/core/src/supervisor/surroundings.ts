@@ -42,16 +42,14 @@ export class Surroundings {
   constructor(context: SurroundingsContext) {
     this.#context = context;
     this.terminal = new Terminal(context.world);
+    this.#activated = context.supervisor?.sockets;
   }
 
   /** For the first process: finds what waits for it. A program waits only for the process that it started. */
   look(): void {
     const { world, events, log, supervisor, onStop } = this.#context;
-    if (supervisor) {
-      // It stays, whatever process waits for it, and holds the sockets.
-      this.#activated = new ActivatedSockets(supervisor.sockets);
-      return;
-    }
+    // It stays, whatever process waits for it.
+    if (supervisor) return;
     this.#endsContainer = containerEndsWith(world);
     this.#nodemon = underNodemon(world);
     this.#pm2 = underPm2(world);
@@ -87,7 +85,7 @@ export class Surroundings {
     return this.#kept;
   }
 
-  /** Sockets that the service manager has opened for this process. */
+  /** Sockets that the service manager, or `endless run`, has opened for this process. */
   get activated(): ActivatedSockets | undefined {
     return this.#activated;
   }

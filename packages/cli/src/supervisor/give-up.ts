@@ -1,0 +1,23 @@
+/** Ends the run when no worker has been ready for a long time: an orchestrator can act on an exit. */
+export class GiveUp {
+  readonly #after: number;
+  readonly #act: () => void;
+  #timer: NodeJS.Timeout | undefined;
+
+  /** Calls `act` when no worker was ready for so many milliseconds; 0: never. */
+  constructor(after: number, act: () => void) {
+    this.#after = after;
+    this.#act = act;
+  }
+
+  /** No worker is ready. */
+  begin(): void {
+    if (this.#after > 0) this.#timer ??= setTimeout(this.#act, this.#after);
+  }
+
+  /** A worker is ready, or the run ends. */
+  cancel(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+  }
+}
