@@ -10,6 +10,8 @@ export type ControlLine = { line: string } | { exitCode: number; error?: string 
 
 /** The most bytes of a request that are read. */
 const LONGEST_BODY = 4_096;
+/** When a stop with `now` force-closes: not before the workers have begun to drain, and again if one was slow. */
+const HAMMER_AFTER = [100, 1_000];
 /** More workers than any machine needs. */
 const MOST_WORKERS = 1_024;
 
@@ -30,7 +32,7 @@ const POSTS: Record<string, Answer> = {
   async '/stop'(supervisor, { now }, say) {
     say(`stopping pid ${process.pid}`);
     supervisor.stop('SIGTERM');
-    if (now === true) supervisor.hammer();
+    if (now === true) for (const ms of HAMMER_AFTER) setTimeout(() => supervisor.hammer(), ms).unref();
     return await supervisor.ended;
   },
   async '/scale'(supervisor, { to }, say) {

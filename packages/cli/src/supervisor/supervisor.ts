@@ -1,23 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { codeOf, EXIT, howEnded, type ProcessEnd } from '../exit-codes.js';
-import type { Log } from '../print/log.js';
-import type { Program, Release } from '../program/program.js';
+import type { Release } from '../program/program.js';
 import { Slot } from '../workers/slot.js';
 import type { Worker } from '../workers/worker.js';
 import { GiveUp } from './give-up.js';
 import { HeldSockets } from './held-sockets.js';
+import type { RunOptions } from './options.js';
 import { type RestartReport, rollingRestart } from './rolling-restart.js';
 import { Turns } from './turns.js';
-
-/** What the command line says about a run; times are milliseconds. */
-export interface RunOptions {
-  program: Program;
-  workers: number;
-  startTimeout: number;
-  /** 0: never. */
-  giveUp: number;
-  log: Log;
-}
 
 /** How long after worker 0 the others start. */
 const SETTLE_TIME = 100;
