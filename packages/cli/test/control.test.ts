@@ -1,7 +1,8 @@
 import { statSync } from 'node:fs';
 import { request } from 'node:http';
 import path from 'node:path';
-import { describe, expect, test } from 'vitest';
+import { describe, test } from '@endless/conformance';
+import { expect } from 'vitest';
 import { run } from './program.js';
 
 /** Sends one request to a control socket, and resolves with the status and the body. */

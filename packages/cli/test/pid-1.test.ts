@@ -1,7 +1,8 @@
 import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
+import { describe, longTest, test } from '@endless/conformance';
 import { freePort, startLoad, startProgram } from '@endless/testkit';
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { expect, onTestFinished } from 'vitest';
 import { BIN, fixture, until } from './program.js';
 
 const unshare = ['--fork', '--kill-child', '--mount-proc'];
@@ -22,19 +23,19 @@ function zombiesOf(parent: number): number[] {
 }
 
 describe.skipIf(!canUnshare)('in a pid namespace of its own (needs unshare and root)', () => {
-  for (const [name, before] of [
-    ['pid 1', []],
-    ['the child of a shell that is pid 1', ['sh', '-c', '"$@"; exit $?', 'sh']],
+  for (const [register, name, before] of [
+    [test, 'pid 1', []],
+    [longTest, 'the child of a shell that is pid 1', ['sh', '-c', '"$@"; exit $?', 'sh']],
   ] as const)
-    test(`as ${name}, 5 restarts under 30 kept-alive clients lose nothing`, async () => {
+    register(`as ${name}, 5 restarts under 30 kept-alive clients lose nothing`, async () => {
       const port = await freePort();
       const program = startProgram('--pid', {
         node: 'unshare',
         args: [
           ...[...unshare, ...before, process.execPath, BIN, 'run', '--control', 'none'],
-          fixture('plain.mjs'),
+          fixture('endless.mjs'),
         ],
-        env: { PORT: String(port), FAULT_FILE: '/nowhere', SETTINGS: '{}' },
+        env: { PORT: String(port), FAULT_FILE: '/nowhere', SETTINGS: '{"rollbackWindow":100}' },
       });
       onTestFinished(() => program.stop());
       await program.waitFor(/is ready/);

@@ -1,13 +1,16 @@
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { describe, longTest, test } from '@endless/conformance';
 import { get, startLoad } from '@endless/testkit';
-import { describe, expect, test } from 'vitest';
-import { getJson, lines, run, temporaryFolder, until, workers } from './program.js';
+import { expect } from 'vitest';
+import { getJson, lines, type Run, run, temporaryFolder, until, workers } from './program.js';
+
+const pidOf = async ({ port }: Run) => (await getJson<{ pid: number }>(port, '/')).pid;
 
 describe('one worker', () => {
-  test('a restart by SIGHUP to the supervisor loses no request and closes no connection', async () => {
-    const served = await run('plain.mjs');
+  test('restarts by SIGHUP lose no request and close no connection, and no process is left', async () => {
+    const served = await run('endless.mjs');
     const { program, port } = served;
     const kept = startLoad({ port, connections: 10, mode: 'keep-alive' });
     const fresh = startLoad({ port, connections: 2, mode: 'new-connection' });
@@ -18,65 +21,85 @@ describe('one worker', () => {
     const reports = [await kept.stop(), await fresh.stop()];
     expect(reports.map(({ lost }) => lost)).toEqual([[], []]);
     expect(reports[0]).toMatchObject({ opened: 10, idleClosed: 0, toldToClose: 0 });
-    // Supervisor and worker: no old process is left.
+    // The supervisor and one worker.
     await program.waitForPids(2);
     program.signal('SIGTERM');
     expect(await program.exited).toEqual({ code: 0, signal: null });
     await program.waitForPids(0);
   });
 
-  test('a crash refuses no connection, and costs only the requests in flight', async () => {
-    const served = await run('plain.mjs');
-    const { program, port } = served;
-    const load = startLoad({ port, connections: 4, mode: 'new-connection' });
-    for (let crash = 1; crash <= 5; crash += 1) {
-      await sleep(1_100);
-      program.signal('SIGKILL', workers(served)[0]);
-      await lines(served, /is ready/, crash + 1);
-    }
-    const { lostBy, lost } = await load.stop();
-    expect(lostBy.get('refused') ?? 0).toBe(0);
-    expect(lostBy.get('timeout') ?? 0).toBe(0);
-    expect(lost.length).toBeLessThanOrEqual(5 * 4);
-    expect(program.stderr).toContain('was killed by SIGKILL: starting it again.');
-  }, 60_000);
-
-  test('a failed restart changes nothing, and `endless restart` tells why with exit code 1', async () => {
-    const served = await run('plain.mjs');
-    const { port, fault, command, program } = served;
+  test('a program without endless restarts too', async () => {
+    const { port, command, program } = await run('plain.mjs');
     const before = (await get({ port })).body;
-    fault('throw');
-    const { code, output } = await command('restart');
-    expect(code).toBe(1);
-    expect(output).toContain('broken on purpose');
-    expect((await get({ port })).body).toBe(before);
-    fault();
     expect(await command('restart')).toMatchObject({ code: 0 });
     expect((await get({ port })).body).not.toBe(before);
     await program.waitForPids(2);
   });
 
+  test('a crash refuses no connection: clients wait for the next process', async () => {
+    const served = await run('endless.mjs');
+    await sleep(1_100);
+    const load = startLoad({ port: served.port, connections: 4, mode: 'new-connection' });
+    await sleep(100);
+    served.program.signal('SIGKILL', workers(served)[0]);
+    await lines(served, /is ready/, 2);
+    await sleep(100);
+    const { lost, lostBy, answered } = await load.stop();
+    expect(answered).toBeGreaterThan(0);
+    expect([...lostBy.keys()].filter((reason) => reason !== 'reset' && reason !== 'ended')).toEqual([]);
+    expect(lost.length).toBeLessThanOrEqual(4);
+    expect(served.program.stderr).toMatch(/was killed by SIGKILL: starting it again\.$/m);
+  });
+
+  longTest('20 crashes under load refuse no connection', async () => {
+    const served = await run('endless.mjs');
+    const load = startLoad({ port: served.port, connections: 4, mode: 'new-connection' });
+    for (let crash = 1; crash <= 20; crash += 1) {
+      await sleep(1_100);
+      served.program.signal('SIGKILL', workers(served)[0]);
+      await lines(served, /is ready/, crash + 1);
+    }
+    const { lost, lostBy } = await load.stop();
+    expect([...lostBy.keys()].filter((reason) => reason !== 'reset' && reason !== 'ended')).toEqual([]);
+    expect(lost.length).toBeLessThanOrEqual(20 * 4);
+  });
+
+  test.each([
+    ['throw', 'exited with status 1 before it was ready'],
+    ['die soon', 'exited with status 7 within the rollback window'],
+  ])('a restart to a release that fails (%s) changes nothing: exit code 1 and the reason', async (fault, why) => {
+    const served = await run('endless.mjs', { settings: { rollbackWindow: 1_000 } });
+    const before = await pidOf(served);
+    served.fault(fault);
+    const { code, output } = await served.command('restart');
+    expect(output).toContain(why);
+    expect(code).toBe(1);
+    expect(await pidOf(served)).toBe(before);
+    served.fault();
+    expect(await served.command('restart')).toMatchObject({ code: 0 });
+    expect(await pidOf(served)).not.toBe(before);
+    await served.program.waitForPids(2);
+  });
+
   test('the program sees its place among the workers, and nothing of the channels', async () => {
-    const { port, program, command } = await run('endless.mjs');
-    const seen = () => getJson<Record<string, unknown>>(port, '/');
+    const { port, command } = await run('endless.mjs');
+    const seen = () => getJson<object>(port, '/');
     const plain = { worker: { index: 0 }, channel: ['undefined', false], environment: [] };
     expect(await seen()).toMatchObject({ ...plain, generation: 0 });
     expect(await command('restart')).toMatchObject({ code: 0 });
     expect(await seen()).toMatchObject({ ...plain, generation: 1 });
-    await program.waitForPids(2);
   });
 
   test('`endless.restart()` and a SIGHUP to the worker restart all workers', async () => {
     const served = await run('endless.mjs');
-    const { port, program } = served;
-    const first = workers(served)[0] as number;
-    const result = await getJson<{ pid: number; generation: number }>(port, '/restart');
+    const first = await pidOf(served);
+    const result = await getJson<{ pid: number }>(served.port, '/restart');
     expect(result).toMatchObject({ generation: 1 });
-    expect(result.pid).not.toBe(first);
-    await program.waitForPids(2);
-    program.signal('SIGHUP', result.pid);
+    expect([first, await pidOf(served)]).toEqual([first, result.pid]);
+    await served.program.waitForPids(2);
+    served.program.signal('SIGHUP', result.pid);
     await lines(served, /restart: done/, 2);
-    expect(await getJson(port, '/')).toMatchObject({ generation: 2 });
+    expect(await getJson(served.port, '/')).toMatchObject({ generation: 2 });
   });
 
   test.each([
@@ -100,13 +123,26 @@ describe('one worker', () => {
     expect(await slow).toBe('cut');
   });
 
-  test('when the supervisor is killed, the worker drains, and the port is free', async () => {
+  test('when the supervisor is killed, the worker drains and exits, and the port is free', async () => {
     const { program, port } = await run('endless.mjs', { settings: { idleGrace: 0 } });
     const slow = get({ port, path: '/slow' });
     await sleep(200);
     program.signal('SIGKILL');
-    await until(() => get({ port }).then(() => false, ({ code }) => code === 'ECONNREFUSED'));
+    const refused = () =>
+      get({ port }).then(
+        () => false,
+        ({ code }) => code === 'ECONNREFUSED',
+      );
+    await until(refused);
     expect((await slow).body).toBe('slow');
     await program.waitForPids(0);
+  });
+
+  test('a program that no worker of which is ready for `--give-up` ends the run with the code of the worker', async () => {
+    const served = await run('endless.mjs', { flags: ['--give-up', '500ms'] });
+    served.fault('exit 3');
+    served.program.signal('SIGKILL', workers(served)[0]);
+    expect(await served.program.exited).toEqual({ code: 3, signal: null });
+    await served.program.waitForPids(0);
   });
 });

@@ -1,18 +1,26 @@
-import { setTimeout as sleep } from 'node:timers/promises';
+import { describe, longTest, test } from '@endless/conformance';
 import { get, startLoad } from '@endless/testkit';
-import { describe, expect, test } from 'vitest';
-import { lines, run, workers } from './program.js';
+import { expect } from 'vitest';
+import { getJson, lines, type Run, run, workers } from './program.js';
+
+/** The indices of the workers that answer. */
+async function indices({ port }: Run): Promise<number[]> {
+  const seen = new Set<number>();
+  for (let ask = 0; ask < 60; ask += 1)
+    seen.add((await getJson<{ worker: { index: number } }>(port, '/')).worker.index);
+  return [...seen].sort();
+}
 
 describe('several workers', () => {
-  test('a rolling restart of 3 workers loses no request and closes no connection', async () => {
-    const served = await run('plain.mjs', { flags: ['--workers', '3'], maxProcesses: 12 });
+  test('rolling restarts of 3 workers lose no request and close no connection', async () => {
+    const served = await run('endless.mjs', { flags: ['--workers', '3'], maxProcesses: 12 });
     const { program, port, command } = served;
     await lines(served, /is ready \(3 of 3\)/, 1);
     const before = workers(served);
     const kept = startLoad({ port, connections: 12, mode: 'keep-alive' });
     const fresh = startLoad({ port, connections: 2, mode: 'new-connection' });
-    expect(await command('restart')).toMatchObject({ code: 0 });
-    expect(await command('restart')).toMatchObject({ code: 0 });
+    for (let restart = 0; restart < 2; restart += 1)
+      expect(await command('restart')).toMatchObject({ code: 0 });
     const reports = [await kept.stop(), await fresh.stop()];
     expect(reports.map(({ lost }) => lost)).toEqual([[], []]);
     expect(reports[0]).toMatchObject({ opened: 12, idleClosed: 0, toldToClose: 0 });
@@ -21,27 +29,18 @@ describe('several workers', () => {
   });
 
   test('each worker knows its index, and a replacement keeps it', async () => {
-    const served = await run('plain.mjs', { flags: ['--workers', '2'] });
+    const served = await run('endless.mjs', { flags: ['--workers', '2'] });
     await lines(served, /is ready \(2 of 2\)/, 1);
-    await sleep(1_100);
-    const seen = async () => {
-      const bodies = new Set<string>();
-      for (let ask = 0; ask < 60; ask += 1) bodies.add((await get({ port: served.port })).body);
-      return [...bodies].map((body) => body.split(' ').slice(1, 3).join(' ')).sort();
-    };
-    expect(await seen()).toEqual(['0 0', '1 1']);
+    expect(await indices(served)).toEqual([0, 1]);
     const old = workers(served)[1] as number;
     served.program.signal('SIGKILL', old);
     await lines(served, /worker 1: pid \d+ is ready/, 2);
     expect(workers(served)[1]).not.toBe(old);
-    expect(await seen()).toEqual(['0 0', '1 1']);
+    expect(await indices(served)).toEqual([0, 1]);
   });
 
-  test('a later worker that cannot be replaced serves on: exit code 4, and the next restart begins with it', async () => {
-    const served = await run('plain.mjs', {
-      flags: ['--workers', '2'],
-      env: { FAULT_WORKER: '1' },
-    });
+  longTest('a later worker that cannot be replaced serves on: code 4, and the next restart begins with it', async () => {
+    const served = await run('endless.mjs', { flags: ['--workers', '2'], env: { FAULT_WORKER: '1' } });
     const { command, fault } = served;
     await lines(served, /is ready \(2 of 2\)/, 1);
     const before = workers(served);
@@ -59,7 +58,7 @@ describe('several workers', () => {
   });
 
   test('`endless scale` starts workers, and stops them by a drain', async () => {
-    const served = await run('plain.mjs', { maxProcesses: 10 });
+    const served = await run('endless.mjs', { maxProcesses: 10 });
     const { command, program, port } = served;
     const load = startLoad({ port, connections: 4, mode: 'new-connection' });
     expect((await command('scale', '3')).code).toBe(0);
@@ -68,5 +67,6 @@ describe('several workers', () => {
     expect(program.pids()).toHaveLength(3);
     expect((await command('scale', '0')).code).toBe(2);
     expect((await load.stop()).lost).toEqual([]);
+    expect((await get({ port })).status).toBe(200);
   });
 });
