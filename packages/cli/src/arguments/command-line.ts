@@ -28,6 +28,7 @@ export function commandLine(done: (exitCode: number) => void): Command {
     .option('--start-timeout <time>', 'how long the first start may take', parseTime, 60_000)
     .option('--give-up <time>', 'exit when no worker was ready for so long; 0: never', parseTime, 60_000)
     .option('--control <path>', 'where the other commands find this one, or none')
+    .option('--pid-file <path>', 'a file for the pid of the supervisor')
     .passThroughOptions()
     .action(async (words: string[], flags: RunFlags) => done(await run(words, flags)));
 

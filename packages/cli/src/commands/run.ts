@@ -7,6 +7,7 @@ import { EXIT } from '../exit-codes.js';
 import { stderrLog as log, surviveBrokenOutput } from '../print/log.js';
 import { Program, UsageError } from '../program/program.js';
 import { watchOrphans } from '../supervisor/orphans.js';
+import { writePidFile } from '../supervisor/pid-file.js';
 import { listenToSignals } from '../supervisor/signals.js';
 import { Supervisor } from '../supervisor/supervisor.js';
 
@@ -16,6 +17,7 @@ export interface RunFlags {
   startTimeout: number;
   giveUp: number;
   control?: string;
+  pidFile?: string;
 }
 
 /** How long the answers to the last commands may take once every worker is gone. */
@@ -42,10 +44,12 @@ export async function run(words: readonly string[], flags: RunFlags): Promise<nu
       log.info(`The other commands do not reach this supervisor: ${(error as Error).message}.`);
     }
   }
+  const removePidFile = flags.pidFile === undefined ? () => {} : writePidFile(flags.pidFile);
   listenToSignals(supervisor, log);
   watchOrphans(supervisor, log);
   supervisor.start();
   const exitCode = await supervisor.ended;
+  removePidFile();
   await Promise.all([close(server), supervisor.sockets.removePaths()]);
   return exitCode;
 }

@@ -127,7 +127,7 @@ export class Supervisor {
   /** Drains all workers and ends the run. */
   stop(signal: NodeJS.Signals): void {
     const { log } = this.#options;
-    if (!this.#stopping) log.info(`${signal}: stopping ${this.#processes.length} processes.`);
+    if (!this.#stopping && this.#processes.length > 0) log.info(`Stopping all workers by ${signal}.`);
     this.#begin();
     for (const slot of this.#allSlots) slot.stop(signal);
     this.#maybeEnd();
@@ -224,7 +224,7 @@ export class Supervisor {
       },
     });
     const { result, error, durationMs } = report;
-    log.info(`restart: ${result}${error === undefined ? '' : `: ${error}`} (${durationMs} ms).`);
+    log.info(`restart: ${result} after ${durationMs} ms${error === undefined ? '.' : `: ${error}`}`);
     this.lastRestart = { ...report, at: new Date() };
     return report;
   }

@@ -32,6 +32,8 @@ export type WorkerState = 'starting' | 'ready' | 'draining' | 'gone';
 
 /** The first descriptor after stdio and the channel to the supervisor. */
 const FIRST_FD = 4;
+/** How long the last messages of an exited process may take. */
+const LAST_MESSAGES = 200;
 
 /** One process of a worker. */
 export class Worker {
@@ -70,9 +72,18 @@ export class Worker {
       if (isFromWorker(message)) events.message(this, message, handle);
     });
     child.once('exit', (code, signal) => {
-      this.state = 'gone';
-      this.line?.destroy();
-      events.exit(this, { code, signal });
+      const gone = () => {
+        if (this.state === 'gone') return;
+        this.state = 'gone';
+        this.line?.destroy();
+        events.exit(this, { code, signal });
+      };
+      // Its last messages, such as a listening socket, may still be unread.
+      if (!child.connected) gone();
+      else {
+        child.once('disconnect', gone);
+        setTimeout(gone, LAST_MESSAGES);
+      }
     });
   }
 
