@@ -1,0 +1,56 @@
+import { expect, test } from 'vitest';
+import type { Worker } from '../workers/worker.js';
+import { HeldSockets } from './held-sockets.js';
+
+/** Held sockets, and what has become of each handle and address. */
+function held() {
+  const closed: number[] = [];
+  const told: string[] = [];
+  const sockets = new HeldSockets({
+    added: (_worker, { handle }) => told.push(`added ${handle.fd}`),
+    dropped: ({ handle }) => told.push(`dropped ${handle.fd}`),
+  });
+  const bound = (port: number) => ({ address: '::', port });
+  const listens = (worker: Worker, port: number, fd: number) =>
+    sockets.add(worker, { asked: { port }, bound: bound(port), handle: { fd, close: () => closed.push(fd) } });
+  return { sockets, closed, told, bound, listens, fds: () => sockets.all().map(({ handle }) => handle.fd) };
+}
+
+const [first, second, third] = [{}, {}, {}] as [Worker, Worker, Worker];
+
+test('the first copy of an address is kept, and others are closed at once', () => {
+  const { listens, closed, told, fds } = held();
+  listens(first, 80, 1);
+  listens(second, 80, 2);
+  listens(first, 443, 3);
+  expect([fds(), closed, told]).toEqual([[1, 3], [2], ['added 1', 'added 3']]);
+});
+
+test('an address is given up once every worker that served it has closed it or has left', () => {
+  const { sockets, listens, bound, closed, told } = held();
+  listens(first, 80, 1);
+  listens(second, 80, 2);
+  sockets.closedBy(first, bound(80));
+  expect(closed).toEqual([2]);
+  sockets.left(second);
+  expect([closed, told.at(-1)]).toEqual([[2, 1], 'dropped 1']);
+});
+
+test('a crash gives up no address, and neither does the exit of its replacement to a restart', () => {
+  const { sockets, listens, fds } = held();
+  listens(first, 80, 1);
+  // The first crashes, the second replaces it, and the third takes over in a restart.
+  listens(second, 80, 2);
+  sockets.replaced(first);
+  listens(third, 80, 3);
+  sockets.left(second);
+  expect(fds()).toEqual([1]);
+});
+
+test('after a stop nothing is held', () => {
+  const { sockets, listens, closed, fds } = held();
+  listens(first, 80, 1);
+  sockets.close();
+  listens(first, 81, 2);
+  expect([fds(), closed]).toEqual([[], [1, 2]]);
+});

@@ -1,0 +1,39 @@
+import { expect, test } from 'vitest';
+import { isFromWorker } from './messages.js';
+
+const bound = { address: '::', port: 80 };
+
+test('each message of a worker is known', () => {
+  for (const message of [
+    { type: 'hello', protocol: 1, version: '0.1.0' },
+    { type: 'listening', asked: { port: 80 }, bound },
+    { type: 'listening', asked: { path: '/a' }, bound: { path: '/a' } },
+    { type: 'closed', bound },
+    { type: 'ready', generation: 0, hammerTime: -1 },
+    { type: 'draining', reason: 'shutdown', deadline: -1 },
+    { type: 'spawn', id: 1, handoff: '{}', restart: {} },
+    { type: 'spawn', id: 1, handoff: '{}', restart: { args: ['a'], env: { A: 'a', B: null } } },
+    { type: 'kill', pid: 7, signal: 'SIGTERM' },
+    { type: 'committed', pid: 7 },
+    { type: 'rolled-back', pid: 7, message: 'why' },
+    { type: 'not-restarted', message: 'why' },
+    { type: 'restart-all', id: 1 },
+  ])
+    expect([message, isFromWorker(message)]).toEqual([message, true]);
+});
+
+test('anything else is dropped', () => {
+  for (const message of [
+    ...[undefined, null, 1, 'ready', [], {}],
+    { type: 'constructor' },
+    { type: 'listening', asked: { port: '80' }, bound },
+    { type: 'closed', bound: [] },
+    { type: 'ready', generation: '0', hammerTime: 0 },
+    { type: 'kill', pid: 7, signal: 'SIGSTOP' },
+    { type: 'kill', pid: '-1', signal: 'SIGKILL' },
+    { type: 'spawn', id: 1, handoff: '{}', restart: { args: 'a' } },
+    { type: 'spawn', id: 1, handoff: '{}', restart: { env: { A: 1 } } },
+    { type: 'spawn', id: 1, handoff: '{}' },
+  ])
+    expect([message, isFromWorker(message)]).toEqual([message, false]);
+});
