@@ -10,6 +10,7 @@ import { watchOrphans } from '../supervisor/orphans.js';
 import { writePidFile } from '../supervisor/pid-file.js';
 import { listenToSignals } from '../supervisor/signals.js';
 import { Supervisor } from '../supervisor/supervisor.js';
+import { ServiceManager } from '../supervisor/systemd.js';
 
 /** The flags of `endless run`. */
 export interface RunFlags {
@@ -47,10 +48,11 @@ export async function run(words: readonly string[], flags: RunFlags): Promise<nu
   const removePidFile = flags.pidFile === undefined ? () => {} : writePidFile(flags.pidFile);
   listenToSignals(supervisor, log);
   watchOrphans(supervisor, log);
+  const serviceManager = ServiceManager.find(supervisor, log);
   supervisor.start();
   const exitCode = await supervisor.ended;
   removePidFile();
-  await Promise.all([close(server), supervisor.sockets.removePaths()]);
+  await Promise.all([close(server), supervisor.sockets.removePaths(), serviceManager?.said]);
   return exitCode;
 }
 

@@ -12,7 +12,7 @@ import { Turns } from './turns.js';
 /** How long after worker 0 the others start. */
 const SETTLE_TIME = 100;
 /** How often a change of the number of workers looks whether its time is over. */
-const LOOK_AGAIN = 500;
+const LOOK_AGAIN = 50;
 
 /** Gets each step of a restart. */
 export type Progress = (line: string) => void;
@@ -40,7 +40,7 @@ export class Supervisor {
   readonly #followers = new Set<Progress>();
   /** The slots that go away with their workers. */
   readonly #leaving = new Set<Slot>();
-  readonly #changes: (() => void)[] = [];
+  readonly #observers: (() => void)[] = [];
   #target: number;
   #everReady = false;
   #stopping = false;
@@ -92,6 +92,11 @@ export class Supervisor {
     return this.slots.filter(({ ready }) => ready).length;
   }
 
+  /** Calls `look` whenever a worker or the supervisor may have changed its state. */
+  onChange(look: () => void): void {
+    this.#observers.push(look);
+  }
+
   /** Replaces all workers; `progress` gets each step. */
   async restart(progress: Progress = () => {}): Promise<RestartReport> {
     if (this.#stopping) throw new Error('the supervisor stops');
@@ -120,7 +125,7 @@ export class Supervisor {
     while (!this.#stopping && (this.ready < this.slots.length || this.#leaving.size > 0)) {
       if (this.ready < this.slots.length && performance.now() > until)
         throw new Error(`${this.ready} of ${count} workers are ready`);
-      await Promise.race([sleep(LOOK_AGAIN, undefined, { ref: false }), this.#change()]);
+      await sleep(LOOK_AGAIN);
     }
   }
 
@@ -213,6 +218,8 @@ export class Supervisor {
       log.info(`restart: ${line}.`);
       for (const follower of this.#followers) follower(line);
     };
+    // Not before this run counts as one.
+    setImmediate(() => this.#changed());
     const release = program.resolve();
     const old = this.slots.filter(({ current }) => current && current.release !== this.release);
     const others = this.slots.filter((slot) => !old.includes(slot));
@@ -226,6 +233,7 @@ export class Supervisor {
     const { result, error, durationMs } = report;
     log.info(`restart: ${result} after ${durationMs} ms${error === undefined ? '.' : `: ${error}`}`);
     this.lastRestart = { ...report, at: new Date() };
+    setImmediate(() => this.#changed());
     return report;
   }
 
@@ -236,14 +244,11 @@ export class Supervisor {
     for (const slot of this.slots) slot.respawn.cancel();
     // Before the workers stop: a client that connects to a queue without a worker would wait in vain.
     this.sockets.close();
-  }
-
-  #change(): Promise<void> {
-    return new Promise((resolve) => this.#changes.push(resolve));
+    this.#changed();
   }
 
   #changed(): void {
-    for (const resolve of this.#changes.splice(0)) resolve();
+    for (const look of this.#observers) look();
   }
 
   #maybeEnd(): void {

@@ -48,8 +48,11 @@ type Check = (value: unknown) => boolean;
 
 const text: Check = (value) => typeof value === 'string';
 const number: Check = (value) => typeof value === 'number' && Number.isFinite(value);
-const address: Check = (value) =>
-  isRecord(value) && (text(value.path) || (number(value.port) && (value.host ?? value.address ?? '') !== null));
+const asked: Check = (value) =>
+  isRecord(value) &&
+  (text(value.path) || (number(value.port) && (value.host === undefined || text(value.host))));
+const bound: Check = (value) =>
+  isRecord(value) && (text(value.path) || (number(value.port) && text(value.address)));
 const signal: Check = (value) => value === 'SIGTERM' || value === 'SIGKILL';
 const command: Check = (value) =>
   isRecord(value) &&
@@ -61,8 +64,8 @@ const command: Check = (value) =>
 
 const SHAPES: Record<FromWorker['type'], Record<string, Check>> = {
   hello: { protocol: number, version: text },
-  listening: { asked: address, bound: address },
-  closed: { bound: address },
+  listening: { asked, bound },
+  closed: { bound },
   ready: { generation: number, hammerTime: number },
   draining: { reason: text, deadline: number },
   spawn: { id: number, handoff: text, restart: command },
