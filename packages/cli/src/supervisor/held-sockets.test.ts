@@ -8,6 +8,7 @@ function held() {
   const told: string[] = [];
   const sockets = new HeldSockets({
     added: (_worker, { handle }) => told.push(`added ${handle.fd}`),
+    closed: (_worker, { handle }) => told.push(`closed ${handle.fd}`),
     dropped: ({ handle }) => told.push(`dropped ${handle.fd}`),
   });
   const bound = (port: number) => ({ address: '::', port });

@@ -15,6 +15,8 @@ export interface HeldSocket {
 export interface SocketEvents {
   /** This worker listens on an address that nobody had before. */
   added(worker: Worker, socket: HeldSocket): void;
+  /** The program of this worker has closed its server, and others serve the address. */
+  closed(worker: Worker, socket: HeldSocket): void;
   /** Nobody serves this address any more. */
   dropped(socket: HeldSocket): void;
 }
@@ -53,6 +55,9 @@ export class HeldSockets {
   /** The program of a worker has closed its server: if no worker serves the address, nobody may wait there. */
   closedBy(worker: Worker, bound: Bound): void {
     this.#drop(labelOf(bound), worker);
+    // The worker may listen there again.
+    const socket = this.#sockets.get(labelOf(bound));
+    if (socket) this.#events.closed(worker, socket);
   }
 
   /** A worker has drained and exited: an address that only it served is given up. */

@@ -10,7 +10,7 @@ import { type RestartReport, rollingRestart } from './rolling-restart.js';
 import { Turns } from './turns.js';
 
 /** How long after worker 0 the others start. */
-const SETTLE_TIME = 100;
+const SETTLE_TIME = 200;
 /** How often a change of the number of workers looks whether its time is over. */
 const LOOK_AGAIN = 50;
 
@@ -24,6 +24,7 @@ export class Supervisor {
     added: (from, socket) => {
       for (const worker of this.#processes) if (worker !== from) worker.sendSocket(socket);
     },
+    closed: (worker, socket) => worker.sendSocket(socket),
     dropped: ({ bound }) => {
       for (const worker of this.#processes) worker.send({ type: 'drop', bound });
     },

@@ -1,5 +1,5 @@
 import type { Server } from 'node:net';
-import { type Asked, type Bound, bestOf, label } from '../listen/address.js';
+import { type Asked, type Bound, bestOf } from '../listen/address.js';
 import { adoptPath, inheritedPath, isFilePath, ownPath, sharePath } from '../listen/unix-path.js';
 import type { RawHandle } from '../node-private/handle.js';
 import { setListeningHandle } from '../node-private/listening.js';
@@ -34,24 +34,13 @@ export function ownPathOf(handle: RawHandle, bound: Bound): void {
   if ('path' in bound && isFilePath(bound.path) && !activated.has(handle)) ownPath(handle, bound.path);
 }
 
-/** The listening sockets that another process holds for this one, until servers ask for them. */
+/** The listening sockets that a service manager has opened for this process, until servers ask for them. */
 export class ActivatedSockets {
   readonly #sockets: ActivatedSocket[] = [];
 
   constructor(sockets: readonly ActivatedSocket[]) {
-    for (const socket of sockets) this.add(socket);
-  }
-
-  /** Adds one. */
-  add(socket: ActivatedSocket): void {
-    markActivated(socket.handle);
-    this.#sockets.push(socket);
-  }
-
-  /** Nobody serves this address any more: a client must not wait in its queue. */
-  drop(bound: Bound): void {
-    const at = this.#sockets.findIndex((socket) => label(socket.bound) === label(bound));
-    if (at >= 0) this.#sockets.splice(at, 1)[0]?.handle.close();
+    this.#sockets.push(...sockets);
+    for (const { handle } of sockets) markActivated(handle);
   }
 
   /** Gives the server the socket of the address that it asks for, if there is one. */

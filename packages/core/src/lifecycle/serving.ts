@@ -42,7 +42,7 @@ export class Serving {
       claim: (server, asked, ipv6Only) =>
         Boolean(
           shared.phase.candidate?.claim(server, asked, ipv6Only) ||
-            shared.surroundings?.activated?.claim(server, asked),
+            shared.surroundings?.activated?.claim(server, asked, ipv6Only),
         ),
       expectsAll: () => !this.#retired,
       onListening: (server) => this.#listening(server),
@@ -128,7 +128,7 @@ export class Serving {
       return;
     }
     this.intake.begin(server);
-    this.#parts.supervised?.copySockets();
+    this.#parts.supervised?.listening();
     if (this.#shared.phase.state === 'init') this.#accept();
   }
 

@@ -13,6 +13,9 @@ export interface SupervisedParts {
   stop(signal: HookableSignal): Promise<void>;
 }
 
+/** When the supervisor gets a copy of the socket of a server that still listens. */
+const COPY_AFTER = 100;
+
 /** What a worker of `endless run` tells it, and does for it. */
 export class Supervised {
   readonly #supervisor: RunSupervisor;
@@ -26,12 +29,15 @@ export class Supervised {
     const { world, events, settings } = shared;
     events.on('ready', ({ pid, generation }) => {
       if (pid !== world.pid) return;
-      this.copySockets();
+      // The supervisor has these already.
+      if (shared.promised) this.#copySockets();
       supervisor.send({ type: 'ready', generation, hammerTime: settings.current.hammerTime });
     });
-    events.on('draining', ({ reason, deadlineMs }) =>
-      supervisor.send({ type: 'draining', reason, deadline: deadlineMs }),
-    );
+    events.on('draining', ({ reason, deadlineMs }) => {
+      supervisor.sockets.close();
+      supervisor.send({ type: 'draining', reason, deadline: deadlineMs });
+    });
+    supervisor.sockets.onOpened = () => this.#copySockets();
     events.on('committed', ({ pid }) => supervisor.send({ type: 'committed', pid }));
     events.on('rollback', ({ pid, reason }) =>
       supervisor.send({ type: 'rolled-back', pid, message: reason }),
@@ -42,8 +48,16 @@ export class Supervised {
     void supervisor.closed.then(() => this.#alone(stop));
   }
 
+  /**
+   * A server listens: the supervisor gets a copy of its socket soon. A port check has closed by then, and the
+   * supervisor would keep its port in use.
+   */
+  listening(): void {
+    this.#shared.world.after(COPY_AFTER, () => this.#copySockets());
+  }
+
   /** Sends the supervisor a copy of each listening socket that it has not got from this process. */
-  copySockets(): void {
+  #copySockets(): void {
     const { listeningSockets } = this.#shared.servers.listeningSockets();
     for (const { asked, bound, handle } of listeningSockets) {
       if (this.#copied.has(handle)) continue;

@@ -1,5 +1,4 @@
 import { EndlessError } from '../errors.js';
-import { ActivatedSockets } from '../handoff/activated.js';
 import { Channel } from '../handoff/channel.js';
 import { SUPERVISOR_VARIABLE } from '../handoff/protocol.js';
 import { runPreload } from '../handoff/run-preload.js';
@@ -7,6 +6,7 @@ import type { Spawned } from '../handoff/spawn.js';
 import { type RawHandle, rawHandle } from '../node-private/handle.js';
 import type { TakenIpc } from '../node-private/ipc.js';
 import type { World } from '../world.js';
+import { HeldSockets } from './held-sockets.js';
 import {
   type CommandChange,
   type FromSupervisor,
@@ -40,7 +40,7 @@ export class RunSupervisor {
   /** The generation of this worker, unless its predecessor gives it one. */
   readonly generation: number;
   /** The listening sockets that the supervisor holds, until servers of this process ask for them. */
-  readonly sockets: ActivatedSockets;
+  readonly sockets: HeldSockets;
   /** Resolves when the supervisor is gone. */
   readonly closed: Promise<void>;
   /** The supervisor wants this worker to be replaced. */
@@ -58,9 +58,9 @@ export class RunSupervisor {
     this.#supervision = supervision;
     this.index = start.index;
     this.generation = start.generation;
-    this.sockets = new ActivatedSockets(
-      start.sockets.map(({ fd, asked, bound }) => ({ asked, bound, handle: rawHandle(fd), activated: true })),
-    );
+    this.sockets = new HeldSockets(world);
+    for (const { fd, asked, bound } of start.sockets)
+      this.sockets.add({ asked, bound, handle: rawHandle(fd), activated: true });
     const end = world.ipc.opened(supervision.ipc);
     this.#channel = new Channel(world, 'the supervisor', end, isFromSupervisor, (message, handle) =>
       this.#hear(message, handle),

@@ -1,6 +1,8 @@
+import type { Server } from 'node:net';
 import type { Events } from '../events.js';
 import { ActivatedSockets } from '../handoff/activated.js';
 import type { Surroundings as Kept } from '../handoff/handoff-text.js';
+import type { Asked } from '../listen/address.js';
 import type { Log } from '../log.js';
 import { inForeground, Terminal } from '../signals/terminal.js';
 import type { RunSupervisor } from '../supervised/run-supervisor.js';
@@ -26,13 +28,19 @@ export interface SurroundingsContext {
   onTerminalGone(): void;
 }
 
+/** Listening sockets that another process holds for this one, until servers ask for them. */
+export interface SocketPool {
+  /** Gives the server the socket of the address that it asks for, if there is one. */
+  claim(server: Server, asked: Asked, ipv6Only: boolean): boolean;
+}
+
 /** What started this process or waits for it: terminal, container, service manager, PM2, nodemon. */
 export class Surroundings {
   readonly #context: SurroundingsContext;
   readonly terminal: Terminal;
   #kept: Kept = {};
   #endsContainer: string | undefined;
-  #activated: ActivatedSockets | undefined;
+  #activated: SocketPool | undefined;
   #pm2 = false;
   #nodemon = false;
   #watcher: Watcher | undefined;
@@ -86,7 +94,7 @@ export class Surroundings {
   }
 
   /** Sockets that the service manager, or `endless run`, has opened for this process. */
-  get activated(): ActivatedSockets | undefined {
+  get activated(): SocketPool | undefined {
     return this.#activated;
   }
 

@@ -1,0 +1,83 @@
+import { errorMonitor } from 'node:events';
+import type { Server } from 'node:net';
+import { type ActivatedSocket, markActivated } from '../handoff/activated.js';
+import { Gate } from '../handoff/gate.js';
+import { type Asked, type Bound, bestOf, label } from '../listen/address.js';
+import { adoptPath, inheritedPath, isFilePath } from '../listen/unix-path.js';
+import type { World } from '../world.js';
+
+/** How often a claimed socket looks whether its server is a port check. */
+const LOOK_AGAIN = 50;
+
+/** The listening sockets that `endless run` holds for this process too, until servers ask for them. */
+export class HeldSockets {
+  /** A server has begun to accept on one of them. */
+  onOpened: () => void = () => {};
+  readonly #world: World;
+  readonly #sockets: ActivatedSocket[] = [];
+
+  constructor(world: World) {
+    this.#world = world;
+  }
+
+  /** Adds a socket that came from the supervisor. */
+  add(socket: ActivatedSocket): void {
+    markActivated(socket.handle);
+    this.#sockets.push(socket);
+  }
+
+  /** Nobody serves this address any more: a client must not wait in its queue. */
+  drop(bound: Bound): void {
+    const at = this.#sockets.findIndex((socket) => label(socket.bound) === label(bound));
+    if (at >= 0) this.#sockets.splice(at, 1)[0]?.handle.close();
+  }
+
+  /** Closes those that no server has asked for: this process drains. */
+  close(): void {
+    for (const { handle } of this.#sockets.splice(0)) handle.close();
+  }
+
+  /**
+   * Makes the server listen on the socket of the address that it asks for, if there is one. A server that
+   * closes at once (a port check) leaves the socket to the next server.
+   */
+  claim(server: Server, asked: Asked, ipv6Only: boolean): boolean {
+    const socket = bestOf(this.#sockets, asked);
+    if (!socket) return false;
+    this.#sockets.splice(this.#sockets.indexOf(socket), 1);
+    const { handle, bound } = socket;
+    let release = () => {};
+    let over = false;
+    const giveBack = () => {
+      if (over) return;
+      over = true;
+      release();
+      this.#sockets.push(socket);
+    };
+    const gate = new Gate(this.#world, server, bound, ipv6Only, giveBack);
+    const open = () => {
+      if (over) return;
+      if (gate.mayBeCheck) {
+        this.#world.after(LOOK_AGAIN, open);
+        return;
+      }
+      over = true;
+      release();
+      if ('path' in bound && isFilePath(bound.path)) adoptPath(handle, inheritedPath(bound.path));
+      const errno = gate.open(handle);
+      if (errno === 0) this.onOpened();
+      else server.emit('error', new Error(`listen failed on an inherited socket (errno ${errno})`));
+    };
+    server.once('listening', () => {
+      // Behind the gate nothing else keeps this process alive.
+      release = this.#world.stayAlive();
+      this.#world.turn(open);
+    });
+    // The look-up of its host name may fail.
+    server.once(errorMonitor as unknown as 'error', () => {
+      if (!over) gate.withdraw();
+      giveBack();
+    });
+    return true;
+  }
+}
