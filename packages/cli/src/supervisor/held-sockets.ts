@@ -54,9 +54,11 @@ export class HeldSockets {
 
   /** The program of a worker has closed its server: if no worker serves the address, nobody may wait there. */
   closedBy(worker: Worker, bound: Bound): void {
-    this.#drop(labelOf(bound), worker);
+    const address = labelOf(bound);
+    if (!this.#servers.get(address)?.has(worker)) return;
+    this.#drop(address, worker);
     // The worker may listen there again.
-    const socket = this.#sockets.get(labelOf(bound));
+    const socket = this.#sockets.get(address);
     if (socket) this.#events.closed(worker, socket);
   }
 

@@ -28,8 +28,9 @@ export class HeldSockets {
 
   /** Nobody serves this address any more: a client must not wait in its queue. */
   drop(bound: Bound): void {
-    const at = this.#sockets.findIndex((socket) => label(socket.bound) === label(bound));
-    if (at >= 0) this.#sockets.splice(at, 1)[0]?.handle.close();
+    for (const socket of this.#sockets.splice(0, this.#sockets.length))
+      if (label(socket.bound) === label(bound)) socket.handle.close();
+      else this.#sockets.push(socket);
   }
 
   /** Closes those that no server has asked for: this process drains. */
