@@ -27,27 +27,31 @@ describe.skipIf(!canUnshare)('in a pid namespace of its own (needs unshare and r
     [test, 'pid 1', []],
     [longTest, 'the child of a shell that is pid 1', ['sh', '-c', '"$@"; exit $?', 'sh']],
   ] as const)
-    register(`as ${name}, 5 restarts under 30 kept-alive clients lose nothing`, async () => {
-      const port = await freePort();
-      const program = startProgram('--pid', {
-        node: 'unshare',
-        args: [
-          ...[...unshare, ...before, process.execPath, BIN, 'run', '--control', 'none'],
-          fixture('endless.mjs'),
-        ],
-        env: { PORT: String(port), FAULT_FILE: '/nowhere', SETTINGS: '{"rollbackWindow":100}' },
-      });
-      onTestFinished(() => program.stop());
-      await program.waitFor(/is ready/);
-      const supervisor = program.pids()[before.length > 0 ? 2 : 1] as number;
-      const load = startLoad({ port, connections: 30, mode: 'keep-alive' });
-      for (let restart = 1; restart <= 5; restart += 1) {
-        program.signal('SIGHUP', supervisor);
-        await until(() => program.stderr.split('restart: done').length > restart, 15_000);
-      }
-      expect(await load.stop()).toMatchObject({ lost: [], opened: 30 });
-      await until(() => zombiesOf(supervisor).length === 0);
-      program.signal('SIGTERM', supervisor);
-      expect(await program.exited).toEqual({ code: 0, signal: null });
-    }, 60_000);
+    register(
+      `as ${name}, 5 restarts under 30 kept-alive clients lose nothing`,
+      async () => {
+        const port = await freePort();
+        const program = startProgram('--pid', {
+          node: 'unshare',
+          args: [
+            ...[...unshare, ...before, process.execPath, BIN, 'run', '--control', 'none'],
+            fixture('endless.mjs'),
+          ],
+          env: { PORT: String(port), FAULT_FILE: '/nowhere', SETTINGS: '{"rollbackWindow":100}' },
+        });
+        onTestFinished(() => program.stop());
+        await program.waitFor(/is ready/);
+        const supervisor = program.pids()[before.length > 0 ? 2 : 1] as number;
+        const load = startLoad({ port, connections: 30, mode: 'keep-alive' });
+        for (let restart = 1; restart <= 5; restart += 1) {
+          program.signal('SIGHUP', supervisor);
+          await until(() => program.stderr.split('restart: done').length > restart, 15_000);
+        }
+        expect(await load.stop()).toMatchObject({ lost: [], opened: 30 });
+        await until(() => zombiesOf(supervisor).length === 0);
+        program.signal('SIGTERM', supervisor);
+        expect(await program.exited).toEqual({ code: 0, signal: null });
+      },
+      60_000,
+    );
 });

@@ -35,9 +35,13 @@ export async function run(
   });
   const command = async (...words: string[]) => {
     try {
-      const { stdout, stderr } = await promisify(execFile)(process.execPath, [BIN, ...words, '--control', socket], {
-        timeout: 60_000,
-      });
+      const { stdout, stderr } = await promisify(execFile)(
+        process.execPath,
+        [BIN, ...words, '--control', socket],
+        {
+          timeout: 60_000,
+        },
+      );
       return { code: 0, output: stdout + stderr };
     } catch (error) {
       const { code, stdout, stderr } = error as { code: number; stdout: string; stderr: string };
@@ -48,7 +52,12 @@ export async function run(
 }
 
 /** Waits until a line of the supervisor has come so many times. */
-export async function lines({ program }: Run, pattern: RegExp, count: number, timeout = 15_000): Promise<void> {
+export async function lines(
+  { program }: Run,
+  pattern: RegExp,
+  count: number,
+  timeout = 15_000,
+): Promise<void> {
   const all = new RegExp(pattern, 'g');
   await until(() => [...program.stderr.matchAll(all)].length >= count, timeout);
 }

@@ -67,19 +67,22 @@ describe('one worker', () => {
   test.each([
     ['throw', 'exited with status 1 before it was ready'],
     ['die soon', 'exited with status 7 within the rollback window'],
-  ])('a restart to a release that fails (%s) changes nothing: exit code 1 and the reason', async (fault, why) => {
-    const served = await run('endless.mjs', { settings: { rollbackWindow: 1_000 } });
-    const before = await pidOf(served);
-    served.fault(fault);
-    const { code, output } = await served.command('restart');
-    expect(output).toContain(why);
-    expect(code).toBe(1);
-    expect(await pidOf(served)).toBe(before);
-    served.fault();
-    expect(await served.command('restart')).toMatchObject({ code: 0 });
-    expect(await pidOf(served)).not.toBe(before);
-    await served.program.waitForPids(2);
-  });
+  ])(
+    'a restart to a release that fails (%s) changes nothing: exit code 1 and the reason',
+    async (fault, why) => {
+      const served = await run('endless.mjs', { settings: { rollbackWindow: 1_000 } });
+      const before = await pidOf(served);
+      served.fault(fault);
+      const { code, output } = await served.command('restart');
+      expect(output).toContain(why);
+      expect(code).toBe(1);
+      expect(await pidOf(served)).toBe(before);
+      served.fault();
+      expect(await served.command('restart')).toMatchObject({ code: 0 });
+      expect(await pidOf(served)).not.toBe(before);
+      await served.program.waitForPids(2);
+    },
+  );
 
   test('the program sees its place among the workers, and nothing of the channels', async () => {
     const { port, command } = await run('endless.mjs');

@@ -37,12 +37,7 @@ export async function order(
   return exitCode ?? EXIT.failed;
 }
 
-function send(
-  socketPath: string,
-  method: string,
-  url: string,
-  body?: object,
-): Promise<IncomingMessage> {
+function send(socketPath: string, method: string, url: string, body?: object): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
     const asked = request({ socketPath, method, path: url }, resolve);
     asked.once('error', (error: NodeJS.ErrnoException) =>

@@ -6,7 +6,11 @@ import path from 'node:path';
 /** The control socket of the supervisor that was started in this directory. */
 export function controlPath(directory: string): string {
   const uid = process.geteuid?.() ?? 0;
-  const name = path.basename(directory).replace(/[^\w.-]/g, '_').slice(0, 24) || 'root';
+  const name =
+    path
+      .basename(directory)
+      .replace(/[^\w.-]/g, '_')
+      .slice(0, 24) || 'root';
   const hash = createHash('sha256').update(directory).digest('hex').slice(0, 12);
   return path.join(tmpdir(), `endless-run-${uid}`, `${name}-${hash}.sock`);
 }

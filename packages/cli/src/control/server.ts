@@ -21,7 +21,11 @@ const CODES: Record<RestartReport['result'], number> = {
   partly: EXIT.partly,
 };
 
-type Answer = (supervisor: Supervisor, body: Record<string, unknown>, say: (line: string) => void) => Promise<number>;
+type Answer = (
+  supervisor: Supervisor,
+  body: Record<string, unknown>,
+  say: (line: string) => void,
+) => Promise<number>;
 
 const POSTS: Record<string, Answer> = {
   async '/restart'(supervisor, _body, say) {
@@ -55,7 +59,11 @@ export function controlServer(supervisor: Supervisor): Server {
   return server;
 }
 
-async function answer(supervisor: Supervisor, request: IncomingMessage, response: ServerResponse): Promise<void> {
+async function answer(
+  supervisor: Supervisor,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
   response.on('error', () => {});
   const { method, url } = request;
   const post = POSTS[url ?? ''];
@@ -113,7 +121,8 @@ async function bodyOf(request: IncomingMessage): Promise<Record<string, unknown>
 function countOf(to: unknown, present: number): number {
   const text = String(to);
   if (text === 'max') return mostWorkers();
-  if (!/^[+-]?\d{1,4}$/.test(text)) throw new BadRequest(`\`to\` must be a number, +N, -N or max; received ${text}`);
+  if (!/^[+-]?\d{1,4}$/.test(text))
+    throw new BadRequest(`\`to\` must be a number, +N, -N or max; received ${text}`);
   const count = /^[+-]/.test(text) ? present + Number(text) : Number(text);
   if (count < 1 || count > MOST_WORKERS)
     throw new BadRequest(`the number of workers must be from 1 to ${MOST_WORKERS}; that would be ${count}`);

@@ -56,7 +56,10 @@ export function statusOf(supervisor: Supervisor): Status {
   };
 }
 
-function stateOf({ stopping, restarting, ready, target, everReady }: Supervisor, old: number): Status['state'] {
+function stateOf(
+  { stopping, restarting, ready, target, everReady }: Supervisor,
+  old: number,
+): Status['state'] {
   if (stopping) return 'stopping';
   if (!everReady) return 'starting';
   if (restarting) return 'restarting';

@@ -2,7 +2,16 @@ import Table from 'cli-table3';
 import type { Status } from '../control/status.js';
 
 /** A status as text: a line about the supervisor, a row for each worker, and the last restart. */
-export function tableOf({ pid, state, script, workers, addresses, worker, draining, lastRestart }: Status): string {
+export function tableOf({
+  pid,
+  state,
+  script,
+  workers,
+  addresses,
+  worker,
+  draining,
+  lastRestart,
+}: Status): string {
   const table = new Table({
     head: ['worker', 'pid', 'generation', 'state', 'up', 'crashes'],
     // No colours, so that a pipe gets plain text.

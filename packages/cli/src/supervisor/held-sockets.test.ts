@@ -13,7 +13,11 @@ function held() {
   });
   const bound = (port: number) => ({ address: '::', port });
   const listens = (worker: Worker, port: number, fd: number) =>
-    sockets.add(worker, { asked: { port }, bound: bound(port), handle: { fd, close: () => closed.push(fd) } });
+    sockets.add(worker, {
+      asked: { port },
+      bound: bound(port),
+      handle: { fd, close: () => closed.push(fd) },
+    });
   return { sockets, closed, told, bound, listens, fds: () => sockets.all().map(({ handle }) => handle.fd) };
 }
 

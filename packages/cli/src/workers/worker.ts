@@ -6,7 +6,13 @@ import type { ProcessEnd } from '../exit-codes.js';
 import { environmentOf } from '../program/environment.js';
 import type { Release } from '../program/program.js';
 import type { HeldSocket } from '../supervisor/held-sockets.js';
-import { type FromWorker, isFromWorker, type RestartCommand, RUN_PROTOCOL, type ToWorker } from './messages.js';
+import {
+  type FromWorker,
+  isFromWorker,
+  type RestartCommand,
+  RUN_PROTOCOL,
+  type ToWorker,
+} from './messages.js';
 import { leaveUnread } from './node-private.js';
 
 /** What a new process of a worker runs, and what it gets. */
@@ -39,7 +45,8 @@ const LAST_MESSAGES = 200;
 export class Worker {
   readonly pid: number;
   readonly index: number;
-  readonly generation: number;
+  /** What it reports once it is ready counts. */
+  generation: number;
   readonly release: Release;
   readonly startedAt = performance.now();
   state: WorkerState = 'starting';

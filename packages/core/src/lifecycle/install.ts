@@ -18,7 +18,8 @@ export interface InstallContext {
 
 /** First use: finds out what has started this process, and whether it is a successor. */
 export function install(shared: Shared, context: InstallContext): void {
-  const { world, version, settings, log, servers, events, olders, abort, phase, pidFile, supervisor } = shared;
+  const { world, version, settings, log, servers, events, olders, abort, phase, pidFile, supervisor } =
+    shared;
   const { listeners, onStop, beforeOpening, onGo } = context;
   const surroundings = new Surroundings({
     ...{ world, events, log, supervisor, onStop },

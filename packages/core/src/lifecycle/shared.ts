@@ -92,9 +92,7 @@ export class Shared {
         this.log.info(`Handed generation ${older}, which drains, on to pid ${pid}.`),
     });
     const { settings, servers, log, hooks, events, olders, supervisor } = this;
-    const spawner = supervisor
-      ? new SupervisedSpawner(world, supervisor, settings)
-      : new ChildSpawner(world);
+    const spawner = supervisor ? new SupervisedSpawner(world, supervisor, settings) : new ChildSpawner(world);
     this.restarts = new Restarts({
       ...{ world, settings, servers, log, hooks, events, olders, spawner },
       ...effects,
