@@ -33,6 +33,7 @@ export async function run(
     ...options,
     args: ['run', '--control', socket, ...flags, fixture(name), ...(options.args ?? [])],
   });
+  if (options.ready === undefined) await served.program.waitFor(/worker 0: pid \d+ is ready/);
   const command = async (...words: string[]) => {
     try {
       const { stdout, stderr } = await promisify(execFile)(

@@ -141,8 +141,8 @@ describe('one worker', () => {
     await program.waitForPids(0);
   });
 
-  test('a program that no worker of which is ready for `--give-up` ends the run with the code of the worker', async () => {
-    const served = await run('endless.mjs', { flags: ['--give-up', '500ms'] });
+  test('the run ends with the code of the worker when none was ready for `--give-up`', async () => {
+    const served = await run('endless.mjs', { flags: ['--give-up', '1800ms'] });
     served.fault('exit 3');
     served.program.signal('SIGKILL', workers(served)[0]);
     expect(await served.program.exited).toEqual({ code: 3, signal: null });

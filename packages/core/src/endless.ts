@@ -160,7 +160,8 @@ export function createEndless(lifecycle: Lifecycle): Endless {
       return lifecycle.state;
     },
     get worker() {
-      return lifecycle.worker;
+      const { supervisor } = lifecycle.shared;
+      return supervisor && { index: supervisor.index };
     },
     get generation() {
       return lifecycle.generation;

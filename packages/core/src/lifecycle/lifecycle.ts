@@ -16,7 +16,6 @@ import { Restarting } from './restarting.js';
 import { Serving } from './serving.js';
 import { Shared } from './shared.js';
 import { Stopping } from './stopping.js';
-import { Supervised } from './supervised.js';
 import { TakingOver } from './taking-over.js';
 
 /** The one lifecycle of a process: makes its parts, and passes each call of the public API to one. */
@@ -84,13 +83,7 @@ export class Lifecycle {
       predecessorCommitted: () => takingOver.committed(),
       sayWithheld: () => listeners.sayWithheld(),
     });
-    const supervised =
-      shared.supervisor &&
-      new Supervised(shared.supervisor, shared, {
-        replace: () => this.#restarting.replace(),
-        stop: (signal) => stopping.bySignal(signal),
-      });
-    this.#serving = new Serving(shared, { listeners, stopping, takingOver, supervised });
+    this.#serving = new Serving(shared, { listeners, stopping, takingOver, restarting: this.#restarting });
   }
 
   get #signalParts() {
@@ -103,12 +96,6 @@ export class Lifecycle {
 
   get generation(): number {
     return this.shared.generation;
-  }
-
-  /** The place of this process among the workers of `endless run`, if that has started it. */
-  get worker(): { index: number } | undefined {
-    const { supervisor } = this.shared;
-    return supervisor && { index: supervisor.index };
   }
 
   get failedRestarts(): number {

@@ -6,9 +6,10 @@ import { concerns } from '../handoff/inheritance.js';
 import type { Candidate } from '../takeover/candidate.js';
 import { install } from './install.js';
 import type { Listeners } from './listeners.js';
+import type { Restarting } from './restarting.js';
 import type { Shared } from './shared.js';
 import type { Stopping } from './stopping.js';
-import type { Supervised } from './supervised.js';
+import { Supervised } from './supervised.js';
 import type { TakingOver } from './taking-over.js';
 
 /** The parts of the lifecycle that the servers of a process need. */
@@ -16,8 +17,7 @@ export interface ServingParts {
   listeners: Listeners;
   stopping: Stopping;
   takingOver: TakingOver;
-  /** The side of this process that `endless run` sees, if that has started it. */
-  supervised: Supervised | undefined;
+  restarting: Restarting;
 }
 
 /** How servers come to this process and leave it again, and when it is ready. */
@@ -25,6 +25,8 @@ export class Serving {
   readonly intake: Intake;
   readonly #shared: Shared;
   readonly #parts: ServingParts;
+  /** What `endless run` is told, if that has started this process. */
+  readonly #supervised: Supervised | undefined;
   #installed = false;
   /** With `register`, endless tracks every server of the program, also one that listens after the last was closed. */
   #watchForGood = false;
@@ -47,6 +49,7 @@ export class Serving {
       expectsAll: () => !this.#retired,
       onListening: (server) => this.#listening(server),
     });
+    this.#supervised = Supervised.of(shared, parts);
     // A program may look for a free port before it uses endless.
     if (isMainThread && shared.promised) this.#watch();
   }
@@ -128,7 +131,7 @@ export class Serving {
       return;
     }
     this.intake.begin(server);
-    this.#parts.supervised?.listening();
+    this.#supervised?.listening();
     if (this.#shared.phase.state === 'init') this.#accept();
   }
 
@@ -139,7 +142,7 @@ export class Serving {
     if (restarts.undecided || end || server.listening) return;
     const tracked = servers.get(server);
     const used = tracked?.used;
-    if (tracked && !candidate) this.#parts.supervised?.closed(tracked);
+    if (tracked && !candidate) this.#supervised?.closed(tracked);
     servers.remove(server);
     if (candidate) {
       candidate.changed();

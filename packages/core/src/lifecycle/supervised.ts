@@ -1,16 +1,15 @@
 import type { TrackedServer } from '../connections/tracked-server.js';
 import { messageOf } from '../errors.js';
 import type { RawHandle } from '../node-private/handle.js';
-import type { HookableSignal } from '../signals/signals.js';
 import type { RunSupervisor } from '../supervised/run-supervisor.js';
+import type { Restarting } from './restarting.js';
 import type { Shared } from './shared.js';
+import type { Stopping } from './stopping.js';
 
 /** The parts of the lifecycle that obey `endless run`. */
 export interface SupervisedParts {
-  /** Replaces this process alone. */
-  replace(): Promise<unknown>;
-  /** Drains this process, and exits. */
-  stop(signal: HookableSignal): Promise<void>;
+  restarting: Pick<Restarting, 'replace'>;
+  stopping: Pick<Stopping, 'bySignal'>;
 }
 
 /** When the supervisor gets a copy of the socket of a server that still listens. */
@@ -23,7 +22,7 @@ export class Supervised {
   /** The listening sockets of which the supervisor has got a copy. */
   readonly #copied = new WeakSet<RawHandle>();
 
-  constructor(supervisor: RunSupervisor, shared: Shared, { replace, stop }: SupervisedParts) {
+  private constructor(supervisor: RunSupervisor, shared: Shared, parts: SupervisedParts) {
     this.#supervisor = supervisor;
     this.#shared = shared;
     const { world, events, settings } = shared;
@@ -43,9 +42,16 @@ export class Supervised {
       supervisor.send({ type: 'rolled-back', pid, message: reason }),
     );
     supervisor.onRestart = () => {
-      replace().catch((error) => supervisor.send({ type: 'not-restarted', message: messageOf(error) }));
+      parts.restarting.replace().catch((error) => {
+        supervisor.send({ type: 'not-restarted', message: messageOf(error) });
+      });
     };
-    void supervisor.closed.then(() => this.#alone(stop));
+    void supervisor.closed.then(() => this.#alone(parts.stopping));
+  }
+
+  /** Undefined if `endless run` has not started this process. */
+  static of(shared: Shared, parts: SupervisedParts): Supervised | undefined {
+    return shared.supervisor && new Supervised(shared.supervisor, shared, parts);
   }
 
   /**
@@ -72,12 +78,12 @@ export class Supervised {
   }
 
   /** The supervisor is gone: nobody replaces this worker if it exits, and its port must be free for the next. */
-  #alone(stop: SupervisedParts['stop']): void {
+  #alone(stopping: SupervisedParts['stopping']): void {
     const { world, log, phase } = this.#shared;
     if (phase.candidate) world.exit(1);
     else if (!phase.end) {
-      log.warn('`endless run` is gone: this worker stops.');
-      void stop('SIGTERM');
+      log.warn('The supervisor is gone: this worker stops.');
+      void stopping.bySignal('SIGTERM');
     }
   }
 }

@@ -49,5 +49,9 @@ test('a message with a field of another kind is unknown', () => {
     { type: 'constructor' },
   ])
     expect(isFromSupervisor(message)).toBe(false);
-  fc.assert(fc.property(fc.jsonValue(), (any) => expect(isFromSupervisor(any)).toBe(false)));
+  fc.assert(
+    fc.property(fc.jsonValue(), (any) => {
+      expect(isFromSupervisor(any)).toBe(false);
+    }),
+  );
 });

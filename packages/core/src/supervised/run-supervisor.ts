@@ -186,5 +186,5 @@ export class RunSupervisor {
 }
 
 function supervisorGone(): EndlessError {
-  return new EndlessError('ERR_ENDLESS_SUPERVISED', '`endless run` is gone: this worker stops.');
+  return new EndlessError('ERR_ENDLESS_SUPERVISED', 'The supervisor is gone: this worker stops.');
 }
