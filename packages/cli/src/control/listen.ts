@@ -4,7 +4,7 @@ import { connect, type Server } from 'node:net';
 /** Another supervisor answers on the control socket. */
 export class SocketInUse extends Error {}
 
-/** Makes a server listen on a control socket that only this user can open; replaces one that nobody serves. */
+/** Makes a server listen on a control socket that only this user can open; replaces one that no process serves. */
 export async function listenOnControl(server: Server, socketPath: string): Promise<void> {
   try {
     await listenOnce(server, socketPath);
@@ -19,7 +19,7 @@ export async function listenOnControl(server: Server, socketPath: string): Promi
 function listenOnce(server: Server, socketPath: string): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', reject);
-    // Binding happens within the call, so nobody can open the socket before its mode is right.
+    // Binding happens within the call, so no other user can open the socket before its mode is right.
     const mask = process.umask(0o177);
     try {
       server.listen(socketPath, () => {

@@ -9,7 +9,7 @@ export const stderrLog: Log = {
     try {
       process.stderr.write(`${new Date().toISOString()} endless ${process.pid} ${message}\n`);
     } catch {
-      // Nobody reads it.
+      // No process reads it.
     }
   },
 };

@@ -13,11 +13,11 @@ export interface HeldSocket {
 
 /** What the other workers have to know. */
 export interface SocketEvents {
-  /** This worker listens on an address that nobody had before. */
+  /** This worker listens on an address that no worker had before. */
   added(worker: Worker, socket: HeldSocket): void;
   /** The program of this worker has closed its server, and others serve the address. */
   closed(worker: Worker, socket: HeldSocket): void;
-  /** Nobody serves this address any more. */
+  /** No worker serves this address any more. */
   dropped(socket: HeldSocket): void;
 }
 
@@ -52,7 +52,7 @@ export class HeldSockets {
     this.#servers.set(address, servers.add(worker));
   }
 
-  /** The program of a worker has closed its server: if no worker serves the address, nobody may wait there. */
+  /** The program of a worker has closed its server: if no worker serves the address, no client may wait there. */
   closedBy(worker: Worker, bound: Bound): void {
     const address = labelOf(bound);
     if (!this.#servers.get(address)?.has(worker)) return;
@@ -85,7 +85,7 @@ export class HeldSockets {
     this.#servers.clear();
   }
 
-  /** Removes the paths on which nobody listens any more: the worker that has made one may have crashed. */
+  /** Removes the paths on which no process listens any more: the worker that has made one may have crashed. */
   async removePaths(): Promise<void> {
     await Promise.all([...this.#paths].map(removeStale));
   }

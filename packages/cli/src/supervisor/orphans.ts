@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import type { Log } from '../print/log.js';
 import type { Supervisor } from './supervisor.js';
 
-/** How often pid 1 looks for processes that nobody waits for. */
+/** How often pid 1 looks for processes that have no parent to wait for them. */
 const LOOK_EVERY = 30_000;
 
 /**

@@ -7,7 +7,7 @@ test('a worker that was never ready waits 1, 2, 4 … 30 s', () => {
   expect(waits).toEqual([1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000]);
 });
 
-test('a worker that was ready for 1 s waits not at all, and after 30 s the waits begin again', () => {
+test('a worker that was ready for 1 s waits not at all, and after 30 s the waits begin again with the first', () => {
   const backoff = new Backoff(() => 0.5);
   expect([undefined, 999, 1_000, undefined].map((ready) => backoff.next(ready))).toEqual([
     1_000, 2_000, 0, 4_000,

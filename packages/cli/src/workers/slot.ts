@@ -43,7 +43,7 @@ export class Slot {
   candidate: Worker | undefined;
   /** Every process that lives. */
   readonly living = new Set<Worker>();
-  /** How the last process ended that nobody had asked to. */
+  /** How the last process ended that crashed. */
   lastCrash: ProcessEnd | undefined;
   crashes = 0;
   /** The next start of this worker after a crash. */

@@ -72,12 +72,12 @@ export class Supervised {
     }
   }
 
-  /** The program has closed a server: nobody may wait in its queue. */
+  /** The program has closed a server: no client may wait in its queue. */
   closed({ bound }: TrackedServer): void {
     if (bound) this.#supervisor.send({ type: 'closed', bound });
   }
 
-  /** The supervisor is gone: nobody replaces this worker if it exits, and its port must be free for the next. */
+  /** The supervisor is gone: no process replaces this worker if it exits, and its port must be free for the next. */
   #alone(stopping: SupervisedParts['stopping']): void {
     const { world, log, phase } = this.#shared;
     if (phase.candidate) world.exit(1);

@@ -26,7 +26,7 @@ export class HeldSockets {
     this.#sockets.push(socket);
   }
 
-  /** Nobody serves this address any more: a client must not wait in its queue. */
+  /** No worker serves this address any more: a client must not wait in its queue. */
   drop(bound: Bound): void {
     for (const socket of this.#sockets.splice(0, this.#sockets.length))
       if (label(socket.bound) === label(bound)) socket.handle.close();

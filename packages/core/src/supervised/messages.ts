@@ -37,9 +37,9 @@ export interface CommandChange {
 export type FromSupervisor =
   /** Replace this worker by a new process; the replies are `committed`, `rolled-back` or `not-restarted`. */
   | { type: 'restart' }
-  /** Another worker listens on an address that nobody had before; the handle is that listening socket. */
+  /** Another worker listens on an address that no worker had before; the handle is that listening socket. */
   | { type: 'socket'; asked: Asked; bound: Bound }
-  /** Nobody serves this address any more. */
+  /** No worker serves this address any more. */
   | { type: 'drop'; bound: Bound }
   /** The reply to `spawn`: the new process runs. The handle is this worker's end of the line to it. */
   | { type: 'spawned'; id: number; pid: number }
