@@ -1,5 +1,5 @@
 import { describe, longTest, test } from '@endless/conformance';
-import { get, startLoad } from '@endless/testkit';
+import { get, nodeBinaries, startLoad } from '@endless/testkit';
 import { expect } from 'vitest';
 import { getJson, lines, type Run, run, workers } from './program.js';
 
@@ -27,6 +27,27 @@ describe('several workers', () => {
     expect(workers(served).filter((pid) => before.includes(pid))).toEqual([]);
     await program.waitForPids(4);
   });
+
+  for (const { major, path: node } of nodeBinaries())
+    longTest(`rolling restarts of 4 workers under load lose nothing (Node ${major})`, async () => {
+      // A whole run on each version would take four minutes.
+      const restarts = major === 26 ? 20 : 5;
+      const served = await run('endless.mjs', { flags: ['--workers', '4'], maxProcesses: 16, node });
+      const { program, port } = served;
+      await lines(served, /is ready \(4 of 4\)/, 1);
+      const kept = startLoad({ port, connections: 40, mode: 'keep-alive', thinkTime: () => 2 });
+      const fresh = startLoad({ port, connections: 4, mode: 'new-connection', thinkTime: () => 2 });
+      for (let restart = 1; restart <= restarts; restart += 1) {
+        program.signal('SIGHUP');
+        await lines(served, /restart: done/, restart, 60_000);
+      }
+      const reports = [await kept.stop(), await fresh.stop()];
+      expect(reports.map(({ lost }) => lost)).toEqual([[], []]);
+      expect(reports[0]).toMatchObject({ opened: 40, idleClosed: 0, toldToClose: 0 });
+      await program.waitForPids(5);
+      program.signal('SIGTERM');
+      expect(await program.exited).toEqual({ code: 0, signal: null });
+    });
 
   test('each worker knows its index, and a replacement keeps it', async () => {
     const served = await run('endless.mjs', { flags: ['--workers', '2'] });

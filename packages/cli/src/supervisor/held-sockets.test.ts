@@ -7,8 +7,8 @@ function held() {
   const closed: number[] = [];
   const told: string[] = [];
   const sockets = new HeldSockets({
-    added: (_worker, { handle }) => told.push(`added ${handle.fd}`),
-    closed: (_worker, { handle }) => told.push(`closed ${handle.fd}`),
+    added: ({ handle }) => told.push(`added ${handle.fd}`),
+    known: (_worker, { handle }) => told.push(`known ${handle.fd}`),
     dropped: ({ handle }) => told.push(`dropped ${handle.fd}`),
   });
   const bound = (port: number) => ({ address: '::', port });
@@ -28,7 +28,7 @@ test('the first copy of an address is kept, and others are closed at once', () =
   listens(first, 80, 1);
   listens(second, 80, 2);
   listens(first, 443, 3);
-  expect([fds(), closed, told]).toEqual([[1, 3], [2], ['added 1', 'added 3']]);
+  expect([fds(), closed, told]).toEqual([[1, 3], [2], ['added 1', 'known 1', 'added 3']]);
 });
 
 test('an address is given up once every worker that served it has closed it or has left', () => {

@@ -13,10 +13,10 @@ export interface HeldSocket {
 
 /** What the other workers have to know. */
 export interface SocketEvents {
-  /** This worker listens on an address that no worker had before. */
-  added(worker: Worker, socket: HeldSocket): void;
-  /** The program of this worker has closed its server, and others serve the address. */
-  closed(worker: Worker, socket: HeldSocket): void;
+  /** A worker listens on an address that no worker had before. */
+  added(socket: HeldSocket): void;
+  /** This worker listens on an address that is known. */
+  known(worker: Worker, socket: HeldSocket): void;
   /** No worker serves this address any more. */
   dropped(socket: HeldSocket): void;
 }
@@ -42,24 +42,19 @@ export class HeldSockets {
   add(worker: Worker, socket: HeldSocket): void {
     const address = labelOf(socket.bound);
     if ('path' in socket.bound) this.#paths.add(socket.bound.path);
-    if (this.#closed || this.#sockets.has(address)) socket.handle.close();
-    else {
-      this.#sockets.set(address, socket);
-      this.#events.added(worker, socket);
-    }
+    const held = this.#sockets.get(address);
+    if (held || this.#closed) socket.handle.close();
     if (this.#closed) return;
+    this.#sockets.set(address, held ?? socket);
+    if (held) this.#events.known(worker, held);
+    else this.#events.added(socket);
     const servers = this.#servers.get(address) ?? new Set();
     this.#servers.set(address, servers.add(worker));
   }
 
   /** The program of a worker has closed its server: if no worker serves the address, no client may wait there. */
   closedBy(worker: Worker, bound: Bound): void {
-    const address = labelOf(bound);
-    if (!this.#servers.get(address)?.has(worker)) return;
-    this.#drop(address, worker);
-    // The worker may listen there again.
-    const socket = this.#sockets.get(address);
-    if (socket) this.#events.closed(worker, socket);
+    this.#drop(labelOf(bound), worker);
   }
 
   /** A worker has drained and exited: an address that only it served is given up. */

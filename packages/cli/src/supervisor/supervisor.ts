@@ -21,10 +21,11 @@ export type Progress = (line: string) => void;
 export class Supervisor {
   readonly slots: Slot[] = [];
   readonly sockets = new HeldSockets({
-    added: (from, socket) => {
-      for (const worker of this.#processes) if (worker !== from) worker.sendSocket(socket);
+    // Also the worker that listens gets one: its program may close the server, and listen again at once.
+    added: (socket) => {
+      for (const worker of this.#processes) worker.sendSocket(socket);
     },
-    closed: (worker, socket) => worker.sendSocket(socket),
+    known: (worker, socket) => worker.sendSocket(socket),
     dropped: ({ bound }) => {
       for (const worker of this.#processes) worker.send({ type: 'drop', bound });
     },

@@ -33,6 +33,8 @@ export class Supervised {
       supervisor.send({ type: 'ready', generation, hammerTime: settings.current.hammerTime });
     });
     events.on('draining', ({ reason, deadlineMs }) => {
+      // Another worker takes the place of this one, on the same sockets.
+      this.#copySockets();
       supervisor.sockets.close();
       supervisor.send({ type: 'draining', reason, deadline: deadlineMs });
     });

@@ -37,7 +37,7 @@ export interface CommandChange {
 export type FromSupervisor =
   /** Replace this worker by a new process; the replies are `committed`, `rolled-back` or `not-restarted`. */
   | { type: 'restart' }
-  /** Another worker listens on an address that no worker had before; the handle is that listening socket. */
+  /** A copy of a listening socket, for a server that asks for its address: this worker, or another, listens there. */
   | { type: 'socket'; asked: Asked; bound: Bound }
   /** No worker serves this address any more. */
   | { type: 'drop'; bound: Bound }
