@@ -22,16 +22,24 @@ export interface Run extends Served {
   command(...words: string[]): Promise<{ code: number; output: string }>;
 }
 
+/** How a program starts below `endless run`. */
+export interface RunOptions extends ServeOptions {
+  flags?: string[];
+  settings?: object;
+  /** Another path to the fixture, such as one through a link. */
+  file?: string;
+}
+
 /** Starts a fixture below `endless run`; the test ends every process of it. */
 export async function run(
   name: string,
-  { flags = [], settings, ...options }: ServeOptions & { flags?: string[]; settings?: object } = {},
+  { flags = [], settings, file = fixture(name), ...options }: RunOptions = {},
 ): Promise<Run> {
   // The path of a unix socket is short, and the folder is gone with the test.
   const socket = path.join(temporaryFolder(), 'control');
   const served = await serve(BIN, settings, {
     ...options,
-    args: ['run', '--control', socket, ...flags, fixture(name), ...(options.args ?? [])],
+    args: ['run', '--control', socket, ...flags, file, ...(options.args ?? [])],
   });
   if (options.ready === undefined) await served.program.waitFor(/worker 0: pid \d+ is ready/);
   const command = async (...words: string[]) => {

@@ -13,7 +13,7 @@ export interface SupervisedParts {
 }
 
 /** When the supervisor gets a copy of the socket of a server that still listens. */
-const COPY_AFTER = 100;
+const COPY_AFTER = 20;
 
 /** What a worker of `endless run` tells it, and does for it. */
 export class Supervised {
