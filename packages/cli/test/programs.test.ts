@@ -1,7 +1,7 @@
 import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { describe, test } from '@endless/conformance';
+import { describe, longTest, test } from '@endless/conformance';
 import { get, startLoad } from '@endless/testkit';
 import { expect } from 'vitest';
 import { lines, type Run, run, temporaryFolder, until, workers } from './program.js';
@@ -26,20 +26,23 @@ describe('a program', () => {
     expect(served.program.output).not.toContain('EADDRINUSE');
   });
 
-  test('that opens a second server later shares both, and a crash refuses no connection on either', async () => {
-    const served = await run('kinds.mjs', { ...kind('second server'), flags: ['--workers', '2'] });
-    await lines(served, /is ready \(2 of 2\)/, 1);
-    const ports = [served.port, served.port + 1];
-    const loads = ports.map((port) => startLoad({ port, connections: 2, mode: 'new-connection' }));
-    await crash(served);
-    const losses = (await Promise.all(loads.map((load) => load.stop()))).map(({ lostBy }) => [
-      ...lostBy.keys(),
-    ]);
-    expect(losses.flat().filter((reason) => reason !== 'reset' && reason !== 'ended')).toEqual([]);
-    expect(served.program.output).not.toContain('EADDRINUSE');
-  });
+  longTest(
+    'that opens a second server later shares both, and a crash refuses no connection on either',
+    async () => {
+      const served = await run('kinds.mjs', { ...kind('second server'), flags: ['--workers', '2'] });
+      await lines(served, /is ready \(2 of 2\)/, 1);
+      const ports = [served.port, served.port + 1];
+      const loads = ports.map((port) => startLoad({ port, connections: 2, mode: 'new-connection' }));
+      await crash(served);
+      const losses = (await Promise.all(loads.map((load) => load.stop()))).map(({ lostBy }) => [
+        ...lostBy.keys(),
+      ]);
+      expect(losses.flat().filter((reason) => reason !== 'reset' && reason !== 'ended')).toEqual([]);
+      expect(served.program.output).not.toContain('EADDRINUSE');
+    },
+  );
 
-  test('with a unix socket is reachable after a crash, and its path is gone after a stop', async () => {
+  longTest('with a unix socket is reachable after a crash, and its path is gone after a stop', async () => {
     const socketPath = path.join(temporaryFolder(), 'app.sock');
     const served = await run('kinds.mjs', { env: { KIND: 'unix socket', SOCKET: socketPath } });
     await crash(served);

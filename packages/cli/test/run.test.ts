@@ -28,7 +28,7 @@ describe('one worker', () => {
     await program.waitForPids(0);
   });
 
-  test('a program without endless restarts too', async () => {
+  longTest('a program without endless restarts too', async () => {
     const { port, command, program } = await run('plain.mjs');
     const before = (await get({ port })).body;
     expect(await command('restart')).toMatchObject({ code: 0 });
@@ -64,25 +64,26 @@ describe('one worker', () => {
     expect(lost.length).toBeLessThanOrEqual(20 * 4);
   });
 
-  test.each([
-    ['throw', 'exited with status 1 before it was ready'],
-    ['die soon', 'exited with status 7 within the rollback window'],
-  ])(
-    'a restart to a release that fails (%s) changes nothing: exit code 1 and the reason',
-    async (fault, why) => {
-      const served = await run('endless.mjs', { settings: { rollbackWindow: 1_000 } });
-      const before = await pidOf(served);
-      served.fault(fault);
-      const { code, output } = await served.command('restart');
-      expect(output).toContain(why);
-      expect(code).toBe(1);
-      expect(await pidOf(served)).toBe(before);
-      served.fault();
-      expect(await served.command('restart')).toMatchObject({ code: 0 });
-      expect(await pidOf(served)).not.toBe(before);
-      await served.program.waitForPids(2);
-    },
-  );
+  for (const [register, fault, why] of [
+    [test, 'throw', 'exited with status 1 before it was ready'],
+    [longTest, 'die soon', 'exited with status 7 within the rollback window'],
+  ] as const)
+    register(
+      `a restart to a release that fails (${fault}) changes nothing: exit code 1 and the reason`,
+      async () => {
+        const served = await run('endless.mjs', { settings: { rollbackWindow: 1_000 } });
+        const before = await pidOf(served);
+        served.fault(fault);
+        const { code, output } = await served.command('restart');
+        expect(output).toContain(why);
+        expect(code).toBe(1);
+        expect(await pidOf(served)).toBe(before);
+        served.fault();
+        expect(await served.command('restart')).toMatchObject({ code: 0 });
+        expect(await pidOf(served)).not.toBe(before);
+        await served.program.waitForPids(2);
+      },
+    );
 
   test('the program sees its place among the workers, and nothing of the channels', async () => {
     const { port, command } = await run('endless.mjs');
@@ -141,7 +142,7 @@ describe('one worker', () => {
     await program.waitForPids(0);
   });
 
-  test('the run ends with the code of the worker when none was ready for `--give-up`', async () => {
+  longTest('the run ends with the code of the worker when none was ready for `--give-up`', async () => {
     const served = await run('endless.mjs', { flags: ['--give-up', '1800ms'] });
     served.fault('exit 3');
     served.program.signal('SIGKILL', workers(served)[0]);

@@ -49,7 +49,7 @@ describe('several workers', () => {
       expect(await program.exited).toEqual({ code: 0, signal: null });
     });
 
-  test('each worker knows its index, and a replacement keeps it', async () => {
+  longTest('each worker knows its index, and a replacement keeps it', async () => {
     const served = await run('endless.mjs', { flags: ['--workers', '2'] });
     await lines(served, /is ready \(2 of 2\)/, 1);
     expect(await indices(served)).toEqual([0, 1]);
