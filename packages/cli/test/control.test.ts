@@ -1,9 +1,11 @@
+import { execFile } from 'node:child_process';
 import { statSync } from 'node:fs';
 import { request } from 'node:http';
 import path from 'node:path';
+import { promisify } from 'node:util';
 import { describe, test } from '@endless/conformance';
 import { expect } from 'vitest';
-import { run } from './program.js';
+import { BIN, run } from './program.js';
 
 /** Sends one request to a control socket, and resolves with the status and the body. */
 function ask(socketPath: string, method: string, url: string, body = ''): Promise<[number, string]> {
@@ -71,6 +73,21 @@ describe('the control socket', () => {
     next.program.signal('SIGTERM');
     expect(await next.program.exited).toEqual({ code: 0, signal: null });
   });
+
+  test.each(['', 'run', 'restart', 'scale', 'stop', 'status'])(
+    '`endless %s --help` fits a screen',
+    async (name) => {
+      const { stdout } = await promisify(execFile)(process.execPath, [
+        BIN,
+        ...(name ? [name] : []),
+        '--help',
+      ]);
+      const shown = stdout.split('\n');
+      expect(shown[0]).toMatch(`Usage: endless ${name}`.trim());
+      expect(shown.length).toBeLessThanOrEqual(24);
+      expect(Math.max(...shown.map(({ length }) => length))).toBeLessThanOrEqual(80);
+    },
+  );
 
   test('a wrong command line ends with code 2', async () => {
     const { command } = await run('plain.mjs');

@@ -1,4 +1,4 @@
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 import { restart, scale, stop } from '../commands/orders.js';
 import { type RunFlags, run } from '../commands/run.js';
 import { status } from '../commands/status.js';
@@ -25,8 +25,8 @@ export function commandLine(done: (exitCode: number) => void): Command {
     .usage('[flags] server.js [args]\n       endless run [flags] -- node --import tsx server.ts')
     .argument('<program...>', 'the script with its arguments, or a command of node')
     .option('--workers <count>', 'how many workers, or max (default: WEB_CONCURRENCY, else 1)', parseWorkers)
-    .option('--start-timeout <time>', 'how long the first start may take', parseTime, 60_000)
-    .option('--give-up <time>', 'exit when no worker was ready for so long; 0: never', parseTime, 60_000)
+    .addOption(timeOption('--start-timeout', 'how long the first start may take', '60s'))
+    .addOption(timeOption('--give-up', 'exit when no worker was ready for so long; 0: never', '60s'))
     .option('--control <path>', 'where the other commands find this one, or none')
     .option('--pid-file <path>', 'a file for the pid of the supervisor')
     .passThroughOptions()
@@ -37,7 +37,7 @@ export function commandLine(done: (exitCode: number) => void): Command {
   const socketOf = ({ control }: ControlFlag) => control ?? controlPath(directoryAsTyped());
 
   ask('restart', 'replace all workers one by one; nothing changes if the first cannot be replaced')
-    .option('--timeout <time>', 'how long to wait for the end', parseTime, 300_000)
+    .addOption(timeOption('--timeout', 'how long to wait for the end', '5m'))
     .action(async (flags: ControlFlag & { timeout: number }) =>
       done(await restart(socketOf(flags), flags.timeout)),
     );
@@ -56,4 +56,9 @@ export function commandLine(done: (exitCode: number) => void): Command {
       done(await status(socketOf(flags), flags)),
     );
   return program;
+}
+
+/** A flag that takes a time, whose default is shown as it would be typed. */
+function timeOption(flag: string, description: string, preset: string): Option {
+  return new Option(`${flag} <time>`, description).argParser(parseTime).default(parseTime(preset), preset);
 }

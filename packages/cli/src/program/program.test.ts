@@ -36,6 +36,17 @@ test('a program runs with this Node.js, unless it names one', () => {
   expect(new Program(['/usr/bin/node', 'server.js']).resolve().command).toBe('/usr/bin/node');
 });
 
+test('a process beside another one gets any free inspector port', () => {
+  const { args, argsBeside } = new Program([
+    'node',
+    '--inspect=0.0.0.0:9229',
+    'server.js',
+    '--inspect',
+  ]).resolve();
+  expect([args[2], argsBeside[2]]).toEqual(['--inspect=0.0.0.0:9229', '--inspect=0.0.0.0:0']);
+  expect([args.at(-1), argsBeside.at(-1)]).toEqual(['--inspect', '--inspect']);
+});
+
 test('options of Node.js need its name before them', () => {
   expect(() => new Program(['--import', 'tsx', 'server.ts'])).toThrow(UsageError);
 });

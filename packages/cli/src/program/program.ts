@@ -3,6 +3,7 @@ import { createRequire } from 'node:module';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { directoryAsTyped } from './directory.js';
+import { besideInspector } from './inspect.js';
 import { splitNodeArguments } from './node-options.js';
 import { registerFor } from './register.js';
 
@@ -10,6 +11,8 @@ import { registerFor } from './register.js';
 export interface Release {
   command: string;
   args: string[];
+  /** The same for a process beside one that has the inspector port which the options name. */
+  argsBeside: string[];
   cwd: string;
   /** The resolved path of the script, for messages. */
   script: string;
@@ -48,10 +51,11 @@ export class Program {
     const cwd = realPath(this.directory);
     const script = this.#script === undefined ? undefined : scriptAt(this.directory, this.#script);
     const register = registerFor(script ?? path.join(cwd, 'script.js'));
-    const own = script === undefined ? [] : [script];
+    const own = [...(script === undefined ? [] : [script]), ...this.#args];
     return {
       command: this.#command,
-      args: ['--require', register, ...this.#options, ...own, ...this.#args],
+      args: ['--require', register, ...this.#options, ...own],
+      argsBeside: ['--require', register, ...this.#options.map(besideInspector), ...own],
       cwd,
       script: script ?? this.#command,
     };

@@ -102,13 +102,15 @@ export class Worker {
       ...{ protocol: RUN_PROTOCOL, pid: process.pid, index, generation, sockets: inherited },
       ...(handoff && { line: FIRST_FD }),
     };
+    const beside = index > 0 || handoff !== undefined;
+    const args = beside ? release.argsBeside : release.args;
     const env: NodeJS.ProcessEnv = {
-      ...environmentOf(index, count),
+      ...environmentOf(index, count, beside),
       ...variablesOf(handoff?.restart.env),
       ENDLESS_SUPERVISOR: JSON.stringify(given),
       ...(handoff && { ENDLESS_HANDOFF: handoff.text }),
     };
-    const child = spawn(handoff?.restart.command ?? release.command, handoff?.restart.args ?? release.args, {
+    const child = spawn(handoff?.restart.command ?? release.command, handoff?.restart.args ?? args, {
       cwd: handoff?.restart.cwd ?? release.cwd,
       env,
       // Ctrl-C reaches the supervisor only.
