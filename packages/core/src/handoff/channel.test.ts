@@ -99,3 +99,17 @@ test('a line that has no end is dropped, and the message after it is received', 
   await channel.closed;
   expect(heard).toEqual([{ type: 'accepting' }]);
 });
+
+test('each message that was sent with a handle is known as such, also if the handle is lost', async () => {
+  const { peer, channel, heard } = await line();
+  let sent = 0;
+  channel.onHandle = () => {
+    sent += 1;
+  };
+  const stop = { type: 'stop', deadline: 1, idleGrace: 2 };
+  for (const text of [stop, { cmd: 'NODE_HANDLE', msg: stop }, { cmd: 'NODE_HANDLE', msg: {} }])
+    peer.write(`${JSON.stringify(text)}\n`);
+  peer.end();
+  await channel.closed;
+  expect([heard.length, sent]).toEqual([2, 2]);
+});

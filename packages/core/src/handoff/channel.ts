@@ -29,6 +29,8 @@ export class Channel<In extends object, Out extends object> {
   #text = '';
   /** The handle of the line whose end has not arrived. */
   #handle: RawHandle | undefined;
+  /** A message came that was sent with a handle, which may be lost. Node.js waits for an acknowledgement. */
+  onHandle: () => void = () => {};
   /** Resolves when the other side is gone or the channel was closed here. */
   readonly closed: Promise<void>;
 
@@ -143,6 +145,7 @@ export class Channel<In extends object, Out extends object> {
       return;
     }
     const { cmd, msg } = (message ?? {}) as { cmd?: unknown; msg?: unknown };
+    if (cmd === 'NODE_HANDLE') this.onHandle();
     if (cmd === 'NODE_HANDLE' && this.#isMessage(msg)) this.#hear(msg, handle);
     else {
       handle?.close();

@@ -65,6 +65,7 @@ export class RunSupervisor {
     this.#channel = new Channel(world, 'the supervisor', end, isFromSupervisor, (message, handle) =>
       this.#hear(message, handle),
     );
+    this.#channel.onHandle = () => this.send({ cmd: 'NODE_HANDLE_ACK' });
     this.closed = this.#channel.closed;
     void this.closed.then(() => this.#gone());
     this.send({ type: 'hello', protocol: RUN_PROTOCOL, version });
@@ -115,7 +116,6 @@ export class RunSupervisor {
   }
 
   #hear(message: FromSupervisor, handle: RawHandle | undefined): void {
-    if (handle) this.send({ cmd: 'NODE_HANDLE_ACK' });
     switch (message.type) {
       case 'restart':
         this.onRestart();
