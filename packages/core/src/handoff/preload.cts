@@ -125,8 +125,15 @@ function openIpc(fd: number): Ipc {
   const { _forkChild } = process.getBuiltinModule('node:child_process') as unknown as {
     _forkChild(fd: number, serialization: string): void;
   };
+  // An old process opens a channel for each restart that it tries: nothing may pile up on `process`.
+  const events = ['newListener', 'removeListener'] as unknown as 'exit'[];
+  const before = events.map((event) => process.listeners(event));
   _forkChild(fd, 'json');
-  return takeIpc() as Ipc;
+  const ipc = takeIpc() as Ipc;
+  for (const [at, event] of events.entries())
+    for (const listener of process.listeners(event))
+      if (!before[at]?.includes(listener)) process.off(event, listener);
+  return ipc;
 }
 
 /** The channel of this process, with what Node.js writes to it by. */

@@ -98,7 +98,7 @@ describe('every private name does what endless relies on, on', () => {
       expect(seen).toEqual({
         makeNonBlocking: { before: false, made: true, after: true, none: false },
         ipcEndAround: { lines: [...Array(20).keys()], handles: 20, answer: true, notPipe: true },
-        ipcEndReopened: { hello: true, took: 7, handle: true, exitCode: 0 },
+        ipcEndReopened: { hello: true, leftNothing: true, took: 7, handle: true, exitCode: 0 },
         suspendReading: { suspended: true },
         resumeReading: { resumed: true },
         isWritten: { written: [true, false] },
