@@ -70,7 +70,8 @@ function predecessorOf(text: string, supervision: { line: unknown } | undefined)
     return typeof supervision.line === 'number' ? openIpc(supervision.line) : 'it came without a line';
   const writer = writerOf(text);
   if (writer === process.ppid) return takeIpc() ?? 'no channel to the process that wrote it came with it';
-  const origin = writer === undefined ? 'it does not name the process that wrote it' : `it was written by pid ${writer}`;
+  const origin =
+    writer === undefined ? 'it does not name the process that wrote it' : `it was written by pid ${writer}`;
   return `${origin}, and the parent of this process is pid ${process.ppid}`;
 }
 
