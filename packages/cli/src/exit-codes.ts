@@ -19,6 +19,9 @@ export interface ProcessEnd {
   signal: NodeJS.Signals | null;
 }
 
+/** What a shell reports for a command that it cannot start. */
+export const NOT_STARTED: ProcessEnd = { code: 127, signal: null };
+
 /** The exit code with which a shell reports how a process ended. */
 export function codeOf({ code, signal }: ProcessEnd): number {
   if (signal) return 128 + constants.signals[signal];

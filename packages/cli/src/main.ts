@@ -2,10 +2,12 @@ import { CommanderError } from 'commander';
 import { commandLine } from './arguments/command-line.js';
 import { NotRunning } from './control/client.js';
 import { EXIT } from './exit-codes.js';
+import { surviveBrokenOutput } from './print/log.js';
 import { UsageError } from './program/program.js';
 
 /** Runs one command of `endless`, and resolves with its exit code. */
 export async function main(args: readonly string[]): Promise<number> {
+  surviveBrokenOutput();
   let exitCode: number = EXIT.done;
   try {
     await commandLine((code) => {

@@ -28,18 +28,26 @@ export interface RunOptions extends ServeOptions {
   settings?: object;
   /** Another path to the fixture, such as one through a link. */
   file?: string;
+  /** Another path of the control socket; null leaves it to the supervisor. */
+  control?: string | null;
 }
 
 /** Starts a fixture below `endless run`; the test ends every process of it. */
 export async function run(
   name: string,
-  { flags = [], settings, file = fixture(name), ...options }: RunOptions = {},
+  { flags = [], settings, file = fixture(name), control, ...options }: RunOptions = {},
 ): Promise<Run> {
   // The path of a unix socket is short, and the folder is gone with the test.
-  const socket = path.join(temporaryFolder(), 'control');
+  const socket = control ?? path.join(temporaryFolder(), 'control');
   const served = await serve(BIN, settings, {
     ...options,
-    args: ['run', '--control', socket, ...flags, file, ...(options.args ?? [])],
+    args: [
+      'run',
+      ...(control === null ? [] : ['--control', socket]),
+      ...flags,
+      file,
+      ...(options.args ?? []),
+    ],
   });
   if (options.ready === undefined) await served.program.waitFor(/worker 0: pid \d+ is ready/);
   const command = async (...words: string[]) => {

@@ -1,7 +1,5 @@
 import { Command, Option } from 'commander';
-import { restart, scale, stop } from '../commands/orders.js';
-import { type RunFlags, run } from '../commands/run.js';
-import { status } from '../commands/status.js';
+import type { RunFlags } from '../commands/run.js';
 import { controlPath } from '../control/path.js';
 import { directoryAsTyped } from '../program/directory.js';
 import { VERSION } from '../version.js';
@@ -10,6 +8,9 @@ import { parseTime, parseWorkers } from './values.js';
 interface ControlFlag {
   control?: string;
 }
+
+/** The commands other than `run`. The supervisor loads none of them, and stays small. */
+const orders = () => import('../commands/orders.js');
 
 /** The commands and their flags. `done` gets the exit code of the command that ran. */
 export function commandLine(done: (exitCode: number) => void): Command {
@@ -25,12 +26,15 @@ export function commandLine(done: (exitCode: number) => void): Command {
     .usage('[flags] server.js [args]\n       endless run [flags] -- node --import tsx server.ts')
     .argument('<program...>', 'the script with its arguments, or a command of node')
     .option('--workers <count>', 'how many workers, or max (default: WEB_CONCURRENCY, else 1)', parseWorkers)
-    .addOption(timeOption('--start-timeout', 'how long the first start may take', '60s'))
+    .addOption(timeOption('--start-timeout', 'how long a start may take', '60s'))
     .addOption(timeOption('--give-up', 'exit when no worker was ready for so long; 0: never', '60s'))
     .option('--control <path>', 'where the other commands find this one, or none')
     .option('--pid-file <path>', 'a file for the pid of the supervisor')
     .passThroughOptions()
-    .action(async (words: string[], flags: RunFlags) => done(await run(words, flags)));
+    .action(async (words: string[], flags: RunFlags) => {
+      const { run } = await import('../commands/run.js');
+      done(await run(words, flags));
+    });
 
   const ask = (name: string, description: string) =>
     program.command(name).description(description).option('--control <path>', 'the socket of the supervisor');
@@ -39,22 +43,25 @@ export function commandLine(done: (exitCode: number) => void): Command {
   ask('restart', 'replace all workers one by one; nothing changes if the first cannot be replaced')
     .addOption(timeOption('--timeout', 'how long to wait for the end', '5m'))
     .action(async (flags: ControlFlag & { timeout: number }) =>
-      done(await restart(socketOf(flags), flags.timeout)),
+      done(await (await orders()).restart(socketOf(flags), flags.timeout)),
     );
   ask('scale', 'change the number of workers')
     .argument('<count>', 'a number, +N, -N or max')
-    .action(async (count: string, flags: ControlFlag) => done(await scale(socketOf(flags), count)));
+    .action(async (count: string, flags: ControlFlag) =>
+      done(await (await orders()).scale(socketOf(flags), count)),
+    );
   ask('stop', 'drain all workers, and end the supervisor')
     .option('--now', 'force-close what is open')
     .action(async (flags: ControlFlag & { now?: boolean }) =>
-      done(await stop(socketOf(flags), flags.now === true)),
+      done(await (await orders()).stop(socketOf(flags), flags.now === true)),
     );
   ask('status', 'show the workers')
     .option('--json', 'as JSON')
     .option('--watch', 'again each second')
-    .action(async (flags: ControlFlag & { json?: boolean; watch?: boolean }) =>
-      done(await status(socketOf(flags), flags)),
-    );
+    .action(async (flags: ControlFlag & { json?: boolean; watch?: boolean }) => {
+      const { status } = await import('../commands/status.js');
+      done(await status(socketOf(flags), flags));
+    });
   return program;
 }
 

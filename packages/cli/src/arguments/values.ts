@@ -3,11 +3,16 @@ import { mostWorkers } from '../program/worker-count.js';
 
 const UNITS: Record<string, number> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 };
 
+/** The longest timer of Node.js, about 24 days: a longer one fires at once. */
+const LONGEST = 2_147_483_647;
+
 /** Milliseconds of a time as it is typed: `30s`, `5m`, `500ms`; a bare number is seconds. */
 export function parseTime(text: string): number {
   const [, number, unit = 's'] = /^(\d+(?:\.\d+)?)(ms|s|m|h)?$/.exec(text) ?? [];
   if (number === undefined) throw new InvalidArgumentError('Write a time as 500ms, 30s, 5m or 1h.');
-  return Number(number) * (UNITS[unit] as number);
+  const ms = Number(number) * (UNITS[unit] as number);
+  if (ms > LONGEST) throw new InvalidArgumentError('The longest time is 596h.');
+  return ms;
 }
 
 /** A number of workers: a whole number from 1, or `max`. */

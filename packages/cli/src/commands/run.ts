@@ -4,7 +4,7 @@ import { listenOnControl, SocketInUse } from '../control/listen.js';
 import { safeControlPath } from '../control/path.js';
 import { controlServer } from '../control/server.js';
 import { EXIT } from '../exit-codes.js';
-import { stderrLog as log, surviveBrokenOutput } from '../print/log.js';
+import { stderrLog as log } from '../print/log.js';
 import { Program, UsageError } from '../program/program.js';
 import { watchOrphans } from '../supervisor/orphans.js';
 import { writePidFile } from '../supervisor/pid-file.js';
@@ -26,7 +26,6 @@ const LAST_ANSWERS = 500;
 
 /** `endless run`: supervises a program until it is stopped; resolves with the exit code. */
 export async function run(words: readonly string[], flags: RunFlags): Promise<number> {
-  surviveBrokenOutput();
   // Nothing of the supervisor may end the workers.
   process.on('uncaughtException', (error) => log.info(`internal error, please report it: ${error.stack}`));
   const program = new Program(words);
@@ -34,18 +33,17 @@ export async function run(words: readonly string[], flags: RunFlags): Promise<nu
   const workers = flags.workers ?? fromEnvironment() ?? 1;
   const supervisor = new Supervisor({ program, workers, startTimeout, giveUp, log });
   const server = controlServer(supervisor);
-  if (flags.control !== 'none') {
-    try {
-      await listenOnControl(server, flags.control ?? safeControlPath(program.directory));
-    } catch (error) {
-      if (error instanceof SocketInUse) {
-        log.info(`${error.message}: not started.`);
-        return EXIT.busy;
-      }
-      log.info(`The other commands do not reach this supervisor: ${(error as Error).message}.`);
-    }
+  let removePidFile = () => {};
+  try {
+    if (flags.control !== 'none') await listen(server, program, flags);
+    if (flags.pidFile !== undefined) removePidFile = writePidFile(flags.pidFile);
+  } catch (error) {
+    // Its path must not stay behind.
+    await close(server);
+    if (!(error instanceof SocketInUse)) throw error;
+    log.info(`${error.message}: not started.`);
+    return EXIT.busy;
   }
-  const removePidFile = flags.pidFile === undefined ? () => {} : writePidFile(flags.pidFile);
   listenToSignals(supervisor, log);
   watchOrphans(supervisor, log);
   const serviceManager = ServiceManager.find(supervisor, log);
@@ -54,6 +52,18 @@ export async function run(words: readonly string[], flags: RunFlags): Promise<nu
   removePidFile();
   await Promise.all([close(server), supervisor.sockets.removePaths(), serviceManager?.said]);
   return exitCode;
+}
+
+/** Makes the other commands reach this supervisor. A failure of the default socket is no reason not to start. */
+async function listen(server: Server, program: Program, { control }: RunFlags): Promise<void> {
+  try {
+    await listenOnControl(server, control ?? safeControlPath(program.directory));
+  } catch (error) {
+    const { message } = error as Error;
+    if (error instanceof SocketInUse) throw error;
+    if (control !== undefined) throw new UsageError(`--control: ${message}`);
+    log.info(`The other commands do not reach this supervisor: ${message}.`);
+  }
 }
 
 function fromEnvironment(): number | undefined {

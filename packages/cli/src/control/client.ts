@@ -6,9 +6,12 @@ import type { ControlLine } from './server.js';
 /** No supervisor answers on the control socket. */
 export class NotRunning extends Error {}
 
+/** How long an answer may take that needs no work. */
+const ANSWER_TIME = 10_000;
+
 /** Gets JSON from the supervisor. */
 export async function getJson<Body>(socketPath: string, url: string): Promise<Body> {
-  const response = await send(socketPath, 'GET', url);
+  const response = await send(socketPath, 'GET', url, undefined, ANSWER_TIME);
   let text = '';
   for await (const chunk of response) text += chunk;
   return JSON.parse(text) as Body;
@@ -33,11 +36,18 @@ export async function order(
   } catch {
     // The supervisor has exited: what came before counts.
   }
+  if (exitCode === undefined && response.statusCode === 200) print('The supervisor has exited.');
   if (response.statusCode === 400) return EXIT.usage;
   return exitCode ?? EXIT.failed;
 }
 
-function send(socketPath: string, method: string, url: string, body?: object): Promise<IncomingMessage> {
+function send(
+  socketPath: string,
+  method: string,
+  url: string,
+  body?: object,
+  timeout?: number,
+): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
     const asked = request({ socketPath, method, path: url }, resolve);
     asked.once('error', (error: NodeJS.ErrnoException) =>
@@ -47,6 +57,8 @@ function send(socketPath: string, method: string, url: string, body?: object): P
           : error,
       ),
     );
+    if (timeout !== undefined)
+      asked.setTimeout(timeout, () => asked.destroy(new Error(`${socketPath} gave no answer in time`)));
     asked.end(body && JSON.stringify(body));
   });
 }

@@ -10,7 +10,7 @@ export function controlPath(directory: string): string {
     path
       .basename(directory)
       .replace(/[^\w.-]/g, '_')
-      .slice(0, 24) || 'root';
+      .slice(0, 16) || 'root';
   const hash = createHash('sha256').update(directory).digest('hex').slice(0, 12);
   return path.join(tmpdir(), `endless-run-${uid}`, `${name}-${hash}.sock`);
 }

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import type { Slot } from '../workers/slot.js';
 import type { Worker } from '../workers/worker.js';
 import { HeldSockets } from './held-sockets.js';
 
@@ -22,6 +23,7 @@ function held() {
 }
 
 const [first, second, third] = [{}, {}, {}] as [Worker, Worker, Worker];
+const slot = {} as Slot;
 
 test('the first copy of an address is kept, and others are closed at once', () => {
   const { listens, closed, told, fds } = held();
@@ -45,8 +47,9 @@ test('a crash gives up no address, and neither does the exit of its replacement 
   const { sockets, listens, fds } = held();
   listens(first, 80, 1);
   // The first crashes, the second replaces it, and the third takes over in a restart.
+  sockets.crashed(first, slot);
   listens(second, 80, 2);
-  sockets.replaced(first);
+  sockets.replaced(slot);
   listens(third, 80, 3);
   sockets.left(second);
   expect(fds()).toEqual([1]);
@@ -58,4 +61,13 @@ test('after a stop nothing is held', () => {
   sockets.close();
   listens(first, 81, 2);
   expect([fds(), closed]).toEqual([[], [1, 2]]);
+});
+
+test('an address of a crashed worker is given up with its slot', () => {
+  const { sockets, listens, fds } = held();
+  listens(first, 80, 1);
+  sockets.crashed(first, slot);
+  expect(fds()).toEqual([1]);
+  sockets.left(slot);
+  expect(fds()).toEqual([]);
 });

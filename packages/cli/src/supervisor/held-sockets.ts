@@ -2,6 +2,7 @@ import { unlinkSync } from 'node:fs';
 import { connect } from 'node:net';
 import type { Asked, Bound } from '../workers/messages.js';
 import type { RawHandle } from '../workers/node-private.js';
+import type { Slot } from '../workers/slot.js';
 import type { Worker } from '../workers/worker.js';
 
 /** A listening socket that the supervisor holds for its workers. It never accepts. */
@@ -27,8 +28,8 @@ export interface SocketEvents {
  */
 export class HeldSockets {
   readonly #sockets = new Map<string, HeldSocket>();
-  /** The workers that serve each address. A crashed worker counts until its replacement is ready. */
-  readonly #servers = new Map<string, Set<Worker>>();
+  /** What serves each address: workers, and slots whose crashed worker was not replaced yet. */
+  readonly #servers = new Map<string, Set<Worker | Slot>>();
   /** The paths of unix sockets that were ever held. */
   readonly #paths = new Set<string>();
   readonly #events: SocketEvents;
@@ -57,14 +58,19 @@ export class HeldSockets {
     this.#drop(labelOf(bound), worker);
   }
 
-  /** A worker has drained and exited: an address that only it served is given up. */
-  left(worker: Worker): void {
-    for (const address of this.#servers.keys()) this.#drop(address, worker);
+  /** A worker has drained and exited, or a slot goes away: an address that only it served is given up. */
+  left(server: Worker | Slot): void {
+    for (const address of this.#servers.keys()) this.#drop(address, server);
   }
 
-  /** A crashed worker was replaced by a process of the same release: its addresses stay. */
-  replaced(worker: Worker): void {
-    for (const servers of this.#servers.values()) servers.delete(worker);
+  /** A worker has crashed: its slot stands for it until a process there is ready. */
+  crashed(worker: Worker, slot: Slot): void {
+    for (const servers of this.#servers.values()) if (servers.delete(worker)) servers.add(slot);
+  }
+
+  /** The process of this slot is ready: the addresses of those that have crashed stay. */
+  replaced(slot: Slot): void {
+    for (const servers of this.#servers.values()) servers.delete(slot);
   }
 
   /** All of them, in the order in which they came. */
@@ -85,9 +91,9 @@ export class HeldSockets {
     await Promise.all([...this.#paths].map(removeStale));
   }
 
-  #drop(address: string, worker: Worker): void {
+  #drop(address: string, server: Worker | Slot): void {
     const servers = this.#servers.get(address);
-    if (!servers?.delete(worker) || servers.size > 0) return;
+    if (!servers?.delete(server) || servers.size > 0) return;
     this.#servers.delete(address);
     const socket = this.#sockets.get(address);
     if (!socket) return;

@@ -38,6 +38,8 @@ export async function rollingRestart(context: RollingRestartContext): Promise<Re
     return { result, error, replaced, durationMs: Math.round(performance.now() - began) };
   };
   for (const slot of slots) {
+    // A change of the number of workers may have sent it away meanwhile.
+    if (slot.retired) continue;
     const canary = replaced.length === 0;
     try {
       const now = await replace(slot, canary ? [] : TRIES, context);

@@ -1,3 +1,4 @@
+import { EXIT } from '../exit-codes.js';
 import type { Log } from '../print/log.js';
 import type { Supervisor } from './supervisor.js';
 
@@ -16,7 +17,10 @@ export function listenToSignals(supervisor: Supervisor, log: Log): void {
   };
   const report = (signal: string) => (error: Error) => log.info(`${signal}: ${error.message}.`);
   const scale = (signal: string, by: number) =>
-    void supervisor.scale(Math.max(1, supervisor.target + by)).catch(report(signal));
+    void supervisor
+      .scale((present) => Math.max(1, present + by))
+      .then(({ exitCode, line }) => exitCode === EXIT.done || log.info(`${signal}: ${line}.`))
+      .catch(report(signal));
   const actions: Partial<Record<NodeJS.Signals, () => void>> = {
     SIGTERM: () => stop('SIGTERM'),
     SIGINT: () => stop('SIGINT'),

@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { codeOf, EXIT, howEnded, type ProcessEnd } from '../exit-codes.js';
 import type { Release } from '../program/program.js';
 import { Slot } from '../workers/slot.js';
@@ -6,16 +5,12 @@ import type { Worker } from '../workers/worker.js';
 import { GiveUp } from './give-up.js';
 import { HeldSockets } from './held-sockets.js';
 import type { RunOptions } from './options.js';
-import { type RestartReport, rollingRestart } from './rolling-restart.js';
-import { Turns } from './turns.js';
+import { type Progress, Restarts } from './restarts.js';
+import type { RestartReport } from './rolling-restart.js';
+import { type Count, type ScaleReport, scaleTo } from './scaling.js';
 
 /** How long after worker 0 the others start. */
 const SETTLE_TIME = 200;
-/** How often a change of the number of workers looks whether its time is over. */
-const LOOK_AGAIN = 50;
-
-/** Gets each step of a restart. */
-export type Progress = (line: string) => void;
 
 /** Starts the workers of a program, keeps them running, and replaces them. It runs no code of the program. */
 export class Supervisor {
@@ -33,21 +28,23 @@ export class Supervisor {
   readonly startedAt = new Date();
   /** The release of the last successful start. */
   release: Release;
-  lastRestart: (RestartReport & { at: Date }) | undefined;
   /** Resolves with the exit code of the run. */
   readonly ended: Promise<number>;
   readonly #options: RunOptions;
-  readonly #restarts: Turns<RestartReport>;
+  readonly #restarts: Restarts;
   readonly #giveUp: GiveUp;
-  readonly #followers = new Set<Progress>();
   /** The slots that go away with their workers. */
   readonly #leaving = new Set<Slot>();
   readonly #observers: (() => void)[] = [];
   #target: number;
   #everReady = false;
   #stopping = false;
+  /** Whether the workers have got a signal to stop. */
+  #told = false;
+  /** Resolves when the first worker is ready, or the run ends. */
+  readonly #started: Promise<void>;
+  #begun: () => void = () => {};
   #exitCode: number = EXIT.done;
-  #startTimer: NodeJS.Timeout | undefined;
   #lastEnd: ProcessEnd = { code: 0, signal: null };
   #end: (code: number) => void = () => {};
 
@@ -55,25 +52,34 @@ export class Supervisor {
     this.#options = options;
     this.#target = options.workers;
     this.release = options.program.resolve();
-    this.#restarts = new Turns(() => this.#restartAll());
+    const { program, log } = options;
+    this.#restarts = new Restarts(
+      log,
+      this,
+      () => program.resolve(),
+      () => this.#changed(),
+    );
     this.#giveUp = new GiveUp(options.giveUp, () => this.#noneWasReady());
     this.ended = new Promise((resolve) => {
       this.#end = resolve;
+    });
+    this.#started = new Promise((resolve) => {
+      this.#begun = resolve;
     });
   }
 
   /** Starts worker 0 alone: it opens the sockets, and the others inherit them. */
   start(): void {
-    const { startTimeout, log } = this.#options;
-    this.#startTimer = setTimeout(() => {
-      log.info(`worker 0 was not ready within ${startTimeout / 1_000} s: giving up.`);
-      for (const worker of this.slots[0]?.living ?? []) worker.kill('SIGKILL');
-    }, startTimeout);
     void this.#addSlot().start();
   }
 
   get stopping(): boolean {
     return this.#stopping;
+  }
+
+  /** Whether every worker that has to go is gone. */
+  get allGone(): boolean {
+    return this.#leaving.size === 0;
   }
 
   /** Whether a worker was ready at any time. */
@@ -83,6 +89,10 @@ export class Supervisor {
 
   get restarting(): boolean {
     return this.#restarts.busy;
+  }
+
+  get lastRestart(): Restarts['last'] {
+    return this.#restarts.last;
   }
 
   /** How many workers there should be. */
@@ -101,40 +111,40 @@ export class Supervisor {
 
   /** Replaces all workers; `progress` gets each step. */
   async restart(progress: Progress = () => {}): Promise<RestartReport> {
+    if (!this.#everReady && !this.#stopping) progress('the first worker starts: the restart follows');
+    await this.#started;
     if (this.#stopping) throw new Error('the supervisor stops');
-    if (!this.#everReady) throw new Error('the first worker is not ready yet');
-    if (this.#restarts.busy) progress('a restart is under way: one more follows it');
-    this.#followers.add(progress);
-    try {
-      return await this.#restarts.take();
-    } finally {
-      this.#followers.delete(progress);
-    }
+    return this.#restarts.take(progress);
   }
 
-  /** Sets the number of workers; resolves when the new ones are ready, or the others have exited. */
-  async scale(count: number, progress: Progress = () => {}): Promise<void> {
+  /** Changes the number of workers, after a restart that is under way. */
+  async scale(wanted: Count, progress: Progress = () => {}): Promise<ScaleReport> {
+    if (this.#restarts.busy) progress('a restart is under way: this follows it');
+    await this.#started;
     await this.#restarts.idle();
-    if (this.#stopping) throw new Error('the supervisor stops');
+    const count = wanted(this.#target);
+    progress(`${count} workers wanted`);
+    return scaleTo(count, this.#options.startTimeout, this);
+  }
+
+  /** Starts the workers that are missing, or drains those that are too many. */
+  setTarget(count: number): void {
+    if (this.#stopping) return;
     this.#target = count;
     for (const slot of this.slots.splice(count)) {
       if (slot.living.size > 0) this.#leaving.add(slot);
       slot.retire('SIGTERM');
     }
-    if (this.#everReady) this.#fill();
-    progress(`${count} workers wanted`);
-    const until = performance.now() + this.#options.startTimeout;
-    while (!this.#stopping && (this.ready < this.slots.length || this.#leaving.size > 0)) {
-      if (this.ready < this.slots.length && performance.now() > until)
-        throw new Error(`${this.ready} of ${count} workers are ready`);
-      await sleep(LOOK_AGAIN);
-    }
+    this.#fill();
   }
 
   /** Drains all workers and ends the run. */
   stop(signal: NodeJS.Signals): void {
     const { log } = this.#options;
-    if (!this.#stopping && this.#processes.length > 0) log.info(`Stopping all workers by ${signal}.`);
+    // A worker takes a second signal as an order to force-close.
+    if (this.#told) return;
+    this.#told = true;
+    if (this.#processes.length > 0) log.info(`Stopping all workers by ${signal}.`);
     this.#begin();
     for (const slot of this.#allSlots) slot.stop(signal);
     this.#maybeEnd();
@@ -154,9 +164,9 @@ export class Supervisor {
   }
 
   #addSlot(): Slot {
-    const { log } = this.#options;
+    const { log, startTimeout } = this.#options;
     const slot = new Slot(this.slots.length, {
-      ...{ log, sockets: this.sockets },
+      ...{ log, startTimeout, sockets: this.sockets },
       count: () => this.#target,
       release: () => this.release,
       stopping: () => this.#stopping,
@@ -182,7 +192,7 @@ export class Supervisor {
     log.info(`worker ${slot.index}: pid ${slot.current?.pid} is ready (${this.ready} of ${this.#target}).`);
     if (!this.#everReady) {
       this.#everReady = true;
-      clearTimeout(this.#startTimer);
+      this.#begun();
       // A program opens its further servers right after the first: the other workers inherit those too.
       setTimeout(() => this.#fill(), SETTLE_TIME);
     }
@@ -214,35 +224,10 @@ export class Supervisor {
     this.stop('SIGTERM');
   }
 
-  async #restartAll(): Promise<RestartReport> {
-    const { log, program } = this.#options;
-    const progress: Progress = (line) => {
-      log.info(`restart: ${line}.`);
-      for (const follower of this.#followers) follower(line);
-    };
-    // Not before this run counts as one.
-    setImmediate(() => this.#changed());
-    const release = program.resolve();
-    const old = this.slots.filter(({ current }) => current && current.release !== this.release);
-    const others = this.slots.filter((slot) => !old.includes(slot));
-    const report = await rollingRestart({
-      ...{ slots: [...old, ...others], release, progress },
-      stopping: () => this.#stopping,
-      pin: (pinned) => {
-        this.release = pinned;
-      },
-    });
-    const { result, error, durationMs } = report;
-    log.info(`restart: ${result} after ${durationMs} ms${error === undefined ? '.' : `: ${error}`}`);
-    this.lastRestart = { ...report, at: new Date() };
-    setImmediate(() => this.#changed());
-    return report;
-  }
-
   #begin(): void {
     this.#stopping = true;
     this.#giveUp.cancel();
-    clearTimeout(this.#startTimer);
+    this.#begun();
     for (const slot of this.slots) slot.respawn.cancel();
     // Before the workers stop: a client that connects to a queue without a worker would wait in vain.
     this.sockets.close();

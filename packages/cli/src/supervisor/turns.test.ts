@@ -6,10 +6,14 @@ test('requests during a run share one more run', async () => {
   const turns = new Turns(() => new Promise<number>((resolve) => ends.push(resolve)));
   const [first, second, third] = [turns.take(), turns.take(), turns.take()];
   expect([ends.length, turns.busy]).toEqual([1, true]);
+  let idle = false;
+  void turns.idle().then(() => {
+    idle = true;
+  });
   ends[0]?.(1);
   expect(await first).toBe(1);
   await new Promise((resolve) => setImmediate(resolve));
-  expect(ends.length).toBe(2);
+  expect([ends.length, idle]).toEqual([2, false]);
   ends[1]?.(2);
   expect(await Promise.all([second, third])).toEqual([2, 2]);
   await turns.idle();

@@ -29,8 +29,12 @@ export class Turns<Result> {
     return this.#next;
   }
 
-  /** Resolves when no run is under way. */
+  /** Resolves when no run is under way, and none follows. */
   async idle(): Promise<void> {
-    while (this.#running) await this.#running.catch(() => {});
+    for (;;) {
+      const last = this.#next ?? this.#running;
+      if (!last) return;
+      await last.catch(() => {});
+    }
   }
 }

@@ -1,4 +1,6 @@
+import type { ProcessEnd } from '../exit-codes.js';
 import type { Release } from '../program/program.js';
+import type { ToWorker } from './messages.js';
 import type { Worker } from './worker.js';
 
 /** The process that a restart of one worker has brought. */
@@ -40,6 +42,11 @@ export class Handover {
   fail(reason: string): void {
     this.#reject(new Error(reason));
   }
+}
+
+/** Tells a worker how the process ended that was started for it. */
+export function exitOf({ pid }: Worker, { code, signal }: ProcessEnd): ToWorker {
+  return { type: 'exited', pid, exitCode: code, signal };
 }
 
 /** Answers a worker that has asked for a restart of all, with the process that serves in its slot now. */

@@ -17,6 +17,12 @@ export function isRawHandle(handle: unknown): handle is RawHandle {
   return typeof fd === 'number' && fd >= 0 && typeof close === 'function';
 }
 
+/** Closes any handle that came with a message: of Node.js, or a socket or server of its own. */
+export function closeHandle(handle: unknown): void {
+  const { close, destroy } = (handle ?? {}) as Record<'close' | 'destroy', unknown>;
+  for (const end of [destroy, close]) if (typeof end === 'function') return void end.call(handle);
+}
+
 /** Leaves what comes on a pipe unread, so that the process that gets the pipe reads it. */
 export function leaveUnread(pipe: Socket): void {
   (pipe as unknown as { _handle: { readStop(): void } | null })._handle?.readStop();

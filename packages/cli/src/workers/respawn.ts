@@ -8,8 +8,8 @@ export class Respawn {
   readonly #backoff = new Backoff();
   #timer: NodeJS.Timeout | undefined;
 
-  /** Plans the start after this process, and returns the milliseconds until then. */
-  plan(after: Worker | undefined, start: () => void): number {
+  /** Plans the start after this process, and returns when that is, for a log line. */
+  plan(after: Worker | undefined, start: () => void): string {
     this.cancel();
     const readyFor = after?.readyAt === undefined ? undefined : performance.now() - after.readyAt;
     const wait = this.#backoff.next(readyFor);
@@ -17,7 +17,7 @@ export class Respawn {
     // At once means now: connections wait in the queue.
     if (wait === 0) start();
     else this.#timer = setTimeout(start, wait);
-    return wait;
+    return wait > 0 ? ` in ${(wait / 1_000).toFixed(1)} s` : '';
   }
 
   /** Forgets the planned start. */

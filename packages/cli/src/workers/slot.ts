@@ -1,9 +1,9 @@
-import { howEnded, type ProcessEnd } from '../exit-codes.js';
+import { howEnded, NOT_STARTED, type ProcessEnd } from '../exit-codes.js';
 import type { Log } from '../print/log.js';
 import type { Release } from '../program/program.js';
 import type { HeldSockets } from '../supervisor/held-sockets.js';
-import { answerRestart, Handover, type Replaced } from './handover.js';
-import { killLate } from './kill-late.js';
+import { answerRestart, exitOf, Handover, type Replaced } from './handover.js';
+import { killLate, killUnready } from './kill-late.js';
 import { type FromWorker, RUN_PROTOCOL } from './messages.js';
 import { isRawHandle } from './node-private.js';
 import { Respawn } from './respawn.js';
@@ -13,6 +13,8 @@ import { Worker, type WorkerEvents } from './worker.js';
 export interface SlotContext {
   log: Log;
   sockets: HeldSockets;
+  /** Milliseconds that a start without a predecessor may take. */
+  startTimeout: number;
   /** How many workers there are. */
   count(): number;
   /** The release of the last successful start. */
@@ -29,8 +31,6 @@ export interface SlotContext {
 
 /** A worker that stops by itself is replaced after this time, unless the supervisor has to stop too. */
 const OWN_STOP = 250;
-/** What a shell reports for a command that it cannot start. */
-const NOT_FOUND: ProcessEnd = { code: 127, signal: null };
 /** The longest restart of one worker. */
 const RESTART_TIME = 300_000;
 
@@ -46,20 +46,18 @@ export class Slot {
   /** How the last process ended that crashed. */
   lastCrash: ProcessEnd | undefined;
   crashes = 0;
+  /** Whether the slot goes away with its worker. */
+  retired = false;
   /** The next start of this worker after a crash. */
   readonly respawn = new Respawn();
   readonly #context: SlotContext;
   readonly #parents = new Map<Worker, Worker>();
-  /** Processes that are gone, and whose addresses their replacement does not serve yet. */
-  readonly #missed = new Set<Worker>();
   readonly #events: WorkerEvents = {
     message: (worker, message, handle) => this.#hear(worker, message, handle),
     exit: (worker, end) => this.#exited(worker, end),
   };
   #handover: Handover | undefined;
   #generation = 0;
-  /** Whether the slot goes away with its worker. */
-  #retired = false;
 
   constructor(index: number, context: SlotContext) {
     this.index = index;
@@ -73,16 +71,18 @@ export class Slot {
   /** Starts a process that inherits the sockets of the supervisor, without a predecessor. */
   async start(release = this.#context.release()): Promise<void> {
     this.respawn.cancel();
-    const { log, sockets, count } = this.#context;
+    if (this.retired) return;
+    const { log, sockets, count, startTimeout } = this.#context;
     try {
       const generation = this.#generation;
       const start = { index: this.index, count: count(), generation, release, sockets: sockets.all() };
       this.current = await Worker.start(start, this.#events);
       this.living.add(this.current);
+      killUnready(this.current, startTimeout, log);
     } catch (error) {
       log.info(`worker ${this.index} could not be started: ${(error as Error).message}`);
       this.#handover?.fail((error as Error).message);
-      this.#context.exited(this, undefined, NOT_FOUND);
+      this.#context.exited(this, undefined, NOT_STARTED);
       this.#startAgain();
     }
   }
@@ -90,6 +90,7 @@ export class Slot {
   /** Replaces the process by one of this release; rejects with the reason if the old one serves on. */
   async restart(release: Release): Promise<Replaced> {
     if (this.#handover) throw new Error('it restarts already');
+    if (this.retired) throw new Error('it goes away');
     const handover = new Handover(release, RESTART_TIME, () => {
       this.#handover = undefined;
     });
@@ -101,7 +102,7 @@ export class Slot {
 
   /** Drains the worker and starts no other one. */
   retire(signal: NodeJS.Signals): void {
-    this.#retired = true;
+    this.retired = true;
     this.stop(signal);
   }
 
@@ -114,10 +115,14 @@ export class Slot {
     for (const worker of this.living) killLate(worker, worker.hammerTime, this.#context.log);
   }
 
-  /** Force-closes what drains. */
+  /** Force-closes what drains, or all; kills what does not exit then. */
   hammer(all: boolean): void {
-    for (const worker of this.living)
-      if (worker.state === 'draining' || (all && worker.state === 'ready')) worker.kill('SIGUSR2');
+    for (const worker of this.living) {
+      if (!all && worker.state !== 'draining') continue;
+      // A process that starts has no request yet, and no handler of the signal.
+      worker.kill(worker.state === 'starting' ? 'SIGKILL' : 'SIGUSR2');
+      killLate(worker, 0, this.#context.log);
+    }
   }
 
   #hear(worker: Worker, message: FromWorker, handle: unknown): void {
@@ -129,7 +134,6 @@ export class Slot {
     if (isRawHandle(handle)) handle.close();
     switch (message.type) {
       case 'hello':
-        worker.version = message.version;
         if (message.protocol !== RUN_PROTOCOL) worker.kill('SIGKILL');
         break;
       case 'closed':
@@ -174,8 +178,7 @@ export class Slot {
     worker.generation = generation;
     this.#generation = generation;
     if (worker !== this.current) return;
-    for (const missed of this.#missed) this.#context.sockets.replaced(missed);
-    this.#missed.clear();
+    this.#context.sockets.replaced(this);
     // It may have been starting already, with the old release, when the restart began.
     if (this.#handover && worker.release !== this.#handover.release) worker.send({ type: 'restart' });
     else this.#handover?.done(worker);
@@ -185,7 +188,7 @@ export class Slot {
   #drains(worker: Worker, { reason, deadline }: { reason: string; deadline: number }): void {
     worker.state = 'draining';
     worker.deadline = deadline < 0 ? undefined : performance.now() + deadline;
-    if (this.#context.stopping() || this.#retired) {
+    if (this.#context.stopping() || this.retired) {
       killLate(worker, deadline, this.#context.log);
       return;
     }
@@ -222,12 +225,14 @@ export class Slot {
   #exited(worker: Worker, end: ProcessEnd): void {
     const { log, sockets, exited, stopping } = this.#context;
     this.living.delete(worker);
-    const { code: exitCode, signal } = end;
-    this.#parents.get(worker)?.send({ type: 'exited', pid: worker.pid, exitCode, signal });
+    this.#parents.get(worker)?.send(exitOf(worker, end));
     this.#parents.delete(worker);
     // Its addresses stay until another process serves them.
-    if (this.#retired || (this.ready && worker !== this.current)) sockets.left(worker);
-    else this.#missed.add(worker);
+    if (this.retired || (this.ready && worker !== this.current)) sockets.left(worker);
+    else sockets.crashed(worker, this);
+    if (this.retired) sockets.left(this);
+    // What was to be replaced was never ready: the new release may do better.
+    const isNext = this.#handover && !worker.readyAt && worker.release !== this.#handover.release;
     if (worker === this.candidate) this.candidate = undefined;
     else if (worker === this.current) {
       this.lastCrash = end;
@@ -236,21 +241,19 @@ export class Slot {
       if (this.current) {
         log.info(`worker ${this.index} (pid ${worker.pid}) ${howEnded(end)} during its restart.`);
         if (this.current.state === 'ready') this.#handover?.done(this.current);
-      } else this.#handover?.fail(`pid ${worker.pid} ${howEnded(end)}`);
+      } else if (!isNext) this.#handover?.fail(`pid ${worker.pid} ${howEnded(end)}`);
     }
     exited(this, worker, end);
-    if (this.current || this.#retired || stopping()) return;
-    if (worker.state === 'gone' && this.lastCrash === end) {
-      this.crashes += 1;
-      this.#startAgain(worker, end);
-    }
+    if (this.current || this.retired || stopping() || this.lastCrash !== end) return;
+    this.crashes += 1;
+    if (isNext) void this.start(this.#handover?.release);
+    else this.#startAgain(worker, end);
   }
 
   #startAgain(after?: Worker, end?: ProcessEnd): void {
     const { log, stopping } = this.#context;
-    if (stopping() || this.#retired) return;
-    const wait = this.respawn.plan(after, () => void this.start());
-    const when = wait > 0 ? ` in ${(wait / 1_000).toFixed(1)} s` : '';
+    if (stopping() || this.retired) return;
+    const when = this.respawn.plan(after, () => void this.start());
     if (after && end)
       log.info(`worker ${this.index} (pid ${after.pid}) ${howEnded(end)}: starting it again${when}.`);
   }

@@ -13,7 +13,7 @@ import {
   RUN_PROTOCOL,
   type ToWorker,
 } from './messages.js';
-import { leaveUnread } from './node-private.js';
+import { closeHandle, leaveUnread } from './node-private.js';
 
 /** What a new process of a worker runs, and what it gets. */
 export interface WorkerStart {
@@ -40,6 +40,8 @@ export type WorkerState = 'starting' | 'ready' | 'draining' | 'gone';
 const FIRST_FD = 4;
 /** How long the last messages of an exited process may take. */
 const LAST_MESSAGES = 200;
+/** A longer timer of Node.js fires at once. */
+const LONGEST_TIMER = 2_147_483_647;
 
 /** One process of a worker. */
 export class Worker {
@@ -56,8 +58,7 @@ export class Worker {
   hammerTime = 60_000;
   /** When its drain force-closes; undefined while it does not drain or has no limit. */
   deadline: number | undefined;
-  /** The version of `@endless/core` that it runs. */
-  version: string | undefined;
+  readonly #timers = new Set<NodeJS.Timeout>();
   readonly #child: ChildProcess;
   /** The supervisor's end of the line to its predecessor, until the predecessor has got it. */
   readonly line: Socket | undefined;
@@ -77,11 +78,15 @@ export class Worker {
     child.on('error', () => {});
     child.on('message', (message, handle) => {
       if (isFromWorker(message)) events.message(this, message, handle);
+      // A handle that came with anything else would stay open for ever.
+      else closeHandle(handle);
     });
     child.once('exit', (code, signal) => {
       const gone = () => {
         if (this.state === 'gone') return;
         this.state = 'gone';
+        for (const timer of this.#timers) clearTimeout(timer);
+        this.#timers.clear();
         this.line?.destroy();
         events.exit(this, { code, signal });
       };
@@ -144,6 +149,12 @@ export class Worker {
   sendSocket({ asked, bound, handle }: HeldSocket): void {
     if (!this.#child.connected) return;
     this.#child.send({ type: 'socket', asked, bound } satisfies ToWorker, handle as never, () => {});
+  }
+
+  /** Does something in so many milliseconds, unless the process has exited by then. */
+  later(ms: number, act: () => void): void {
+    if (this.state === 'gone') return;
+    this.#timers.add(setTimeout(act, Math.min(LONGEST_TIMER, ms)).unref());
   }
 
   /** Sends it a signal; does nothing once it has exited. */

@@ -1,0 +1,82 @@
+import type { Log } from '../print/log.js';
+import type { Release } from '../program/program.js';
+import type { Slot } from '../workers/slot.js';
+import { type RestartReport, rollingRestart } from './rolling-restart.js';
+import { Turns } from './turns.js';
+
+/** Gets each step of a restart. */
+export type Progress = (line: string) => void;
+
+/** What a restart reads and sets of the supervisor. */
+export interface Restarted {
+  readonly slots: readonly Slot[];
+  /** The release of the last successful start; a canary that stays sets it. */
+  release: Release;
+  readonly stopping: boolean;
+}
+
+/** The restarts of all workers: one at a time, and one more for all that ask meanwhile. */
+export class Restarts {
+  last: (RestartReport & { at: Date }) | undefined;
+  readonly #log: Log;
+  readonly #supervisor: Restarted;
+  readonly #resolve: () => Release;
+  readonly #changed: () => void;
+  readonly #turns = new Turns(() => this.#run());
+  readonly #followers = new Set<Progress>();
+
+  /** `resolve` follows every link of the program now; `changed` is called when a restart begins or is over. */
+  constructor(log: Log, supervisor: Restarted, resolve: () => Release, changed: () => void) {
+    this.#log = log;
+    this.#supervisor = supervisor;
+    this.#resolve = resolve;
+    this.#changed = changed;
+  }
+
+  /** Whether a restart is under way. */
+  get busy(): boolean {
+    return this.#turns.busy;
+  }
+
+  /** Resolves when no restart is under way, and none follows. */
+  idle(): Promise<void> {
+    return this.#turns.idle();
+  }
+
+  /** Replaces all workers now, or once more after the present restart; `progress` gets each step. */
+  async take(progress: Progress): Promise<RestartReport> {
+    if (this.busy) progress('a restart is under way: one more follows it');
+    this.#followers.add(progress);
+    try {
+      return await this.#turns.take();
+    } finally {
+      this.#followers.delete(progress);
+    }
+  }
+
+  async #run(): Promise<RestartReport> {
+    const supervisor = this.#supervisor;
+    const { slots } = supervisor;
+    const progress: Progress = (line) => {
+      this.#log.info(`restart: ${line}.`);
+      for (const follower of this.#followers) follower(line);
+    };
+    // Not before this run counts as one.
+    setImmediate(this.#changed);
+    const release = this.#resolve();
+    const old = slots.filter(({ current }) => current && current.release !== supervisor.release);
+    const others = slots.filter((slot) => !old.includes(slot));
+    const report = await rollingRestart({
+      ...{ slots: [...old, ...others], release, progress },
+      stopping: () => supervisor.stopping,
+      pin: (pinned) => {
+        supervisor.release = pinned;
+      },
+    });
+    const { result, error, durationMs } = report;
+    this.#log.info(`restart: ${result} after ${durationMs} ms${error === undefined ? '.' : `: ${error}`}`);
+    this.last = { ...report, at: new Date() };
+    setImmediate(this.#changed);
+    return report;
+  }
+}

@@ -1,0 +1,59 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { EXIT } from '../exit-codes.js';
+import type { Slot } from '../workers/slot.js';
+
+/** The wanted number of workers, given the present one. */
+export type Count = (present: number) => number;
+
+/** How a change of the number of workers ended. */
+export interface ScaleReport {
+  exitCode: number;
+  line: string;
+}
+
+/** What a change of the number of workers needs of the supervisor. */
+export interface ScalingContext {
+  /** How many workers there should be. */
+  readonly target: number;
+  readonly ready: number;
+  readonly slots: readonly Slot[];
+  readonly stopping: boolean;
+  /** Whether every worker that has to go is gone. */
+  readonly allGone: boolean;
+  /** Starts the workers that are missing, or drains those that are too many. */
+  setTarget(count: number): void;
+}
+
+/** How often a change looks whether it is done. */
+const LOOK_AGAIN = 50;
+/** How often a new worker may crash before it is ready: as often as a restart tries. */
+const TRIES = 3;
+
+/**
+ * Sets the number of workers; resolves when the new ones are ready, or the others have exited. If none of the
+ * new ones becomes ready, the old number is back.
+ */
+export async function scaleTo(count: number, limit: number, context: ScalingContext): Promise<ScaleReport> {
+  const before = context.target;
+  const more = count > before;
+  context.setTarget(count);
+  const until = performance.now() + limit;
+  for (;;) {
+    const { target, ready, slots, stopping, allGone } = context;
+    const now = `${ready} of ${count} workers are ready`;
+    if (stopping) return { exitCode: EXIT.failed, line: 'the supervisor stops' };
+    if (more ? target < count : target > count)
+      return { exitCode: EXIT.busy, line: `another command has set the number of workers to ${target}` };
+    if (more ? ready >= count : allGone) return { exitCode: EXIT.done, line: now };
+    const added = slots.slice(before);
+    const failed = added.filter((slot) => !slot.ready && slot.crashes >= TRIES);
+    const settled = failed.length > 0 && added.every((slot) => slot.ready || failed.includes(slot));
+    if (more && (settled || performance.now() > until)) {
+      if (target > count || added.some((slot) => slot.ready))
+        return { exitCode: EXIT.partly, line: `${now}: the others start again` };
+      context.setTarget(before);
+      return { exitCode: EXIT.failed, line: `no new worker became ready: ${before} are wanted again` };
+    }
+    await sleep(LOOK_AGAIN);
+  }
+}
