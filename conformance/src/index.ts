@@ -3,6 +3,7 @@ export { RawClient } from './client.js';
 export {
   getJson,
   hup,
+  loggedAt,
   newestPid,
   type Served,
   type ServeOptions,

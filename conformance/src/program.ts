@@ -81,6 +81,17 @@ export function newestPid(program: Program): number {
   return Number(taken ?? back ?? program.pid);
 }
 
+/**
+ * When a process logged a line with this text, in milliseconds, by its own clock: a test that waits for a core reads the
+ * line late, and its time stays right.
+ */
+export async function loggedAt(program: Program, text: string, pid: number = program.pid): Promise<number> {
+  const [, time] = await program.waitFor(new RegExp(`^(\\S+Z) endless ${pid} .*${text}`, 'm'), {
+    from: 'stderr',
+  });
+  return Date.parse(time as string);
+}
+
 /** Requests `target` on a fresh connection and resolves with the JSON of the answer. */
 export async function getJson<Answer>(port: number, target: string, timeout = 10_000): Promise<Answer> {
   return JSON.parse((await get({ port, path: target, timeout })).body) as Answer;

@@ -4,6 +4,7 @@ import { type Served, type ServeOptions, serve as serveFile } from '@endless/con
 export {
   getJson,
   hup,
+  loggedAt,
   newestPid,
   RawClient,
   type Served,
