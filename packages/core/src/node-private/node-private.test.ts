@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 // biome-ignore lint/style/noRestrictedImports: the rule is for what core ships, and a test is not shipped.
 import { nodeBinaries } from '@endless/testkit';
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 
 interface Probe {
   version: string;
@@ -19,12 +19,29 @@ const fixture = (name: string) => fileURLToPath(new URL(`../../test/fixtures/${n
 /** Runs a built file on a Node.js version and returns what each export did there. */
 async function probe(node: string, file = 'private-names.mjs'): Promise<Probe> {
   const folder = mkdtempSync(path.join(tmpdir(), 'endless-'));
-  onTestFinished(() => rmSync(folder, { recursive: true }));
   const env = { ...process.env, SOCKET_PATH: path.join(folder, 'probe.sock') };
-  const { stdout, stderr } = await promisify(execFile)(node, [fixture(file)], { env, timeout: 20_000 });
-  // Node must not warn of any private name.
-  expect(stderr).toBe('');
-  return JSON.parse(stdout) as Probe;
+  try {
+    const { stdout, stderr } = await promisify(execFile)(node, [fixture(file)], { env, timeout: 20_000 });
+    // Node must not warn of any private name.
+    expect(stderr).toBe('');
+    return JSON.parse(stdout) as Probe;
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+/** Runs a built file on all versions at once: most of its time it waits. Resolves later with what each version did. */
+function probes(file?: string): (node: string) => Promise<Probe> {
+  const running = new Map<string, Promise<Probe>>();
+  beforeAll(() => {
+    for (const { path: node } of versions) {
+      const answer = probe(node, file);
+      // The test of this version reports it.
+      answer.catch(() => {});
+      running.set(node, answer);
+    }
+  });
+  return (node) => running.get(node) as Promise<Probe>;
 }
 
 const own = {
@@ -32,12 +49,14 @@ const own = {
   version: process.version.slice(1),
   path: process.execPath,
 };
-const binaries = nodeBinaries();
+const installed = nodeBinaries();
+const versions = installed.length > 0 ? installed : [own];
 
 describe('every private name does what endless relies on, on', () => {
-  for (const { major, version, path: node } of binaries.length > 0 ? binaries : [own])
+  const probed = probes();
+  for (const { major, version, path: node } of versions)
     test(`Node ${major}`, async () => {
-      const { version: ran, exported, seen } = await probe(node);
+      const { version: ran, exported, seen } = await probed(node);
       expect(ran).toBe(`v${version}`);
       expect(seen).toEqual({
         listeningHandle: {
@@ -90,10 +109,13 @@ describe('every private name does what endless relies on, on', () => {
       // A new name needs a check here.
       expect(Object.keys(seen).sort()).toEqual(exported);
     });
+});
 
-  for (const { major, version, path: node } of binaries.length > 0 ? binaries : [own])
-    test(`Node ${major}, where the end of a channel goes to another process`, async () => {
-      const { version: ran, exported, seen } = await probe(node, 'private-pipe.mjs');
+describe('where the end of a channel goes to another process, every private name does its part on', () => {
+  const probed = probes('private-pipe.mjs');
+  for (const { major, version, path: node } of versions)
+    test(`Node ${major}`, async () => {
+      const { version: ran, exported, seen } = await probed(node);
       expect(ran).toBe(`v${version}`);
       expect(seen).toEqual({
         makeNonBlocking: { before: false, made: true, after: true, none: false },
