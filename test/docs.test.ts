@@ -72,9 +72,10 @@ function membersOf(file: string, name: string): Map<string, string> {
   return new Map([...members].map(([, text = '', member = '']) => [member, text.replaceAll(/[\s*]+/g, ' ')]));
 }
 
-describe('the programs of', () => {
+// `readmes.long.test.ts` has the others.
+describe('the first program of', () => {
   for (const page of READMES)
-    for (const session of sessionsOf(read(page)))
+    for (const session of sessionsOf(read(page)).slice(0, 1))
       test(`${page}, line ${session.line}: start, ask, restart, ask, stop`, () => play(session));
 });
 
