@@ -1,15 +1,17 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { defineConfig, type ViteUserConfig } from 'vitest/config';
 
-/** Tests that measure time or keep both cores busy: they run alone, after all others. */
-const CLOCK = [
-  'packages/core/test/{addresses,chain,drain,hammer,migrate,moved-connections,own-code,progress,protocols}.test.ts',
-  'packages/core/test/{rollback,seed,shutdown,signals,slow-start,systemd,timeouts,watchers}.test.ts',
+/** Tests that measure time from outside: they run alone, after all others. */
+const CLOCK = ['packages/core/test/{hammer,slow-start,timeouts}.test.ts', 'bench/test/*.test.ts'];
+
+/** Tests that keep both cores busy, or whose long rows measure time: they run alone in the long suite. */
+const CLOCK_IN_LONG = [
+  'packages/core/test/{addresses,chain,drain,migrate,moved-connections,own-code,progress,protocols}.test.ts',
+  'packages/core/test/{rollback,seed,shutdown,signals,systemd,watchers}.test.ts',
   'packages/core/test/{faults,late-decisions,load,migrate,pipelines-fuzz,restart,signals-fuzz,systemd}.long.test.ts',
   'packages/fastify/test/apps.test.ts',
   'packages/ws/test/{apps,move,moved}.test.ts',
   'packages/ws/test/{half,move,moved}.long.test.ts',
-  'bench/test/*.test.ts',
 ];
 
 /** Tests of one file of source: they start no process, or next to none. */
@@ -30,6 +32,9 @@ const ofPackages = readdirSync('packages')
 /** The default suite, or the long one, which has what the default suite has no time for. */
 export function suite({ long }: { long: boolean }): ViteUserConfig {
   const include = long ? [...LONG, ...ofPackages.filter(isInBoth)] : ['**/*.test.ts'];
+  const clock = long ? [...CLOCK, ...CLOCK_IN_LONG] : CLOCK;
+  // Most of the time a test waits, so that three files keep two cores busy.
+  const workers = { maxWorkers: long ? 2 : 3, sequence: { groupOrder: 0 } };
   const exclude = [...NEVER, ...(long ? ofPackages.filter((file) => !isInBoth(file)) : LONG)];
   return defineConfig({
     test: {
@@ -48,8 +53,7 @@ export function suite({ long }: { long: boolean }): ViteUserConfig {
             name: 'unit',
             include: long ? [] : UNIT,
             exclude: [...exclude, ...UNIT_WITH_PROCESSES],
-            maxWorkers: 2,
-            sequence: { groupOrder: 0 },
+            ...workers,
           },
         },
         {
@@ -59,23 +63,22 @@ export function suite({ long }: { long: boolean }): ViteUserConfig {
             include: long ? include : [...include, ...UNIT_WITH_PROCESSES],
             exclude: [
               ...exclude,
-              ...CLOCK,
+              ...clock,
               ...(long
                 ? []
                 : ['packages/*/src/**/!(node-private).test.ts', 'testkit/src/!(processes).test.ts']),
             ],
-            maxWorkers: 2,
-            sequence: { groupOrder: 1 },
+            ...workers,
           },
         },
         {
           extends: true,
           test: {
             name: 'clock',
-            include: CLOCK.filter((files) => long || !files.includes('.long.')),
+            include: clock,
             exclude,
             maxWorkers: 1,
-            sequence: { groupOrder: 2 },
+            sequence: { groupOrder: 1 },
           },
         },
       ],

@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { chmodSync, mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
-import { describe, longTest, rowTest, test } from '@endless/conformance';
+import { describe, longTest, rowsOf, rowTest, test } from '@endless/conformance';
 import {
   freePort,
   get,
@@ -95,8 +95,8 @@ describe('a `current` link that was switched runs the new release', () => {
       '',
     ],
   };
-  for (const [way, lineOf] of Object.entries(ways))
-    test(way, async () => {
+  for (const [way, lineOf] of rowsOf(Object.entries(ways), (_row, at) => at === 1 || at === 2))
+    rowTest(way, async () => {
       const folder = temporaryFolder();
       for (const name of ['one', 'two', 'three']) release(folder, name);
       point(folder, 'one');
@@ -252,34 +252,40 @@ describe('what Node.js is told, its successor is told', () => {
     expect(second.env).toMatchObject({ SEEN: 'ri', SPECIAL: 'special' });
   });
 
-  for (const where of ['arguments', 'NODE_OPTIONS'])
-    test(`the inspector on a fixed port, by its ${where}: each successor has one, on a port of its own`, async () => {
-      const home = release(temporaryFolder(), 'home');
-      const option = `--inspect=127.0.0.1:${await freePort()}`;
-      const deployed = await deploy(ENTRY, {
-        cwd: home,
-        ...(where === 'arguments' ? { execArgv: [option] } : { env: { NODE_OPTIONS: option } }),
-      });
-      for (let restarts = 0; restarts < 2; restarts += 1) await restart(deployed);
-      const { stderr } = deployed.program;
-      expect(stderr).not.toContain('address already in use');
-      const ports = [...stderr.matchAll(/Debugger listening on ws:\/\/127\.0\.0\.1:(\d+)/g)].map(
-        ([, port]) => port,
-      );
-      expect(new Set(ports).size).toBe(3);
-    });
+  for (const where of rowsOf(['arguments', 'NODE_OPTIONS'], (where) => where === 'arguments'))
+    rowTest(
+      `the inspector on a fixed port, by its ${where}: each successor has one, on a port of its own`,
+      async () => {
+        const home = release(temporaryFolder(), 'home');
+        const option = `--inspect=127.0.0.1:${await freePort()}`;
+        const deployed = await deploy(ENTRY, {
+          cwd: home,
+          ...(where === 'arguments' ? { execArgv: [option] } : { env: { NODE_OPTIONS: option } }),
+        });
+        for (let restarts = 0; restarts < 2; restarts += 1) await restart(deployed);
+        const { stderr } = deployed.program;
+        expect(stderr).not.toContain('address already in use');
+        const ports = [...stderr.matchAll(/Debugger listening on ws:\/\/127\.0\.0\.1:(\d+)/g)].map(
+          ([, port]) => port,
+        );
+        expect(new Set(ports).size).toBe(3);
+      },
+    );
 
-  for (const title of ['shop', 'node'])
-    test(`a title (${title}) that the program gives itself first, in the place of the command line, is not taken for that`, async () => {
-      const home = release(temporaryFolder(), 'home');
-      writeFileSync(
-        path.join(home, 'titled.mjs'),
-        `process.title = '${title}';\nawait import('./server.mjs');\n`,
-      );
-      const deployed = await deployByShell('exec node --no-warnings titled.mjs --flag', { cwd: home });
-      for (let restarts = 0; restarts < 2; restarts += 1)
-        expect(await restart(deployed)).toMatchObject({ args: ['--flag'], execArgv: ['--no-warnings'] });
-    });
+  for (const title of rowsOf(['shop', 'node'], (title) => title === 'shop'))
+    rowTest(
+      `a title (${title}) that the program gives itself first, in the place of the command line, is not taken for that`,
+      async () => {
+        const home = release(temporaryFolder(), 'home');
+        writeFileSync(
+          path.join(home, 'titled.mjs'),
+          `process.title = '${title}';\nawait import('./server.mjs');\n`,
+        );
+        const deployed = await deployByShell('exec node --no-warnings titled.mjs --flag', { cwd: home });
+        for (let restarts = 0; restarts < 2; restarts += 1)
+          expect(await restart(deployed)).toMatchObject({ args: ['--flag'], execArgv: ['--no-warnings'] });
+      },
+    );
 
   test('a script with a `#!` line', async () => {
     const folder = temporaryFolder();

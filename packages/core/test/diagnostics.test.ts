@@ -38,6 +38,8 @@ test('each event is published on its channel, in order and with the same object,
   client.get('/never');
   await until(async () => (await getJson<{ activeRequests: number }>(port, '/stats')).activeRequests === 2);
   program.signal('SIGTERM', second);
+  await program.waitFor(`event draining ${second} `);
+  program.signal('SIGUSR2', second);
   await program.waitForPids(0);
 
   // Two processes write at once; the lines of each are in order.

@@ -83,7 +83,7 @@ describe('while it drains', () => {
 describe('25 clients in the accept queue are all answered over a restart', () => {
   test('that begins while the process is blocked', async () => {
     const { program, port } = await serve('drain.mjs');
-    await get({ port, path: '/block?ms=1500' });
+    await get({ port, path: '/block?ms=1000' });
     const clients = Array.from({ length: 25 }, () => get({ port, timeout: 5_000 }));
     await sleep(100);
     await hup(program);

@@ -2,8 +2,9 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import net from 'node:net';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { describe, rowsOf, rowTest, test } from '@endless/conformance';
 import { freePort, get, startLoad } from '@endless/testkit';
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { expect, onTestFinished } from 'vitest';
 import { fixture, hup, serve, temporaryFolder, until } from './program.js';
 
 interface Started {
@@ -63,8 +64,11 @@ describe('a process refuses an invalid handoff, logs the reason, and starts as g
     ],
     'one without a channel': [ours([]), /no channel to the process that wrote it/],
   };
-  for (const [name, [text, why]] of Object.entries(withoutChannel))
-    test(name, async () => {
+  const telling = ['rubbish', 'the handoff of another process', 'sockets that are not a list'];
+  for (const [name, [text, why]] of rowsOf(Object.entries(withoutChannel), ([name]) =>
+    telling.includes(name),
+  ))
+    rowTest(name, async () => {
       const safe = typeof text === 'string' ? text.replaceAll('\0', ' ') : text;
       await expectFirst(await startWith(() => safe), why);
     });
@@ -77,8 +81,8 @@ describe('a process refuses an invalid handoff, logs the reason, and starts as g
     'a socket without an address': [ours([{ asked: { port: 1 } }]), /its `sockets` is not/],
     'an invalid line to the service manager': [ours([], { notify: 'yes' }), /its `notify` is not/],
   };
-  for (const [name, [text, why]] of Object.entries(withChannel))
-    test(name, async () => {
+  for (const [name, [text, why]] of rowsOf(Object.entries(withChannel), ([name]) => telling.includes(name)))
+    rowTest(name, async () => {
       await expectFirst(await startWith(() => text, { stdio: ['ipc'] }), why);
     });
 
@@ -124,8 +128,9 @@ describe('a successor refuses a handle that is not the inherited socket it is se
     'a port for a unix socket': [() => listening(loopback), /is not a unix socket/, true],
     'a unix connection for a unix socket': [() => connection(unix()), /not a listening unix socket/, true],
   };
-  for (const [name, [send, why, isPath]] of Object.entries(kinds))
-    test(name, async () => {
+  const telling = ['nothing', "another program's listening socket", 'a port for a unix socket'];
+  for (const [name, [send, why, isPath]] of rowsOf(Object.entries(kinds), ([name]) => telling.includes(name)))
+    rowTest(name, async () => {
       const file = path.join(temporaryFolder(), 'app.sock');
       const there = (port: number) =>
         isPath ? { asked: { path: file }, bound: { path: file } } : address(port);
@@ -179,8 +184,8 @@ describe('a process checks the sockets of systemd before it uses them:', () => {
       /Refused an inherited socket: descriptor 1000 \(unknown\): EBADF/,
     ],
   };
-  for (const [name, [env, why]] of Object.entries(claims))
-    test(name, async () => {
+  for (const [name, [env, why]] of rowsOf(Object.entries(claims), (_row, at) => at % 3 === 0))
+    rowTest(name, async () => {
       const port = await freePort();
       // The pid is not known before: a shell becomes the program.
       const child = spawn('/bin/sh', ['-c', `LISTEN_PID=$$ exec ${process.execPath} ${fixture('app.mjs')}`], {
@@ -261,9 +266,9 @@ describe('messages that look like those of endless', () => {
 describe('during a drain', () => {
   /** A drain that two slow requests keep open for a while, with a connection that was there before. */
   async function draining(settings: object = {}) {
-    const served = await serve('app.mjs', { idleGrace: 1_500, hammerTime: 2_000, ...settings });
+    const served = await serve('app.mjs', { idleGrace: 1_000, hammerTime: 2_000, ...settings });
     const { program, port } = served;
-    const slow = get({ port, path: '/slow?ms=900' });
+    const slow = get({ port, path: '/slow?ms=700' });
     const connections = await Promise.all(LIES.map(() => connected(port)));
     await sleep(150);
     program.signal('SIGTERM');
@@ -326,7 +331,7 @@ describe('during a drain', () => {
   });
 
   test('clients that never close are closed: those that say nothing, and those that go on sending', async () => {
-    const { program, slow, connections } = await draining({ idleGrace: 500 });
+    const { program, slow, connections } = await draining({ idleGrace: 500, hammerTime: 1_200 });
     const began = performance.now();
     const [dripping, endless] = connections as [net.Socket, net.Socket];
     dripping.write('GET / HTTP/1.1\r\nHost: a\r\n');

@@ -22,8 +22,8 @@ const [MOVES, MOVES_AT_ONCE, STAYS, STAYS_AT_ONCE] = [true, false].flatMap((move
     rollbackWindow,
   })),
 ) as [Ending, Ending, Ending, Ending];
-export const ENDINGS = [MOVES, STAYS_AT_ONCE, SHUTDOWN];
-export const MORE_ENDINGS = [MOVES_AT_ONCE, STAYS];
+export const ENDINGS = [MOVES, SHUTDOWN];
+export const MORE_ENDINGS = [MOVES_AT_ONCE, STAYS, STAYS_AT_ONCE];
 
 const SETTINGS = { idleGrace: 1_200, hammerTime: 10_000 };
 
@@ -514,14 +514,17 @@ const CORNERS: Corner[] = [
       async run(scene) {
         const client = scene.client('strict');
         const began = performance.now();
+        // It begins no earlier, in the same process: what comes before its answer has come in time.
+        const later = scene.client();
         const drip = setInterval(() => client.socket.writable && client.send('x'), 100);
         client.socket.once('close', () => clearInterval(drip));
         client.send(bytes);
+        const late = later.get(`/timed?ms=${LIMIT + 500}`).receive(/late$/);
         await scene.drain();
-        expect(client.text).toBe('');
-        expect(await client.closed).toMatch(/^HTTP\/1\.1 408 Request Timeout\r\n/);
+        const first = await Promise.race([client.closed, late]);
+        expect(first).toMatch(/^HTTP\/1\.1 408 Request Timeout\r\n/);
         expect(performance.now() - began).toBeGreaterThanOrEqual(LIMIT);
-        expect(performance.now() - began).toBeLessThan(LIMIT + 500);
+        await late;
       },
     }),
   ),

@@ -121,13 +121,14 @@ describe.each(testedNodes())('on Node $version', ({ path: node }) => {
       const idleFor = idle.closed.then(() => performance.now() - began);
       // Longer than the time for which an idle connection is kept.
       busy.get('/slow?ms=1800');
-      expect(await busy.receive(/slow$/)).toMatch(/^HTTP\/1.1 200 OK\r\nx-generation: 2/i);
+      const slow = busy.receive(/slow$/);
+      expect(await Promise.race([idleFor.then(() => 'ended'), slow])).toBe('ended');
+      expect(await slow).toMatch(/^HTTP\/1.1 200 OK\r\nx-generation: 2/i);
       // One that has never been used is still one that is slow to send its first head.
       expect(await silent.closed).toMatch(/^HTTP\/1.1 408 /);
       // Node gives a client one second more than it announces.
       expect(await idle.closed).toBe('');
       expect(await idleFor).toBeGreaterThan(1_300);
-      expect(await idleFor).toBeLessThan(1_900);
     },
   );
 
@@ -170,7 +171,6 @@ describe('a connection that has moved', () => {
     ];
     await until(async () => (await getJson<Counts>(port, '/counts')).opened >= 30);
     const { opened } = await getJson<Counts>(port, '/counts');
-    const began = performance.now();
     await hup(program);
     const [, text = ''] = await program.waitFor(/done \d+ (.*)/);
     // A listener for each, and an event for each.
@@ -184,7 +184,6 @@ describe('a connection that has moved', () => {
     });
     await program.waitFor(`server closed ${program.pid}`);
     expect(await program.exited).toEqual({ code: 0, signal: null });
-    expect(performance.now() - began).toBeLessThan(2_000);
     expect(await getJson<Counts>(port, '/counts')).toEqual({
       opened: 31,
       closed: 0,

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, longTest, rowsOf, rowTest, test } from '@endless/conformance';
 import { get, type Program } from '@endless/testkit';
 import { expect } from 'vitest';
-import { getJson, hup, newestPid, serve, until } from './program.js';
+import { getJson, hup, newestPid, RawClient, serve, until } from './program.js';
 
 /** The lines of a process of the program, in order: its own, and its events by name. */
 function story(program: Program, pid: number): string[] {
@@ -18,14 +18,13 @@ function parts(program: Program, pid: number, pattern: RegExp): string[] {
   return story(program, pid).filter((part) => pattern.test(part));
 }
 
-/** Sends a signal; resolves, after the exit of the first process, with its status and the times of both. */
-async function endBy(program: Program, signal: NodeJS.Signals) {
-  const before = performance.now();
+/**
+ * Sends a signal; resolves, after the exit of the first process, with its status. Where no time is measured, the next time
+ * that could end the process, the default of `hammerTime`, is longer than a test may take.
+ */
+function endBy(program: Program, signal: NodeJS.Signals) {
   program.signal(signal);
-  const began = performance.now();
-  const exit = await program.exited;
-  const ended = performance.now();
-  return { ...exit, atLeast: ended - began, atMost: ended - before };
+  return program.exited;
 }
 
 /** A request that is in the hands of the application when this resolves. */
@@ -52,20 +51,22 @@ interface Refusal {
 }
 
 describe('hooks run in order of registration, each awaited,', () => {
-  test.each(['SIGUSR1', 'SIGUSR2', 'SIGTSTP'] as const)(
-    'before and after %s, and the process serves on',
-    async (signal) => {
-      const { program, port } = await serve('hooks.mjs');
+  test('before and after SIGUSR1, SIGUSR2 and SIGTSTP, and the process serves on', async () => {
+    const { program, port } = await serve('hooks.mjs');
+    const signals = ['SIGUSR1', 'SIGUSR2', 'SIGTSTP'] as const;
+    for (const signal of signals) {
       program.signal(signal);
       await program.waitFor(`post ${signal} again`);
-      expect(story(program, program.pid)).toEqual([...around('pre', signal), ...around('post', signal)]);
       await program.waitFor(`Received ${signal}.`);
-      expect((await get({ port })).body).toBe('generation 0');
-      expect(program.pids()).toEqual([program.pid]);
-    },
-  );
+    }
+    expect(story(program, program.pid)).toEqual(
+      signals.flatMap((signal) => [...around('pre', signal), ...around('post', signal)]),
+    );
+    expect((await get({ port })).body).toBe('generation 0');
+    expect(program.pids()).toEqual([program.pid]);
+  });
 
-  test.each(['SIGTERM', 'SIGINT'] as const)(
+  rowTest.each(rowsOf(['SIGTERM', 'SIGINT'] as const, (signal) => signal === 'SIGTERM'))(
     'before the drain that %s begins, and after it before the process is gone',
     async (signal) => {
       const { program, port } = await serve('hooks.mjs');
@@ -86,20 +87,22 @@ describe('hooks run in order of registration, each awaited,', () => {
   );
 
   test('before the successor of a SIGHUP is started, and after it at the end of the old process only', async () => {
-    const { program, port } = await serve('hooks.mjs', { rollbackWindow: 500 });
-    const { answer } = await ask(program, port, '/slow?ms=2000');
+    const { program, port } = await serve('hooks.mjs');
+    const client = new RawClient(port).send('POST /body HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\n');
+    await program.waitFor('asked /body');
     const successor = await hup(program);
+    await program.waitFor(`event draining ${program.pid}`);
     expect(parts(program, program.pid, /^post/)).toEqual([]);
-    expect((await answer).body).toBe('generation 0');
+    expect(await client.send('.').receive(/generation \d$/)).toMatch(/generation 0$/);
     expect(await program.exited).toEqual({ code: 0, signal: null });
     await program.waitFor('exit 0');
     expect(parts(program, program.pid, /^(?!event drained)/)).toEqual([
-      'asked /slow',
+      'asked /body',
       ...around('pre', 'SIGHUP'),
       'event spawned',
       'event handover',
       'event draining',
-      'answered /slow',
+      'answered /body',
       ...around('post', 'SIGHUP'),
       'done, terminated',
       'exit 0',
@@ -137,7 +140,7 @@ describe('a hook that throws is reported and stops nothing:', () => {
   };
 
   for (const phase of ['pre', 'post'] as const) {
-    test.each(['SIGTERM', 'SIGINT'] as const)(
+    rowTest.each(rowsOf(['SIGTERM', 'SIGINT'] as const, (signal) => signal === 'SIGTERM'))(
       `${phase} %s, the process stops with status 0`,
       async (signal) => {
         const { program } = await bad(phase, signal);
@@ -154,15 +157,14 @@ describe('a hook that throws is reported and stops nothing:', () => {
       await reports(program, phase, 'SIGHUP');
     });
 
-    test.each(['SIGUSR1', 'SIGUSR2', 'SIGTSTP'] as const)(
-      `${phase} %s, the process serves on`,
-      async (signal) => {
-        const { program, port } = await bad(phase, signal);
-        program.signal(signal);
-        await reports(program, phase, signal);
-        expect((await get({ port })).body).toBe('generation 0');
-      },
-    );
+    rowTest.each(
+      rowsOf(['SIGUSR1', 'SIGUSR2', 'SIGTSTP'] as const, (signal) => signal === 'SIGUSR2' && phase === 'pre'),
+    )(`${phase} %s, the process serves on`, async (signal) => {
+      const { program, port } = await bad(phase, signal);
+      program.signal(signal);
+      await reports(program, phase, signal);
+      expect((await get({ port })).body).toBe('generation 0');
+    });
   }
 });
 
@@ -183,10 +185,9 @@ describe('a hook that never ends is bounded:', () => {
 
   test.each(['pre', 'post'])('%s SIGTERM by `hammerTime`', async (phase) => {
     const { program } = await hang(phase, 'SIGTERM', { hammerTime: 500 });
-    const { code, atLeast, atMost } = await endBy(program, 'SIGTERM');
-    expect(code).toBe(0);
-    expect(atMost).toBeGreaterThan(495);
-    expect(atLeast).toBeLessThan(1_000);
+    const began = performance.now();
+    expect((await endBy(program, 'SIGTERM')).code).toBe(0);
+    expect(performance.now() - began).toBeGreaterThan(495);
   });
 
   longTest('pre SIGHUP by `startTimeout`, then the restart goes on', async () => {
@@ -205,10 +206,8 @@ describe('a hook that never ends is bounded:', () => {
     const { program, port } = await hang('post', 'SIGHUP', { hammerTime: 500 });
     const asked = performance.now();
     await hup(program);
-    const began = performance.now();
     expect(await program.exited).toEqual({ code: 0, signal: null });
     expect(performance.now() - asked).toBeGreaterThan(495);
-    expect(performance.now() - began).toBeLessThan(1_000);
     expect((await get({ port })).body).toBe('generation 1');
   });
 });
@@ -225,16 +224,14 @@ describe('`hook`', () => {
     expect(story(program, program.pid)).toEqual(['hook first', 'hook third']);
   });
 
-  test.each(['SIGKILL', 'SIGPIPE', 'sigterm', 'toString'])('refuses %s by name', async (signal) => {
+  test('refuses another signal and another phase by name', async () => {
     const { port } = await serve('control.mjs');
-    const refusal = await getJson<Refusal>(port, `/hook?phase=pre&signal=${signal}`);
-    expect(refusal).toMatchObject({ name: 'EndlessError', code: 'ERR_ENDLESS_UNKNOWN_SIGNAL' });
-    expect(refusal.message).toContain(`"${signal}"`);
-    expect(refusal.message).toContain('SIGHUP, SIGUSR1, SIGUSR2, SIGINT, SIGTERM, SIGTSTP');
-  });
-
-  test('refuses another phase by name', async () => {
-    const { port } = await serve('control.mjs');
+    for (const signal of ['SIGKILL', 'SIGPIPE', 'sigterm', 'toString']) {
+      const refusal = await getJson<Refusal>(port, `/hook?phase=pre&signal=${signal}`);
+      expect(refusal).toMatchObject({ name: 'EndlessError', code: 'ERR_ENDLESS_UNKNOWN_SIGNAL' });
+      expect(refusal.message).toContain(`"${signal}"`);
+      expect(refusal.message).toContain('SIGHUP, SIGUSR1, SIGUSR2, SIGINT, SIGTERM, SIGTSTP');
+    }
     const refusal = await getJson<Refusal>(port, '/hook?phase=during&signal=SIGTERM');
     expect(refusal).toMatchObject({ name: 'EndlessError', code: 'ERR_ENDLESS_INVALID_OPTION' });
     expect(refusal.message).toContain('"during"');
@@ -281,10 +278,13 @@ describe('the setting `signals`', () => {
     ]);
   });
 
-  test.each(['SIGHUP', 'SIGUSR1', 'SIGTSTP'] as const)('makes %s shut down', async (signal) => {
-    const { program } = await serve('control.mjs', { signals: { [signal]: 'shutdown' } });
-    expect(await endBy(program, signal)).toMatchObject({ code: 0, signal: null });
-  });
+  rowTest.each(rowsOf(['SIGHUP', 'SIGUSR1', 'SIGTSTP'] as const, (signal) => signal === 'SIGHUP'))(
+    'makes %s shut down',
+    async (signal) => {
+      const { program } = await serve('control.mjs', { signals: { [signal]: 'shutdown' } });
+      expect(await endBy(program, signal)).toMatchObject({ code: 0, signal: null });
+    },
+  );
 
   test('makes SIGTERM force-close, which does nothing while nothing shuts down', async () => {
     const { program, port } = await serve('control.mjs', { signals: { SIGTERM: 'hammer' } });
@@ -293,7 +293,7 @@ describe('the setting `signals`', () => {
     expect((await get({ port })).status).toBe(200);
   });
 
-  test.each(['SIGHUP', 'SIGUSR2', 'SIGINT', 'SIGTERM'] as const)(
+  rowTest.each(rowsOf(['SIGHUP', 'SIGUSR2', 'SIGINT', 'SIGTERM'] as const, (signal) => signal === 'SIGTERM'))(
     'leaves %s with `false` to what the system does for it',
     async (signal) => {
       const { program, port } = await serve('control.mjs', { signals: { [signal]: false } });
@@ -343,10 +343,10 @@ describe('a second SIGTERM or SIGINT', () => {
     ),
   )('less than 1 s after the first is the same one: %s, then %s', async (first, second) => {
     const { program, port } = await serve('stop.mjs');
-    const { answer } = await ask(program, port, '/slow?ms=1500');
+    const { answer } = await ask(program, port, '/slow?ms=700');
     program.signal(first);
     await program.waitFor(`Received ${first}.`);
-    await sleep(300);
+    await sleep(100);
     program.signal(second);
     expect((await answer).body).toBe('generation 0');
     expect(await program.exited).toEqual({ code: 0, signal: null });
@@ -369,9 +369,7 @@ describe('a second SIGTERM or SIGINT', () => {
     program.signal(first);
     await program.waitFor(`Received ${first}.`);
     await sleep(1_050);
-    const { code, atLeast } = await endBy(program, second);
-    expect(code).toBe(1);
-    expect(atLeast).toBeLessThan(500);
+    expect((await endBy(program, second)).code).toBe(1);
     await expect(answer).rejects.toThrow();
     await program.waitFor('[STOP - Hammer Time] Forcefully shutting down parent');
   });
@@ -383,8 +381,7 @@ describe('a second SIGTERM or SIGINT', () => {
     program.signal('SIGTERM');
     await program.waitFor(`${program.pid} Received SIGTERM.`);
     await sleep(1_050);
-    const { atLeast } = await endBy(program, 'SIGTERM');
-    expect(atLeast).toBeLessThan(500);
+    await endBy(program, 'SIGTERM');
     await expect(answer).rejects.toThrow();
     expect((await get({ port })).body).toBe('generation 1');
     expect(program.pids()).toEqual([successor]);
@@ -408,9 +405,7 @@ describe('SIGUSR2', () => {
     const { answer } = await ask(program, port, '/never');
     program.signal('SIGTERM');
     await program.waitFor('event draining');
-    const { code, atLeast } = await endBy(program, 'SIGUSR2');
-    expect(code).toBe(1);
-    expect(atLeast).toBeLessThan(500);
+    expect((await endBy(program, 'SIGUSR2')).code).toBe(1);
     await expect(answer).rejects.toThrow();
   });
 
@@ -418,8 +413,7 @@ describe('SIGUSR2', () => {
     const { program, port } = await serve('stop.mjs');
     const { answer } = await ask(program, port, '/never');
     const successor = await hup(program);
-    const { atLeast } = await endBy(program, 'SIGUSR2');
-    expect(atLeast).toBeLessThan(500);
+    await endBy(program, 'SIGUSR2');
     await expect(answer).rejects.toThrow();
     expect((await get({ port })).body).toBe('generation 1');
     expect(program.pids()).toEqual([successor]);
@@ -458,7 +452,7 @@ describe('a candidate', () => {
     return Number(pid);
   }
 
-  test.each(['SIGTERM', 'SIGINT'] as const)(
+  rowTest.each(rowsOf(['SIGTERM', 'SIGINT'] as const, (signal) => signal === 'SIGTERM'))(
     'that gets %s exits, the restart fails, and the old process serves on',
     async (signal) => {
       const { program, port } = await serve('gated.mjs');
@@ -523,7 +517,7 @@ describe('a candidate', () => {
 
   test('is killed when the old process gets SIGTERM, which then shuts down as before', async () => {
     const { program, port } = await serve('gated.mjs');
-    const { answer } = await ask(program, port, '/slow?ms=3000');
+    const { answer } = await ask(program, port, '/slow?ms=2000');
     const candidate = await candidateOf(program);
     program.signal('SIGTERM');
     await program.waitFor('Listener closed.');

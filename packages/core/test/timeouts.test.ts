@@ -67,14 +67,18 @@ const inOwnServer = (settings: object, node = process.execPath) =>
 const inListen = (options: object, settings: object = {}) =>
   serve('limits.mjs', settings, { env: { OPTIONS: JSON.stringify(options) } });
 
-const SERVERS = {
-  'a server that endless made': (limits: object) => inListen(limits),
-  'a server that the program made itself': (limits: object) => inOwnServer(limits),
+type Start = (limits: object) => ReturnType<typeof serve>;
+const SERVERS: Record<string, Start> = {
+  'a server that endless made': (limits) => inListen(limits),
+  'a server that the program made itself': (limits) => inOwnServer(limits),
 };
+const EACH = Object.keys(SERVERS).join(' and on ');
+/** Tests all kinds of servers at once, since most of the time is waited for. */
+const onEach = (test: (start: Start) => Promise<void>) => Promise.all(Object.values(SERVERS).map(test));
 
 describe('`readTimeout`', () => {
-  for (const [name, start] of Object.entries(SERVERS))
-    test(`answers 408 in time to half a head and to half a body, on ${name}`, async () => {
+  test(`answers 408 in time to half a head and to half a body, on ${EACH}`, () =>
+    onEach(async (start) => {
       const { port } = await start({ readTimeout: 1_000 });
       for (const { text, after } of await Promise.all(
         [HALF_A_HEAD, HALF_A_BODY].map((bytes) => new Talk(port, bytes).closed),
@@ -83,7 +87,7 @@ describe('`readTimeout`', () => {
         expect(after).toBeGreaterThanOrEqual(1_000);
         expect(after).toBeLessThan(1_500);
       }
-    });
+    }));
 
   test('lets a connection wait longer than that between two requests, and an answer take longer', async () => {
     const { port } = await inOwnServer({ readTimeout: 200 });
@@ -107,8 +111,8 @@ describe('`readTimeout`', () => {
 });
 
 describe('`writeTimeout`', () => {
-  for (const [name, start] of Object.entries(SERVERS))
-    test(`cuts a response that is not finished in time, and none that is, on ${name}`, async () => {
+  test(`cuts a response that is not finished in time, and none that is, on ${EACH}`, () =>
+    onEach(async (start) => {
       const { port } = await start({ writeTimeout: 700 });
       const [never, begun] = await Promise.all(
         ['/never', '/begun'].map((target) => new Talk(port, GET(target)).closed),
@@ -126,7 +130,7 @@ describe('`writeTimeout`', () => {
       await sleep(600);
       finished.say(GET('/'));
       await finished.hear('generation 0');
-    });
+    }));
 
   test('counts from the end of the request head', async () => {
     const { port } = await inListen({ writeTimeout: 500 });
@@ -149,14 +153,14 @@ describe('`writeTimeout`', () => {
 });
 
 describe('`maxHeaderBytes`', () => {
-  for (const [name, start] of Object.entries(SERVERS))
-    test(`answers 431 to a larger request head, on ${name}`, async () => {
+  test(`answers 431 to a larger request head, on ${EACH}`, () =>
+    onEach(async (start) => {
       const { port } = await start({ maxHeaderBytes: 2_000 });
       const { text } = await new Talk(port, GET('/', `X-Large: ${'x'.repeat(2_000)}`)).closed;
       expect(text).toMatch(/^HTTP\/1\.1 431 Request Header Fields Too Large\r\n/);
       const talk = new Talk(port, GET('/', `X-Large: ${'x'.repeat(1_500)}`));
       await talk.hear('generation 0');
-    });
+    }));
 });
 
 test('the limits hold in a program that uses nothing of endless but `endless.configure`', async () => {

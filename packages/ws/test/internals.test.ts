@@ -44,7 +44,8 @@ describe.each(VERSIONS)('ws %s', (_version, { WebSocketServer }) => {
       const before = request.socket.bytesRead;
       const write = async (bytes: Buffer, total: number) => {
         client.raw(bytes);
-        await until(() => request.socket.bytesRead - before === total);
+        while (request.socket.bytesRead - before !== total)
+          await new Promise((resolve) => setTimeout(resolve, 1));
         await new Promise((resolve) => setImmediate(resolve));
       };
       onTestFinished(() => client.abandon());
