@@ -3,7 +3,7 @@ import type { RunFlags } from '../commands/run.js';
 import { controlPath } from '../control/path.js';
 import { directoryAsTyped } from '../program/directory.js';
 import { VERSION } from '../version.js';
-import { parseTime, parseWorkers } from './values.js';
+import { parseCount, parseTime, parseWorkers } from './values.js';
 
 interface ControlFlag {
   control?: string;
@@ -18,7 +18,9 @@ export function commandLine(done: (exitCode: number) => void): Command {
     .description('Runs a Node.js server on one or more workers, and restarts it without losing a request.')
     .version(VERSION)
     .enablePositionalOptions()
-    .exitOverride();
+    .exitOverride()
+    .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'endless: ')) })
+    .showHelpAfterError('`endless --help` lists the commands.');
 
   program
     .command('run')
@@ -31,13 +33,20 @@ export function commandLine(done: (exitCode: number) => void): Command {
     .option('--control <path>', 'where the other commands find this one, or none')
     .option('--pid-file <path>', 'a file for the pid of the supervisor')
     .passThroughOptions()
+    .showHelpAfterError(
+      '`endless run --help` lists the flags. Write options of Node.js as: endless run -- node --import tsx server.ts',
+    )
     .action(async (words: string[], flags: RunFlags) => {
       const { run } = await import('../commands/run.js');
       done(await run(words, flags));
     });
 
   const ask = (name: string, description: string) =>
-    program.command(name).description(description).option('--control <path>', 'the socket of the supervisor');
+    program
+      .command(name)
+      .description(description)
+      .option('--control <path>', 'the socket of the supervisor')
+      .showHelpAfterError(`\`endless ${name} --help\` lists the flags.`);
   const socketOf = ({ control }: ControlFlag) => control ?? controlPath(directoryAsTyped());
 
   ask('restart', 'replace all workers one by one; nothing changes if the first cannot be replaced')
@@ -46,7 +55,7 @@ export function commandLine(done: (exitCode: number) => void): Command {
       done(await (await orders()).restart(socketOf(flags), flags.timeout)),
     );
   ask('scale', 'change the number of workers')
-    .argument('<count>', 'a number, +N, -N or max')
+    .argument('<count>', 'a number, +N, -N or max', parseCount)
     .action(async (count: string, flags: ControlFlag) =>
       done(await (await orders()).scale(socketOf(flags), count)),
     );

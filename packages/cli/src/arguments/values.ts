@@ -15,6 +15,12 @@ export function parseTime(text: string): number {
   return ms;
 }
 
+/** A number of workers for `scale`, or a change of it. */
+export function parseCount(text: string): string {
+  if (!/^(max|[+-]?\d{1,4})$/.test(text)) throw new InvalidArgumentError('Write a number, +N, -N or max.');
+  return text;
+}
+
 /** A number of workers: a whole number from 1, or `max`. */
 export function parseWorkers(text: string): number {
   if (text === 'max') return mostWorkers();

@@ -29,6 +29,7 @@ export async function run(words: readonly string[], flags: RunFlags): Promise<nu
   // Nothing of the supervisor may end the workers.
   process.on('uncaughtException', (error) => log.info(`internal error, please report it: ${error.stack}`));
   const program = new Program(words);
+  program.check();
   const { startTimeout, giveUp } = flags;
   const workers = flags.workers ?? fromEnvironment() ?? 1;
   const supervisor = new Supervisor({ program, workers, startTimeout, giveUp, log });
@@ -41,7 +42,7 @@ export async function run(words: readonly string[], flags: RunFlags): Promise<nu
     // Its path must not stay behind.
     await close(server);
     if (!(error instanceof SocketInUse)) throw error;
-    log.info(`${error.message}: not started.`);
+    log.info(`${error.message}. Stop it by \`endless stop\`, or give this one another --control.`);
     return EXIT.busy;
   }
   listenToSignals(supervisor, log);
@@ -72,7 +73,7 @@ function fromEnvironment(): number | undefined {
   try {
     return parseWorkers(WEB_CONCURRENCY);
   } catch {
-    throw new UsageError(`WEB_CONCURRENCY must be a number of workers; it is ${WEB_CONCURRENCY}`);
+    throw new UsageError(`WEB_CONCURRENCY must be a number from 1 to 999, or max; it is ${WEB_CONCURRENCY}`);
   }
 }
 

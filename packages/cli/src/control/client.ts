@@ -30,7 +30,7 @@ export async function order(
     for await (const text of createInterface({ input: response })) {
       const line = JSON.parse(text) as ControlLine & { error?: string };
       if ('line' in line) print(line.line);
-      if (line.error !== undefined) print(line.error);
+      if (line.error !== undefined) process.stderr.write(`endless: ${line.error}\n`);
       if ('exitCode' in line) exitCode = line.exitCode;
     }
   } catch {
@@ -53,7 +53,9 @@ function send(
     asked.once('error', (error: NodeJS.ErrnoException) =>
       reject(
         ['ENOENT', 'ECONNREFUSED'].includes(error.code ?? '')
-          ? new NotRunning(`no supervisor answers on ${socketPath}`)
+          ? new NotRunning(
+              `no supervisor answers on ${socketPath}. Go to the directory of \`endless run\`, or name its --control.`,
+            )
           : error,
       ),
     );

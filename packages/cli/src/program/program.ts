@@ -1,4 +1,4 @@
-import { realpathSync } from 'node:fs';
+import { existsSync, realpathSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -6,6 +6,12 @@ import { directoryAsTyped } from './directory.js';
 import { besideInspector } from './inspect.js';
 import { splitNodeArguments } from './node-options.js';
 import { registerFor } from './register.js';
+
+/** Options of Node.js that find the script in their own way. */
+const LOADS = /(^|\s)(-r|--require|--import|--loader|--experimental-loader|--entry-url)\b/;
+/** Options of Node.js whose value is the program itself. */
+const RUNS_TEXT = /^(-e|--eval|-p|--print)$/;
+const HOW = 'Write: endless run server.js, or: endless run -- node --import tsx server.ts';
 
 /** What one generation of workers runs: a program with every link in its paths resolved. */
 export interface Release {
@@ -44,6 +50,17 @@ export class Program {
   /** The script as it was typed. */
   get name(): string {
     return this.#script ?? this.#command;
+  }
+
+  /** Throws {@link UsageError} if there is no such script. What a loader finds, only Node.js knows. */
+  check(): void {
+    if (this.#script === undefined) {
+      if (this.#options.some((option) => RUNS_TEXT.test(option))) return;
+      throw new UsageError(`${this.#command} ${this.#options.join(' ')} names no script. ${HOW}`);
+    }
+    if (LOADS.test(`${this.#options.join(' ')} ${process.env.NODE_OPTIONS ?? ''}`)) return;
+    if (!existsSync(scriptAt(this.directory, this.#script)))
+      throw new UsageError(`there is no script ${this.#script} in ${this.directory}. ${HOW}`);
   }
 
   /** Follows every link now. Respawns run the same release until the next restart. */

@@ -1,0 +1,73 @@
+import path from 'node:path';
+import { afterEach, describe, expect, test, vi } from 'vitest';
+import { main } from '../dist/main.js';
+import { temporaryFolder } from './program.js';
+
+const before = process.listeners('uncaughtException');
+
+afterEach(() => {
+  // `endless run` listens from its begin on.
+  for (const listener of process.listeners('uncaughtException'))
+    if (!before.includes(listener)) process.off('uncaughtException', listener);
+  vi.restoreAllMocks();
+  vi.unstubAllEnvs();
+});
+
+/** Runs a command in this process, which no command of these tests gets to change. */
+async function typed(args: readonly string[]): Promise<{ code: number; output: string }> {
+  let output = '';
+  vi.spyOn(process.stderr, 'write').mockImplementation((text) => {
+    output += text;
+    return true;
+  });
+  return { code: await main(args), output };
+}
+
+describe('a wrong command line ends with code 2, and names what is wrong and what is right', () => {
+  test.each<[string, ...string[]]>([
+    ['strat', "unknown command 'strat'", '`endless --help` lists the commands'],
+    ['run', "missing required argument 'program'", 'endless run --help'],
+    ['run --worker 2 server.js', "unknown option '--worker'", 'Did you mean --workers?'],
+    ['run --workers 0 server.js', "'--workers <count>' argument '0'", 'from 1 to 999, or max'],
+    ['run --workers server.js', "'--workers <count>' argument 'server.js'", 'from 1 to 999, or max'],
+    ['run --give-up soon server.js', "'--give-up <time>' argument 'soon'", '500ms, 30s, 5m or 1h'],
+    ['run --give-up 9999h server.js', "'--give-up <time>' argument '9999h'", 'The longest time is 596h'],
+    ['run --import tsx server.ts', "unknown option '--import'", 'endless run -- node --import tsx server.ts'],
+    ['run -- --import tsx server.ts', '--import', 'endless run -- node --import tsx server.ts'],
+    ['run -- node --inspect', 'node --inspect names no script', 'Write: endless run server.js'],
+    ['run nothing.js', 'there is no script nothing.js in ', 'Write: endless run server.js'],
+    ['run npm start', 'there is no script npm in ', 'Write: endless run server.js'],
+    ['scale', "missing required argument 'count'", 'endless scale --help'],
+    ['scale lots', "'lots' is invalid for argument 'count'", 'Write a number, +N, -N or max'],
+    ['restart now', "too many arguments for 'restart'", 'endless restart --help'],
+    ['restart --timeout never', "'--timeout <time>' argument 'never'", '500ms, 30s, 5m or 1h'],
+    ['status --jsn', "unknown option '--jsn'", 'Did you mean --json?'],
+    ['stop --control', "'--control <path>' argument missing", 'endless stop --help'],
+  ])('endless %s', async (line, ...parts) => {
+    const { code, output } = await typed(line.split(' '));
+    for (const part of parts) expect(output).toContain(part);
+    expect(output).toMatch(/^endless: /);
+    expect(code).toBe(2);
+  });
+
+  test('WEB_CONCURRENCY=lots endless run', async () => {
+    vi.stubEnv('WEB_CONCURRENCY', 'lots');
+    const { code, output } = await typed(['run', import.meta.filename]);
+    expect([code, output]).toEqual([
+      2,
+      'endless: WEB_CONCURRENCY must be a number from 1 to 999, or max; it is lots\n',
+    ]);
+  });
+});
+
+test.each(['status', 'restart', 'stop', 'scale 2'])(
+  '`endless %s` where nothing runs ends with code 3, and tells where to go',
+  async (line) => {
+    const socket = path.join(temporaryFolder(), 'control');
+    const { code, output } = await typed([...line.split(' '), '--control', socket]);
+    expect(output).toBe(
+      `endless: no supervisor answers on ${socket}. Go to the directory of \`endless run\`, or name its --control.\n`,
+    );
+    expect(code).toBe(3);
+  },
+);
