@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 export const ROOT = fileURLToPath(new URL('..', import.meta.url));
 
 /** The packages that are published, in `packages/`. */
-export const PACKAGES = ['core', 'express', 'koa', 'fastify', 'ws'];
+export const PACKAGES = ['core', 'express', 'koa', 'fastify', 'ws', 'cli'];
 
 /** Reads a file of the repository. */
 export function read(file: string): string {
