@@ -1,7 +1,8 @@
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { main } from '../dist/main.js';
-import { temporaryFolder } from './program.js';
+import { run, temporaryFolder } from './program.js';
 
 const before = process.listeners('uncaughtException');
 
@@ -57,6 +58,26 @@ describe('a wrong command line ends with code 2, and names what is wrong and wha
       2,
       'endless: WEB_CONCURRENCY must be a number from 1 to 999, or max; it is lots\n',
     ]);
+  });
+
+  test('endless run with a control socket or a pid file that cannot be made, and no file is changed', async () => {
+    const folder = temporaryFolder();
+    const file = path.join(folder, 'notes.txt');
+    writeFileSync(file, 'kept');
+    const nowhere = path.join(folder, 'missing/file');
+    const rows = [
+      [['--control', file], `--control: ${file} is not a socket`],
+      [['--control', nowhere], '--control: listen '],
+      [['--pid-file', nowhere], `--pid-file: ENOENT`],
+    ] as const;
+    await Promise.all(
+      rows.map(async ([flags, message]) => {
+        const { program } = await run('plain.mjs', { flags: [...flags], ready: /(?:)/ });
+        expect(await program.exited).toEqual({ code: 2, signal: null });
+        expect(program.stderr).toContain(`endless: ${message}`);
+      }),
+    );
+    expect([readFileSync(file, 'utf8'), existsSync(nowhere)]).toEqual(['kept', false]);
   });
 });
 
