@@ -78,7 +78,9 @@ function membersOf(file: string, name: string): Map<string, string> {
 // `readmes.long.test.ts` has the others.
 describe('the first program of', () => {
   for (const page of READMES)
-    for (const session of sessionsOf(read(page)).slice(0, 1).filter((each) => !isSupervised(each)))
+    for (const session of sessionsOf(read(page))
+      .slice(0, 1)
+      .filter((each) => !isSupervised(each)))
       test(`${page}, line ${session.line}: start, ask, restart, ask, stop`, () => play(session));
 });
 
