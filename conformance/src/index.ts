@@ -13,3 +13,4 @@ export {
 } from './program.js';
 export { conformance, conformanceOnEndsOfRange, conformanceOnEveryNode } from './suite.js';
 export { describe, inLongSuite, longTest, rowsOf, rowTest, test } from './suites.js';
+export { canManage, type Units, userManager } from './user-manager.js';

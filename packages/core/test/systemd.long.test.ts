@@ -1,77 +1,9 @@
-import { execFile, spawnSync } from 'node:child_process';
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { promisify } from 'node:util';
-import { freePort, get, startLoad, startProgram } from '@endless/testkit';
-import { describe, expect, onTestFinished, test } from 'vitest';
-import { fixture, temporaryFolder, until } from './program.js';
-
-const MANAGER = '/lib/systemd/systemd';
-const NAMESPACE = ['--mount', '--pid', '--fork', '--mount-proc', '--kill-child'];
-/** systemd runs only where it believes that the machine was booted with it. */
-const BOOTED = 'mount -t tmpfs tmpfs /run/systemd && mkdir /run/systemd/system';
-
-const canManage =
-  spawnSync('unshare', [
-    ...NAMESPACE,
-    'sh',
-    '-c',
-    `mkdir -p /run/systemd && ${BOOTED} && ${MANAGER} --version`,
-  ]).status === 0;
-
-interface Units {
-  port: number;
-  /** A file that makes successors fail in the way that it names. */
-  faultFile: string;
-  systemctl(...args: string[]): Promise<string>;
-  /** A property of the service. */
-  show(property: string): Promise<string>;
-}
-
-/** A service manager of its own, in namespaces of its own, that has these units. */
-async function manager(unitsFor: (port: number, folder: string) => Record<string, string>): Promise<Units> {
-  const [port, folder] = [await freePort(), temporaryFolder()];
-  const faultFile = path.join(folder, 'fault');
-  const runtime = path.join(folder, 'run');
-  const units = path.join(folder, '.config/systemd/user');
-  mkdirSync(units, { recursive: true });
-  mkdirSync(runtime, { mode: 0o700 });
-  for (const [name, text] of Object.entries(unitsFor(port, folder)))
-    writeFileSync(
-      path.join(units, name),
-      text.replace('[Service]', `[Service]\nEnvironment=PORT=${port} FAULT_FILE=${folder}/fault`),
-    );
-  const env = { HOME: folder, XDG_RUNTIME_DIR: runtime, XDG_CONFIG_HOME: undefined };
-  const program = startProgram(
-    `mkdir -p /run/systemd && ${BOOTED} && ${MANAGER} --user --log-target=console --log-level=info & wait`,
-    { node: 'unshare', execArgv: [...NAMESPACE, 'sh', '-c'], env, maxProcesses: 40 },
-  );
-  onTestFinished(() => program.stop());
-  const systemctl = async (...args: string[]) => {
-    // The manager accepts only processes in its namespaces: the one that unshare has started there.
-    const inside = readFileSync(`/proc/${program.pid}/task/${program.pid}/children`, 'utf8').trim();
-    const { stdout } = await promisify(execFile)(
-      'nsenter',
-      [`--target=${inside}`, '--mount', '--pid', 'systemctl', '--user', '--no-pager', ...args],
-      { env: { ...process.env, ...env }, timeout: 20_000 },
-    );
-    return stdout.trim();
-  };
-  await until(
-    () =>
-      systemctl('show').then(
-        () => true,
-        () => false,
-      ),
-    10_000,
-  );
-  return {
-    port,
-    faultFile,
-    systemctl,
-    show: (property) => systemctl('show', '--value', '-p', property, 'app'),
-  };
-}
+import { canManage, type Units, userManager } from '@endless/conformance';
+import { get, startLoad } from '@endless/testkit';
+import { describe, expect, test } from 'vitest';
+import { fixture, until } from './program.js';
 
 const EXAMPLES = path.join(import.meta.dirname, '../../../examples/systemd');
 
@@ -92,7 +24,7 @@ function example(name: string, port: number, folder: string, more: object = {}):
 const settings = (more: object) =>
   `Environment='SETTINGS=${JSON.stringify({ rollbackWindow: 300, idleGrace: 100, ...more })}'`;
 
-describe.skipIf(!canManage)('under systemd itself (needs root, unshare and systemd)', () => {
+describe.skipIf(!canManage())('under systemd itself (needs root, unshare and systemd)', () => {
   async function restartsTwice({ port, systemctl, show }: Units): Promise<void> {
     expect(await show('ActiveState')).toBe('active');
     const load = startLoad({ port, connections: 10, mode: 'keep-alive' });
@@ -121,7 +53,7 @@ describe.skipIf(!canManage)('under systemd itself (needs root, unshare and syste
   }
 
   test('notify.service lives through restarts, a failed one and a watchdog, and stops well', async () => {
-    const units = await manager((port, folder) => ({
+    const units = await userManager((port, folder) => ({
       'app.service': example('notify.service', port, folder).replace(
         'Type=notify',
         'Type=notify\nWatchdogSec=2',
@@ -147,7 +79,7 @@ describe.skipIf(!canManage)('under systemd itself (needs root, unshare and syste
   });
 
   test('a service of `Type=simple` that cannot tell systemd of another process refuses a restart, and stops well', async () => {
-    const units = await manager((_port, folder) => ({
+    const units = await userManager((_port, folder) => ({
       'app.service': [
         '[Service]',
         `ExecStart=${process.execPath} ${fixture('app.mjs')}`,
@@ -171,7 +103,7 @@ describe.skipIf(!canManage)('under systemd itself (needs root, unshare and syste
   });
 
   test('pid-file.service: systemd follows the file', async () => {
-    const units = await manager((port, folder) => ({
+    const units = await userManager((port, folder) => ({
       'app.service': example('pid-file.service', port, folder, { pidFile: `${folder}/run/app/app.pid` }),
     }));
     await units.systemctl('start', 'app');
@@ -181,7 +113,7 @@ describe.skipIf(!canManage)('under systemd itself (needs root, unshare and syste
   });
 
   test('endless.socket beside it: the port is systemd’s, and a stop and a start refuse no client', async () => {
-    const units = await manager((port, folder) => ({
+    const units = await userManager((port, folder) => ({
       'app.socket': example('endless.socket', port, folder),
       'app.service': example('notify.service', port, folder),
     }));
@@ -195,7 +127,7 @@ describe.skipIf(!canManage)('under systemd itself (needs root, unshare and syste
   });
 
   test('`allowOrphaning` without a notification to systemd: the unit does not survive a restart', async () => {
-    const units = await manager((port, folder) => ({
+    const units = await userManager((port, folder) => ({
       'app.service': example('notify.service', port, folder, { allowOrphaning: true })
         .replace('Type=notify', 'Type=simple')
         .replace('NotifyAccess=all', 'NotifyAccess=none'),

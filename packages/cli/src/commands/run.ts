@@ -10,7 +10,8 @@ import { watchOrphans } from '../supervisor/orphans.js';
 import { writePidFile } from '../supervisor/pid-file.js';
 import { listenToSignals } from '../supervisor/signals.js';
 import { Supervisor } from '../supervisor/supervisor.js';
-import { ServiceManager } from '../supervisor/systemd.js';
+import { takeActivation } from '../systemd/activation.js';
+import { ServiceManager } from '../systemd/service-manager.js';
 
 /** The flags of `endless run`. */
 export interface RunFlags {
@@ -28,11 +29,14 @@ const LAST_ANSWERS = 500;
 export async function run(words: readonly string[], flags: RunFlags): Promise<number> {
   // Nothing of the supervisor may end the workers.
   process.on('uncaughtException', (error) => log.info(`internal error, please report it: ${error.stack}`));
+  const { sockets, notify, refused } = takeActivation();
+  for (const reason of refused) log.info(`The workers do not get an inherited socket: ${reason}.`);
   const program = new Program(words);
   program.check();
   const { startTimeout, giveUp } = flags;
   const workers = flags.workers ?? fromEnvironment() ?? 1;
   const supervisor = new Supervisor({ program, workers, startTimeout, giveUp, log });
+  supervisor.sockets.activate(sockets);
   const server = controlServer(supervisor);
   let removePidFile = () => {};
   try {
@@ -47,11 +51,11 @@ export async function run(words: readonly string[], flags: RunFlags): Promise<nu
   }
   listenToSignals(supervisor, log);
   watchOrphans(supervisor, log);
-  const serviceManager = ServiceManager.find(supervisor, log);
+  const serviceManager = ServiceManager.find(supervisor, { log, fd: notify, startTimeout });
   supervisor.start();
   const exitCode = await supervisor.ended;
   removePidFile();
-  await Promise.all([close(server), supervisor.sockets.removePaths(), serviceManager?.said]);
+  await Promise.all([close(server), supervisor.sockets.removePaths(), serviceManager?.finish()]);
   return exitCode;
 }
 

@@ -31,7 +31,7 @@ export interface WorkerStatus {
 
 /** The state of a supervisor and its workers now. */
 export function statusOf(supervisor: Supervisor): Status {
-  const { slots, target, ready, release, sockets, startedAt, lastRestart } = supervisor;
+  const { slots, target, ready, release, sockets, startedAt, restarts } = supervisor;
   const old = slots.filter(({ current }) => current && current.release !== release).length;
   return {
     pid: process.pid,
@@ -45,24 +45,21 @@ export function statusOf(supervisor: Supervisor): Status {
     draining: slots.flatMap(({ living, current, candidate }) =>
       [...living].filter((worker) => worker !== current && worker !== candidate).map(drainStatus),
     ),
-    lastRestart: lastRestart
+    lastRestart: restarts.last
       ? {
-          at: lastRestart.at.toISOString(),
-          result: lastRestart.result,
-          durationMs: lastRestart.durationMs,
-          error: lastRestart.error ?? null,
+          at: restarts.last.at.toISOString(),
+          result: restarts.last.result,
+          durationMs: restarts.last.durationMs,
+          error: restarts.last.error ?? null,
         }
       : null,
   };
 }
 
-function stateOf(
-  { stopping, restarting, ready, target, everReady }: Supervisor,
-  old: number,
-): Status['state'] {
+function stateOf({ stopping, restarts, ready, target, everReady }: Supervisor, old: number): Status['state'] {
   if (stopping) return 'stopping';
   if (!everReady) return 'starting';
-  if (restarting) return 'restarting';
+  if (restarts.step !== undefined) return 'restarting';
   if (ready < target) return 'degraded';
   return old > 0 ? 'mixed' : 'running';
 }

@@ -10,6 +10,8 @@ export interface HeldSocket {
   asked: Asked;
   bound: Bound;
   handle: RawHandle;
+  /** Whether systemd has opened it, and holds it too. */
+  activated?: boolean;
 }
 
 /** What the other workers have to know. */
@@ -39,11 +41,17 @@ export class HeldSockets {
     this.#events = events;
   }
 
+  /** Holds what systemd has opened: until the end, whether a worker serves it or not. */
+  activate(sockets: readonly HeldSocket[]): void {
+    for (const socket of sockets) this.#sockets.set(labelOf(socket.bound), socket);
+  }
+
   /** A worker listens: keeps the socket if it is new, and closes it if this process holds it already. */
   add(worker: Worker, socket: HeldSocket): void {
     const address = labelOf(socket.bound);
-    if ('path' in socket.bound) this.#paths.add(socket.bound.path);
     const held = this.#sockets.get(address);
+    // The path of a socket of systemd stays: a look whether it is stale would start the service again.
+    if ('path' in socket.bound && !held?.activated) this.#paths.add(socket.bound.path);
     if (held || this.#closed) socket.handle.close();
     if (this.#closed) return;
     this.#sockets.set(address, held ?? socket);
@@ -73,6 +81,13 @@ export class HeldSockets {
     for (const servers of this.#servers.values()) servers.delete(slot);
   }
 
+  /** Those that a worker does not serve: a successor gets the others from it. */
+  notServedBy(worker: Worker): HeldSocket[] {
+    return [...this.#sockets].flatMap(([address, socket]) =>
+      this.#servers.get(address)?.has(worker) ? [] : socket,
+    );
+  }
+
   /** All of them, in the order in which they came. */
   all(): HeldSocket[] {
     return [...this.#sockets.values()];
@@ -96,7 +111,7 @@ export class HeldSockets {
     if (!servers?.delete(server) || servers.size > 0) return;
     this.#servers.delete(address);
     const socket = this.#sockets.get(address);
-    if (!socket) return;
+    if (!socket || socket.activated) return;
     this.#sockets.delete(address);
     this.#events.dropped(socket);
     socket.handle.close();

@@ -18,6 +18,10 @@ export interface Restarted {
 /** The restarts of all workers: one at a time, and one more for all that ask meanwhile. */
 export class Restarts {
   last: (RestartReport & { at: Date }) | undefined;
+  /** How many have begun. */
+  begun = 0;
+  /** Which worker is replaced now, counted from 1; undefined while no restart is under way. */
+  step: number | undefined;
   readonly #log: Log;
   readonly #supervisor: Restarted;
   readonly #resolve: () => Release;
@@ -25,7 +29,7 @@ export class Restarts {
   readonly #turns = new Turns(() => this.#run());
   readonly #followers = new Set<Progress>();
 
-  /** `resolve` follows every link of the program now; `changed` is called when a restart begins or is over. */
+  /** `resolve` follows every link of the program now; `changed` is called at each step of a restart. */
   constructor(log: Log, supervisor: Restarted, resolve: () => Release, changed: () => void) {
     this.#log = log;
     this.#supervisor = supervisor;
@@ -61,22 +65,31 @@ export class Restarts {
       this.#log.info(`restart: ${line}.`);
       for (const follower of this.#followers) follower(line);
     };
-    // Not before this run counts as one.
-    setImmediate(this.#changed);
-    const release = this.#resolve();
-    const old = slots.filter(({ current }) => current && current.release !== supervisor.release);
-    const others = slots.filter((slot) => !old.includes(slot));
-    const report = await rollingRestart({
-      ...{ slots: [...old, ...others], release, progress },
-      stopping: () => supervisor.stopping,
-      pin: (pinned) => {
-        supervisor.release = pinned;
-      },
-    });
-    const { result, error, durationMs } = report;
-    this.#log.info(`restart: ${result} after ${durationMs} ms${error === undefined ? '.' : `: ${error}`}`);
-    this.last = { ...report, at: new Date() };
-    setImmediate(this.#changed);
-    return report;
+    this.begun += 1;
+    this.#comesTo(1);
+    try {
+      const release = this.#resolve();
+      const old = slots.filter(({ current }) => current && current.release !== supervisor.release);
+      const others = slots.filter((slot) => !old.includes(slot));
+      const report = await rollingRestart({
+        ...{ slots: [...old, ...others], release, progress },
+        stopping: () => supervisor.stopping,
+        pin: (pinned) => {
+          supervisor.release = pinned;
+        },
+        comesTo: (step) => this.#comesTo(step),
+      });
+      const { result, error, durationMs } = report;
+      this.#log.info(`restart: ${result} after ${durationMs} ms${error === undefined ? '.' : `: ${error}`}`);
+      this.last = { ...report, at: new Date() };
+      return report;
+    } finally {
+      this.#comesTo(undefined);
+    }
+  }
+
+  #comesTo(step: number | undefined): void {
+    this.step = step;
+    this.#changed();
   }
 }

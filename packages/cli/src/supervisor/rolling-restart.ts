@@ -19,6 +19,8 @@ export interface RollingRestartContext {
   stopping(): boolean;
   /** Respawns run the new release from now on. */
   pin(release: Release): void;
+  /** The restart comes to this worker, counted from 1. */
+  comesTo(step: number): void;
   /** A step was taken, or has failed. */
   progress(line: string): void;
 }
@@ -41,6 +43,7 @@ export async function rollingRestart(context: RollingRestartContext): Promise<Re
     // A change of the number of workers may have sent it away meanwhile.
     if (slot.retired) continue;
     const canary = replaced.length === 0;
+    context.comesTo(replaced.length + 1);
     try {
       const now = await replace(slot, canary ? [] : TRIES, context);
       if (canary) context.pin(release);

@@ -31,7 +31,7 @@ export class Supervisor {
   /** Resolves with the exit code of the run. */
   readonly ended: Promise<number>;
   readonly #options: RunOptions;
-  readonly #restarts: Restarts;
+  readonly restarts: Restarts;
   readonly #giveUp: GiveUp;
   /** The slots that go away with their workers. */
   readonly #leaving = new Set<Slot>();
@@ -53,7 +53,7 @@ export class Supervisor {
     this.#target = options.workers;
     this.release = options.program.resolve();
     const { program, log } = options;
-    this.#restarts = new Restarts(
+    this.restarts = new Restarts(
       log,
       this,
       () => program.resolve(),
@@ -87,14 +87,6 @@ export class Supervisor {
     return this.#everReady;
   }
 
-  get restarting(): boolean {
-    return this.#restarts.busy;
-  }
-
-  get lastRestart(): Restarts['last'] {
-    return this.#restarts.last;
-  }
-
   /** How many workers there should be. */
   get target(): number {
     return this.#target;
@@ -114,14 +106,14 @@ export class Supervisor {
     if (!this.#everReady && !this.#stopping) progress('the first worker starts: the restart follows');
     await this.#started;
     if (this.#stopping) throw new Error('the supervisor stops');
-    return this.#restarts.take(progress);
+    return this.restarts.take(progress);
   }
 
   /** Changes the number of workers, after a restart that is under way. */
   async scale(wanted: Count, progress: Progress = () => {}): Promise<ScaleReport> {
-    if (this.#restarts.busy) progress('a restart is under way: this follows it');
+    if (this.restarts.busy) progress('a restart is under way: this follows it');
     await this.#started;
-    await this.#restarts.idle();
+    await this.restarts.idle();
     const count = wanted(this.#target);
     progress(`${count} workers wanted`);
     return scaleTo(count, this.#options.startTimeout, this);
@@ -203,7 +195,7 @@ export class Supervisor {
     const { log } = this.#options;
     const served = worker?.readyAt !== undefined;
     if (this.#stopping) {
-      if (served && (end.code !== 0 || end.signal)) this.#exitCode ||= EXIT.failed;
+      if (served && !worker.endedWell(end)) this.#exitCode ||= EXIT.failed;
     } else if (!this.#everReady) {
       if (end.code !== 0) log.info(`worker 0 ${howEnded(end)} before it was ready.`);
       this.#exitCode = codeOf(end);

@@ -1,4 +1,4 @@
-import type { Socket } from 'node:net';
+import { Socket } from 'node:net';
 
 /**
  * Every private name of Node.js that the supervisor relies on. Handles come and go by public calls; the
@@ -26,4 +26,42 @@ export function closeHandle(handle: unknown): void {
 /** Leaves what comes on a pipe unread, so that the process that gets the pipe reads it. */
 export function leaveUnread(pipe: Socket): void {
   (pipe as unknown as { _handle: { readStop(): void } | null })._handle?.readStop();
+}
+
+/** A handle of an inherited descriptor; it neither reads nor accepts anything. */
+export function handleAround(fd: number): RawHandle {
+  const carrier = new Socket({ fd, readable: false, writable: false }) as unknown as {
+    _handle: RawHandle | null;
+  };
+  const handle = carrier._handle as RawHandle;
+  // The carrier must not close the handle when it is destroyed.
+  carrier._handle = null;
+  return handle;
+}
+
+/** The address to which a TCP handle is bound; undefined for another kind. */
+export function addressOf(handle: RawHandle): { address: string; port: number } | undefined {
+  const found: { address?: string; port?: number } = {};
+  (handle as { getsockname?(out: object): number }).getsockname?.(found);
+  const { address, port } = found;
+  return address === undefined || port === undefined ? undefined : { address, port };
+}
+
+/** Makes writes to a socket without a reader fail with EAGAIN instead of blocking; returns whether it did. */
+export function makeNonBlocking(fd: number): boolean {
+  const socket = new Socket().on('error', () => {});
+  try {
+    // This creates a `Pipe`, the only kind of handle that opens a unix datagram socket.
+    socket.connect({ path: '/dev/null/endless' });
+    const { _handle: made } = socket as unknown as { _handle: RawHandle };
+    const Pipe = made.constructor as new (type: number) => { open(fd: number): number; unref(): void };
+    // Never closed, since it does not own the descriptor.
+    const pipe = new Pipe(0);
+    pipe.unref();
+    return pipe.open(fd) === 0;
+  } catch {
+    return false;
+  } finally {
+    socket.destroy();
+  }
 }

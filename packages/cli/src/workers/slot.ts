@@ -187,6 +187,7 @@ export class Slot {
 
   #drains(worker: Worker, { reason, deadline }: { reason: string; deadline: number }): void {
     worker.state = 'draining';
+    worker.stops ||= reason === 'shutdown';
     worker.deadline = deadline < 0 ? undefined : performance.now() + deadline;
     if (this.#context.stopping() || this.retired) {
       killLate(worker, deadline, this.#context.log);
@@ -211,7 +212,8 @@ export class Slot {
     try {
       const { release } = handover;
       const generation = worker.generation + 1;
-      const start = { index: this.index, count: this.#context.count(), generation, release, sockets: [] };
+      const sockets = this.#context.sockets.notServedBy(worker);
+      const start = { index: this.index, count: this.#context.count(), generation, release, sockets };
       const candidate = await Worker.start({ ...start, handoff: { text: handoff, restart } }, this.#events);
       this.living.add(candidate);
       this.candidate = candidate;

@@ -21,7 +21,7 @@ export interface WorkerStart {
   count: number;
   generation: number;
   release: Release;
-  /** The listening sockets that it inherits; a successor gets them from its predecessor. */
+  /** The listening sockets that it inherits; a successor gets the others from its predecessor. */
   sockets: readonly HeldSocket[];
   /** For a successor: the handoff of its predecessor, and what the program's settings change. */
   handoff?: { text: string; restart: RestartCommand };
@@ -58,6 +58,8 @@ export class Worker {
   hammerTime = 60_000;
   /** When its drain force-closes; undefined while it does not drain or has no limit. */
   deadline: number | undefined;
+  /** Whether it drains because it was told to stop. */
+  stops = false;
   readonly #timers = new Set<NodeJS.Timeout>();
   readonly #child: ChildProcess;
   /** The supervisor's end of the line to its predecessor, until the predecessor has got it. */
@@ -102,7 +104,8 @@ export class Worker {
   /** Starts a process; rejects if none was started. */
   static async start(start: WorkerStart, events: WorkerEvents): Promise<Worker> {
     const { index, count, generation, release, sockets, handoff } = start;
-    const inherited = sockets.map(({ asked, bound }, at) => ({ asked, bound, fd: FIRST_FD + at }));
+    const first = handoff ? FIRST_FD + 1 : FIRST_FD;
+    const inherited = sockets.map(({ asked, bound }, at) => ({ asked, bound, fd: first + at }));
     const given = {
       ...{ protocol: RUN_PROTOCOL, pid: process.pid, index, generation, sockets: inherited },
       ...(handoff && { line: FIRST_FD }),
@@ -125,7 +128,8 @@ export class Worker {
         'inherit',
         'inherit',
         'ipc',
-        ...(handoff ? (['pipe'] as const) : sockets.map(({ handle }) => handle.fd)),
+        ...(handoff ? (['pipe'] as const) : []),
+        ...sockets.map(({ handle }) => handle.fd),
       ],
     });
     // Without a pid no process was started; Node.js emits the reason soon after.
@@ -155,6 +159,14 @@ export class Worker {
   later(ms: number, act: () => void): void {
     if (this.state === 'gone') return;
     this.#timers.add(setTimeout(act, Math.min(LONGEST_TIMER, ms)).unref());
+  }
+
+  /**
+   * Whether a stop of it went well. Each process of a service may get the stop signal, and then once more from
+   * the supervisor: after the drain, when its handlers are gone, that signal ends it before its exit.
+   */
+  endedWell({ code, signal }: ProcessEnd): boolean {
+    return code === 0 || (this.stops && (signal === 'SIGTERM' || signal === 'SIGINT'));
   }
 
   /** Sends it a signal; does nothing once it has exited. */
