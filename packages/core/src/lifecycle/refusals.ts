@@ -36,7 +36,7 @@ export function whyNotRestart(facts: RestartFacts): EndlessError | undefined {
   if (ends && !settings.allowOrphaning)
     return new EndlessError(
       'ERR_ENDLESS_PID_1',
-      `A restart would end this process, and ${ends}. Restart the container instead, run this process below a supervisor that stays, or set \`allowOrphaning\` if that is meant.`,
+      `A restart would end this process, and ${ends}. Start the program by \`endless run\`, which stays, or restart the container instead. Set \`allowOrphaning\` if that is meant.`,
     );
   if (facts.starting)
     return new EndlessError(

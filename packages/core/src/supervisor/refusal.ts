@@ -40,7 +40,7 @@ function wayOut(watcher: string): string {
   if (watcher.startsWith('systemd'))
     return 'Use `Type=notify-reload`, `Type=notify` with `NotifyAccess=all`, or `PIDFile=` with `pidFile`, or start it with `endless run`.';
   if (watcher.startsWith('Monit'))
-    return 'Set `pidFile` to the file that Monit checks, or start it with `endless run`.';
+    return 'Set `pidFile` to the file that Monit checks, or start it by `endless run --pid-file` with that file.';
   return 'Let it start `endless run` with this program, or restart the program by it.';
 }
 
