@@ -71,3 +71,23 @@ test('an address of a crashed worker is given up with its slot', () => {
   sockets.left(slot);
   expect(fds()).toEqual([]);
 });
+
+test('a socket of systemd is held until the end, whether a worker serves it or not', () => {
+  const { sockets, listens, bound, closed, told, fds } = held();
+  sockets.activate([
+    { asked: { port: 80 }, bound: bound(80), handle: { fd: 1, close: () => closed.push(1) } },
+  ]);
+  listens(first, 80, 2);
+  sockets.closedBy(first, bound(80));
+  sockets.left(first);
+  expect([fds(), closed, told]).toEqual([[1], [2], ['known 1']]);
+  sockets.close();
+  expect(closed).toEqual([2, 1]);
+});
+
+test('a successor inherits what its predecessor does not serve', () => {
+  const { sockets, listens } = held();
+  listens(first, 80, 1);
+  listens(second, 443, 2);
+  expect(sockets.notServedBy(first).map(({ handle }) => handle.fd)).toEqual([2]);
+});

@@ -10,8 +10,6 @@ export interface HeldSocket {
   asked: Asked;
   bound: Bound;
   handle: RawHandle;
-  /** Whether systemd has opened it, and holds it too. */
-  activated?: boolean;
 }
 
 /** What the other workers have to know. */
@@ -34,6 +32,8 @@ export class HeldSockets {
   readonly #servers = new Map<string, Set<Worker | Slot>>();
   /** The paths of unix sockets that were ever held. */
   readonly #paths = new Set<string>();
+  /** The addresses whose sockets systemd has opened, and holds too. */
+  readonly #activated = new Set<string>();
   readonly #events: SocketEvents;
   #closed = false;
 
@@ -43,7 +43,11 @@ export class HeldSockets {
 
   /** Holds what systemd has opened: until the end, whether a worker serves it or not. */
   activate(sockets: readonly HeldSocket[]): void {
-    for (const socket of sockets) this.#sockets.set(labelOf(socket.bound), socket);
+    for (const socket of sockets) {
+      const address = labelOf(socket.bound);
+      this.#sockets.set(address, socket);
+      this.#activated.add(address);
+    }
   }
 
   /** A worker listens: keeps the socket if it is new, and closes it if this process holds it already. */
@@ -51,7 +55,7 @@ export class HeldSockets {
     const address = labelOf(socket.bound);
     const held = this.#sockets.get(address);
     // The path of a socket of systemd stays: a look whether it is stale would start the service again.
-    if ('path' in socket.bound && !held?.activated) this.#paths.add(socket.bound.path);
+    if ('path' in socket.bound && !this.#activated.has(address)) this.#paths.add(socket.bound.path);
     if (held || this.#closed) socket.handle.close();
     if (this.#closed) return;
     this.#sockets.set(address, held ?? socket);
@@ -111,7 +115,7 @@ export class HeldSockets {
     if (!servers?.delete(server) || servers.size > 0) return;
     this.#servers.delete(address);
     const socket = this.#sockets.get(address);
-    if (!socket || socket.activated) return;
+    if (!socket || this.#activated.has(address)) return;
     this.#sockets.delete(address);
     this.#events.dropped(socket);
     socket.handle.close();

@@ -52,5 +52,5 @@ function socketAt(fd: number): HeldSocket {
   const bound: Bound | undefined = unix?.name === undefined ? addressOf(handle) : { path: unix.name };
   if (!bound) throw new Error('it is not a listening socket');
   const asked = 'path' in bound ? bound : { port: bound.port, host: bound.address };
-  return { asked, bound, handle, activated: true };
+  return { asked, bound, handle };
 }

@@ -189,11 +189,9 @@ export class Slot {
     worker.state = 'draining';
     worker.stops ||= reason === 'shutdown';
     worker.deadline = deadline < 0 ? undefined : performance.now() + deadline;
-    if (this.#context.stopping() || this.retired) {
-      killLate(worker, deadline, this.#context.log);
-      return;
-    }
-    if (reason !== 'shutdown' || worker !== this.current) return;
+    const wanted = this.#context.stopping() || this.retired;
+    if (wanted) killLate(worker, deadline, this.#context.log);
+    if (wanted || reason !== 'shutdown' || worker !== this.current) return;
     // A signal to all processes of a service reaches this worker first, and then the supervisor.
     setTimeout(() => {
       if (worker !== this.current || this.#context.stopping()) return;
@@ -210,10 +208,9 @@ export class Slot {
       return;
     }
     try {
-      const { release } = handover;
-      const generation = worker.generation + 1;
       const sockets = this.#context.sockets.notServedBy(worker);
-      const start = { index: this.index, count: this.#context.count(), generation, release, sockets };
+      const place = { index: this.index, count: this.#context.count(), generation: worker.generation + 1 };
+      const start = { ...place, release: handover.release, sockets };
       const candidate = await Worker.start({ ...start, handoff: { text: handoff, restart } }, this.#events);
       this.living.add(candidate);
       this.candidate = candidate;
