@@ -39,9 +39,11 @@ export function controlServer(supervisor: Supervisor): Server {
   server.on('error', () => {});
   server.on('clientError', ({ code }: NodeJS.ErrnoException, socket) => {
     const status = STATUS_OF[code ?? ''] ?? '400 Bad Request';
+    // A client that does not close its side must not keep the descriptor.
+    const destroy = () => socket.destroy();
     if (socket.writable && code !== 'ECONNRESET')
-      socket.end(`HTTP/1.1 ${status}\r\nconnection: close\r\n\r\n`);
-    else socket.destroy();
+      socket.end(`HTTP/1.1 ${status}\r\nconnection: close\r\n\r\n`, destroy);
+    else destroy();
   });
   return server;
 }

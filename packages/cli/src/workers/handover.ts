@@ -3,6 +3,9 @@ import type { Release } from '../program/program.js';
 import type { ToWorker } from './messages.js';
 import type { Worker } from './worker.js';
 
+/** The longest restart of one worker. */
+const LONGEST = 300_000;
+
 /** The process that a restart of one worker has brought. */
 export interface Replaced {
   index: number;
@@ -22,13 +25,13 @@ export class Handover {
   #resolve: (result: Omit<Replaced, 'index'>) => void = () => {};
   #reject: (error: Error) => void = () => {};
 
-  constructor(release: Release, timeout: number, onEnd: () => void) {
+  constructor(release: Release, onEnd: () => void) {
     this.release = release;
     const decided = new Promise<Omit<Replaced, 'index'>>((resolve, reject) => {
       this.#resolve = resolve;
       this.#reject = reject;
     });
-    this.#timer = setTimeout(() => this.fail(`it took longer than ${timeout / 1_000} s`), timeout);
+    this.#timer = setTimeout(() => this.fail(`it took longer than ${LONGEST / 1_000} s`), LONGEST);
     this.over = decided.finally(() => {
       clearTimeout(this.#timer);
       onEnd();

@@ -8,7 +8,7 @@ const LATE = 2_000;
 export function killLate(worker: Worker, deadline: number, log: Log): void {
   if (deadline < 0) return;
   worker.later(deadline + LATE, () => {
-    log.info(`worker ${worker.index} (pid ${worker.pid}) did not exit in time: killed.`);
+    log.info(`${worker.name} did not exit in time: killed.`);
     worker.kill('SIGKILL');
   });
 }
@@ -17,7 +17,7 @@ export function killLate(worker: Worker, deadline: number, log: Log): void {
 export function killUnready(worker: Worker, limit: number, log: Log): void {
   worker.later(limit, () => {
     if (worker.state !== 'starting') return;
-    log.info(`worker ${worker.index} (pid ${worker.pid}) was not ready within ${limit / 1_000} s: killed.`);
+    log.info(`${worker.name} was not ready within ${limit / 1_000} s: killed.`);
     worker.kill('SIGKILL');
   });
 }

@@ -31,8 +31,6 @@ export interface SlotContext {
 
 /** A worker that stops by itself is replaced after this time, unless the supervisor has to stop too. */
 const OWN_STOP = 250;
-/** The longest restart of one worker. */
-const RESTART_TIME = 300_000;
 
 /** The place of one worker: its stable index, and the processes that take turns in it. */
 export class Slot {
@@ -91,7 +89,7 @@ export class Slot {
   async restart(release: Release): Promise<Replaced> {
     if (this.#handover) throw new Error('it restarts already');
     if (this.retired) throw new Error('it goes away');
-    const handover = new Handover(release, RESTART_TIME, () => {
+    const handover = new Handover(release, () => {
       this.#handover = undefined;
     });
     this.#handover = handover;
@@ -195,7 +193,7 @@ export class Slot {
     // A signal to all processes of a service reaches this worker first, and then the supervisor.
     setTimeout(() => {
       if (worker !== this.current || this.#context.stopping()) return;
-      this.#context.log.info(`worker ${this.index} (pid ${worker.pid}) stops by itself: starting another.`);
+      this.#context.log.info(`${worker.name} stops by itself: starting another.`);
       this.current = undefined;
       void this.start();
     }, OWN_STOP);
@@ -224,36 +222,37 @@ export class Slot {
   #exited(worker: Worker, end: ProcessEnd): void {
     const { log, sockets, exited, stopping } = this.#context;
     this.living.delete(worker);
-    this.#parents.get(worker)?.send(exitOf(worker, end));
+    const parent = this.#parents.get(worker);
     this.#parents.delete(worker);
+    parent?.send(exitOf(worker, end));
     // Its addresses stay until another process serves them.
     if (this.retired || (this.ready && worker !== this.current)) sockets.left(worker);
     else sockets.crashed(worker, this);
     if (this.retired) sockets.left(this);
     // What was to be replaced was never ready: the new release may do better.
-    const isNext = this.#handover && !worker.readyAt && worker.release !== this.#handover.release;
+    const { release } = this.#handover ?? worker;
+    const isNext = !this.retired && !worker.readyAt && worker.release !== release;
     if (worker === this.candidate) this.candidate = undefined;
     else if (worker === this.current) {
       this.lastCrash = end;
       this.current = this.candidate;
       this.candidate = undefined;
       if (this.current) {
-        log.info(`worker ${this.index} (pid ${worker.pid}) ${howEnded(end)} during its restart.`);
+        log.info(`${worker.name} ${howEnded(end)} during its restart.`);
         if (this.current.state === 'ready') this.#handover?.done(this.current);
       } else if (!isNext) this.#handover?.fail(`pid ${worker.pid} ${howEnded(end)}`);
     }
     exited(this, worker, end);
     if (this.current || this.retired || stopping() || this.lastCrash !== end) return;
     this.crashes += 1;
-    if (isNext) void this.start(this.#handover?.release);
-    else this.#startAgain(worker, end);
+    if (isNext) void this.start(release);
+    // A candidate may have lost its predecessor, whose clients wait.
+    else this.#startAgain(worker, end, worker.readyAt ? worker : parent);
   }
 
-  #startAgain(after?: Worker, end?: ProcessEnd): void {
-    const { log, stopping } = this.#context;
-    if (stopping() || this.retired) return;
-    const when = this.respawn.plan(after, () => void this.start());
-    if (after && end)
-      log.info(`worker ${this.index} (pid ${after.pid}) ${howEnded(end)}: starting it again${when}.`);
+  #startAgain(worker?: Worker, end?: ProcessEnd, served = worker): void {
+    if (this.#context.stopping() || this.retired) return;
+    const when = this.respawn.plan(served, () => void this.start());
+    if (end) this.#context.log.info(`${worker?.name} ${howEnded(end)}: starting it again${when}.`);
   }
 }

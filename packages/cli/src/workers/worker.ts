@@ -155,6 +155,11 @@ export class Worker {
     this.#child.send({ type: 'socket', asked, bound } satisfies ToWorker, handle as never, () => {});
   }
 
+  /** What log lines call it. */
+  get name(): string {
+    return `worker ${this.index} (pid ${this.pid})`;
+  }
+
   /** Does something in so many milliseconds, unless the process has exited by then. */
   later(ms: number, act: () => void): void {
     if (this.state === 'gone') return;
