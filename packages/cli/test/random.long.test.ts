@@ -1,13 +1,16 @@
 import { mkdirSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Loss, startLoad } from '@endless/testkit';
-import { expect, test } from 'vitest';
+import { startLoad } from '@endless/testkit';
+import { expect, onTestFinished, test } from 'vitest';
 import { getJson, order } from '../dist/control/client.js';
 import type { Status } from '../dist/control/status.js';
 import { fixture, run, temporaryFolder, until } from './program.js';
 
-const { RANDOM_SEED = String(Date.now() % 100_000), RANDOM_STEPS = '80' } = process.env;
+const { RANDOM_SEED = String(Date.now() % 100_000), RANDOM_STEPS = '80', RANDOM_LOG } = process.env;
+const STEPS = Number(RANDOM_STEPS);
+/** A busy machine takes its time for a rolling restart of 4 workers, and for the one that follows it. */
+const PATIENCE = 120_000;
 
 /** A number from 0 to 1 at each call, the same ones for the same seed (mulberry32). */
 function randomOf(seed: number): () => number {
@@ -43,68 +46,78 @@ function deploysOf(program: string): { file: string; good(): void; broken(): voi
   };
 }
 
-test(`${RANDOM_STEPS} random operations under load refuse no connection (seed ${RANDOM_SEED})`, async () => {
-  const random = randomOf(Number(RANDOM_SEED));
-  const deploy = deploysOf(fixture('endless.mjs'));
-  const served = await run('endless.mjs', { flags: ['--workers', '2'], maxProcesses: 24, file: deploy.file });
-  const { program, port, socket } = served;
-  const status = () => getJson<Status>(socket, '/status');
-  await until(async () => (await status()).addresses.length > 0);
-  const settled = async () => ['running', 'mixed'].includes((await status()).state);
-  const quiet = () => {};
-  const began = Date.now();
-  const loads = [
-    startLoad({ port, connections: 8, mode: 'keep-alive', thinkTime: () => 5 }),
-    startLoad({ port, connections: 3, mode: 'new-connection', thinkTime: () => 5 }),
-  ];
-  const story: string[] = [];
-  let kills = 0;
-  const operations: Record<string, () => Promise<unknown>> = {
-    restart: async () => expect(await order(socket, '/restart', {}, quiet)).toBe(0),
-    hangup: async () => program.signal('SIGHUP'),
-    scale: () => order(socket, '/scale', { to: 1 + Math.floor(random() * 4) }, quiet),
-    crash: async () => {
-      const { worker } = await status();
-      const { pid, uptimeMs } = worker[Math.floor(random() * worker.length)] ?? {};
-      // A worker that crashes right after its start is not started again at once.
-      if (typeof pid !== 'number' || Number(uptimeMs) < 1_800 || !program.pids().includes(pid)) return;
-      kills += 1;
-      program.signal('SIGKILL', pid);
-    },
-    broken: async () => {
-      await until(settled, 30_000);
-      deploy.broken();
-      expect(await order(socket, '/restart', {}, quiet)).toBe(1);
-      deploy.good();
-    },
-  };
-  const names = Object.keys(operations);
-  for (let step = 0; step < Number(RANDOM_STEPS); step += 1) {
-    const name = names[Math.floor(random() * names.length)] as string;
-    story.push(name);
-    if (name === 'restart' || name === 'scale') await until(settled, 30_000);
-    await operations[name]?.();
-    await sleep(random() * 300);
-  }
-  await until(settled, 60_000);
-  await until(async () => (await status()).draining.length === 0, 30_000);
-  const reports = await Promise.all(loads.map((load) => load.stop()));
-  // To find what was under way when a request was lost.
-  const when = ({ reason, at }: Loss) => `${reason} at ${new Date(began + at).toISOString()}`;
-  const { RANDOM_LOG } = process.env;
-  if (RANDOM_LOG !== undefined)
-    writeFileSync(
-      RANDOM_LOG,
-      `${reports.flatMap(({ lost }) => lost.map(when)).join('\n')}\n${program.stderr}`,
-    );
-  const reasons = reports.flatMap(({ lostBy }) => [...lostBy.keys()]);
-  expect(
-    reasons.filter((reason) => reason !== 'reset' && reason !== 'ended'),
-    story.join(),
-  ).toEqual([]);
-  const lost = reports.reduce((sum, { lostCount }) => sum + lostCount, 0);
-  expect(lost, story.join()).toBeLessThanOrEqual(kills * 11);
-  const { workers } = await status();
-  expect(workers.ready).toBe(workers.target);
-  await program.waitForPids(workers.target + 1);
-});
+test(
+  `${STEPS} random operations under load refuse no connection (seed ${RANDOM_SEED})`,
+  async () => {
+    const random = randomOf(Number(RANDOM_SEED));
+    const deploy = deploysOf(fixture('endless.mjs'));
+    const served = await run('endless.mjs', {
+      flags: ['--workers', '2'],
+      maxProcesses: 24,
+      file: deploy.file,
+    });
+    const { program, port, socket } = served;
+    const status = () => getJson<Status>(socket, '/status');
+    await until(async () => (await status()).addresses.length > 0);
+    const settled = async () => ['running', 'mixed'].includes((await status()).state);
+    const quiet = () => {};
+    const began = Date.now();
+    const loads = [
+      startLoad({ port, connections: 8, mode: 'keep-alive', thinkTime: () => 5 }),
+      startLoad({ port, connections: 3, mode: 'new-connection', thinkTime: () => 5 }),
+    ];
+    const story: string[] = [];
+    // To find what was under way when a request was lost, or when a step took too long.
+    onTestFinished(() => {
+      if (RANDOM_LOG === undefined) return;
+      const lost = loads.flatMap((load) => load.lost);
+      const when = lost.map(({ reason, at }) => `${reason} at ${new Date(began + at).toISOString()}`);
+      writeFileSync(
+        RANDOM_LOG,
+        `${[...when, `${story.length}: ${story.join()}`].join('\n')}\n${program.stderr}`,
+      );
+    });
+    let kills = 0;
+    const operations: Record<string, () => Promise<unknown>> = {
+      restart: async () => expect(await order(socket, '/restart', {}, quiet)).toBe(0),
+      hangup: async () => program.signal('SIGHUP'),
+      scale: () => order(socket, '/scale', { to: 1 + Math.floor(random() * 4) }, quiet),
+      crash: async () => {
+        const { worker } = await status();
+        const { pid, uptimeMs } = worker[Math.floor(random() * worker.length)] ?? {};
+        // A worker that crashes right after its start is not started again at once.
+        if (typeof pid !== 'number' || Number(uptimeMs) < 1_800 || !program.pids().includes(pid)) return;
+        kills += 1;
+        program.signal('SIGKILL', pid);
+      },
+      broken: async () => {
+        await until(settled, PATIENCE);
+        deploy.broken();
+        expect(await order(socket, '/restart', {}, quiet)).toBe(1);
+        deploy.good();
+      },
+    };
+    const names = Object.keys(operations);
+    for (let step = 0; step < STEPS; step += 1) {
+      const name = names[Math.floor(random() * names.length)] as string;
+      story.push(name);
+      if (name === 'restart' || name === 'scale') await until(settled, PATIENCE);
+      await operations[name]?.();
+      await sleep(random() * 300);
+    }
+    await until(settled, PATIENCE);
+    await until(async () => (await status()).draining.length === 0, PATIENCE);
+    const reports = await Promise.all(loads.map((load) => load.stop()));
+    const reasons = reports.flatMap(({ lostBy }) => [...lostBy.keys()]);
+    expect(
+      reasons.filter((reason) => reason !== 'reset' && reason !== 'ended'),
+      story.join(),
+    ).toEqual([]);
+    const lost = reports.reduce((sum, { lostCount }) => sum + lostCount, 0);
+    expect(lost, story.join()).toBeLessThanOrEqual(kills * 11);
+    const { workers } = await status();
+    expect(workers.ready).toBe(workers.target);
+    await program.waitForPids(workers.target + 1);
+  },
+  120_000 + STEPS * 4_000,
+);

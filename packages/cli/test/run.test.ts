@@ -1,10 +1,8 @@
-import { writeFileSync } from 'node:fs';
-import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, longTest, test } from '@endless/conformance';
 import { get, startLoad } from '@endless/testkit';
 import { expect } from 'vitest';
-import { getJson, lines, type Run, run, temporaryFolder, until, workers } from './program.js';
+import { getJson, lines, type Run, run, until, workers } from './program.js';
 
 const pidOf = async ({ port }: Run) => (await getJson<{ pid: number }>(port, '/')).pid;
 
@@ -64,27 +62,6 @@ describe('one worker', () => {
     expect(lost.length).toBeLessThanOrEqual(20 * 4);
   });
 
-  for (const [register, fault, why] of [
-    [test, 'throw', 'exited with status 1 before it was ready'],
-    [longTest, 'die soon', 'exited with status 7 within the rollback window'],
-  ] as const)
-    register(
-      `a restart to a release that fails (${fault}) changes nothing: exit code 1 and the reason`,
-      async () => {
-        const served = await run('endless.mjs', { settings: { rollbackWindow: 1_000 } });
-        const before = await pidOf(served);
-        served.fault(fault);
-        const { code, output } = await served.command('restart');
-        expect(output).toContain(why);
-        expect(code).toBe(1);
-        expect(await pidOf(served)).toBe(before);
-        served.fault();
-        expect(await served.command('restart')).toMatchObject({ code: 0 });
-        expect(await pidOf(served)).not.toBe(before);
-        await served.program.waitForPids(2);
-      },
-    );
-
   test('the program sees its place among the workers, and nothing of the channels', async () => {
     const { port, command } = await run('endless.mjs');
     const seen = () => getJson<object>(port, '/');
@@ -104,18 +81,6 @@ describe('one worker', () => {
     served.program.signal('SIGHUP', result.pid);
     await lines(served, /restart: done/, 2);
     expect(await getJson(served.port, '/')).toMatchObject({ generation: 2 });
-  });
-
-  test.each([
-    ['throw', 1],
-    ['exit 3', 3],
-    ['exit 0', 0],
-  ])('a first start that fails by `%s` ends the run with code %i', async (fault, code) => {
-    const file = path.join(temporaryFolder(), 'fault');
-    writeFileSync(file, fault);
-    const { program } = await run('plain.mjs', { env: { FAULT_FILE: file }, ready: /(?:)/ });
-    expect(await program.exited).toEqual({ code, signal: null });
-    await program.waitForPids(0);
   });
 
   test('a stop that force-closes a request ends the run with code 1', async () => {
@@ -140,13 +105,5 @@ describe('one worker', () => {
     await until(refused);
     expect((await slow).body).toBe('slow');
     await program.waitForPids(0);
-  });
-
-  longTest('the run ends with the code of the worker when none was ready for `--give-up`', async () => {
-    const served = await run('endless.mjs', { flags: ['--give-up', '1800ms'] });
-    served.fault('exit 3');
-    served.program.signal('SIGKILL', workers(served)[0]);
-    expect(await served.program.exited).toEqual({ code: 3, signal: null });
-    await served.program.waitForPids(0);
   });
 });

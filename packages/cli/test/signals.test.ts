@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, longTest, test } from '@endless/conformance';
 import { get } from '@endless/testkit';
 import { expect } from 'vitest';
-import { getJson, lines, run, until } from './program.js';
+import { run, until } from './program.js';
 
 describe('the supervisor', () => {
   for (const [register, after] of [
@@ -29,37 +29,6 @@ describe('the supervisor', () => {
         await program.waitForPids(0);
       },
     );
-
-  test('force-closes at a second SIGTERM, 1 s later or more, and exits with code 1', async () => {
-    const { program, port } = await run('endless.mjs');
-    const never = get({ port, path: '/never', timeout: 10_000 }).catch(() => 'cut');
-    await sleep(100);
-    program.signal('SIGTERM');
-    await sleep(1_100);
-    program.signal('SIGTERM');
-    expect(await never).toBe('cut');
-    expect(await program.exited).toEqual({ code: 1, signal: null });
-  });
-
-  test('makes one more restart for all who ask during one', async () => {
-    const served = await run('endless.mjs');
-    const asked = [served.command('restart'), served.command('restart'), served.command('restart')];
-    expect((await Promise.all(asked)).map(({ code }) => code)).toEqual([0, 0, 0]);
-    const { generation } = await getJson<{ generation: number }>(served.port, '/');
-    expect([2, 3]).toContain(generation);
-  });
-
-  test('starts a worker at SIGTTIN and stops one at SIGTTOU, but not the last', async () => {
-    const served = await run('endless.mjs');
-    const { program } = served;
-    program.signal('SIGTTIN');
-    await lines(served, /is ready \(2 of 2\)/, 1);
-    program.signal('SIGTTOU');
-    await program.waitForPids(2);
-    program.signal('SIGTTOU');
-    await sleep(200);
-    expect(program.pids()).toHaveLength(2);
-  });
 
   longTest('stops a worker whose event loop is blocked', async () => {
     const { program, port } = await run('endless.mjs', { settings: { hammerTime: 500 } });

@@ -60,27 +60,6 @@ describe('several workers', () => {
     expect(await indices(served)).toEqual([0, 1]);
   });
 
-  longTest(
-    'a later worker that cannot be replaced serves on: code 4, and the next restart begins with it',
-    async () => {
-      const served = await run('endless.mjs', { flags: ['--workers', '2'], env: { FAULT_WORKER: '1' } });
-      const { command, fault } = served;
-      await lines(served, /is ready \(2 of 2\)/, 1);
-      const before = workers(served);
-      fault('throw');
-      const { code, output } = await command('restart');
-      expect(code).toBe(4);
-      expect(output).toContain('1 of 2 workers are new');
-      expect(await command('status')).toMatchObject({ code: 1, output: expect.stringContaining('is mixed') });
-      expect(workers(served)[1]).toBe(before[1]);
-      fault();
-      const second = await command('restart');
-      expect(second.code).toBe(0);
-      expect(second.output).toMatch(/worker 1 is now pid \d+ \(1 of 2\)/);
-      expect((await command('status')).code).toBe(0);
-    },
-  );
-
   test('`endless scale` starts workers, and stops them by a drain', async () => {
     const served = await run('endless.mjs', { maxProcesses: 10 });
     const { command, program, port } = served;
