@@ -11,6 +11,7 @@ import { Report, writeResults } from './report.js';
 import { restart } from './restart.js';
 import { shutdown } from './shutdown.js';
 import { timeline } from './timeline.js';
+import { workers } from './workers.js';
 
 const BENCHMARKS: Record<string, Benchmark> = {
   losses,
@@ -22,6 +23,7 @@ const BENCHMARKS: Record<string, Benchmark> = {
   growth,
   migrate,
   latency,
+  workers,
 };
 
 // An orderly exit ends the servers that were started, which a signal alone does not.

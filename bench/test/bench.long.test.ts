@@ -99,6 +99,14 @@ describe('runs:', () => {
     expect(firsts(await run('restart', '--only', 'http'))).toEqual(['http, endless.listen']);
   });
 
+  test('workers, on both kinds of connections', async () => {
+    const { tables } = await run('workers');
+    const names = ['endless run', 'node:cluster', 'pm2 cluster'];
+    expect(tables[0]?.rows.map(([kind, name]) => [kind, name])).toEqual(
+      ['kept-alive', 'new connections'].flatMap((kind) => names.map((name) => [kind, name])),
+    );
+  });
+
   test('growth', async () => {
     expect(firsts(await run('growth'))).toEqual(['listening sockets', 'live connections', 'generations']);
   });
