@@ -6,6 +6,7 @@ import { DEFAULTS, mergeSettings, type ResolvedSettings, type Settings } from '.
  */
 export class SettingsStore {
   #current: ResolvedSettings = DEFAULTS;
+  #pinned: Settings = {};
 
   /** The current settings. */
   get current(): ResolvedSettings {
@@ -14,6 +15,12 @@ export class SettingsStore {
 
   /** Applies these settings; throws `ERR_ENDLESS_INVALID_OPTION` and changes nothing if one is invalid. */
   configure(given: Settings): void {
-    this.#current = mergeSettings(this.#current, given);
+    this.#current = mergeSettings(mergeSettings(this.#current, given), this.#pinned);
+  }
+
+  /** Applies these settings; later ones of the program do not change them. */
+  pin(given: Settings): void {
+    this.#pinned = given;
+    this.configure({});
   }
 }

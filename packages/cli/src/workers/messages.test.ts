@@ -14,7 +14,7 @@ test('each message of a worker is known', () => {
     { type: 'spawn', id: 1, handoff: '{}', restart: {} },
     { type: 'spawn', id: 1, handoff: '{}', restart: { args: ['a'], env: { A: 'a', B: null } } },
     { type: 'kill', pid: 7, signal: 'SIGTERM' },
-    { type: 'committed', pid: 7 },
+    { type: 'committed', pid: 7, moved: 0 },
     { type: 'rolled-back', pid: 7, message: 'why' },
     { type: 'not-restarted', message: 'why' },
     { type: 'restart-all', id: 1 },

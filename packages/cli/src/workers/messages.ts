@@ -28,7 +28,7 @@ export type FromWorker =
   | { type: 'draining'; reason: 'restart' | 'shutdown'; deadline: number }
   | { type: 'spawn'; id: number; handoff: string; restart: RestartCommand }
   | { type: 'kill'; pid: number; signal: 'SIGTERM' | 'SIGKILL' }
-  | { type: 'committed'; pid: number }
+  | { type: 'committed'; pid: number; moved: number }
   | { type: 'rolled-back'; pid: number; message: string }
   | { type: 'not-restarted'; message: string }
   | { type: 'restart-all'; id: number };
@@ -36,6 +36,7 @@ export type FromWorker =
 /** The messages to a worker. */
 export type ToWorker =
   | { type: 'restart' }
+  | { type: 'cancel' }
   | { type: 'socket'; asked: Asked; bound: Bound }
   | { type: 'drop'; bound: Bound }
   | { type: 'spawned'; id: number; pid: number }
@@ -70,7 +71,7 @@ const SHAPES: Record<FromWorker['type'], Record<string, Check>> = {
   draining: { reason: text, deadline: number },
   spawn: { id: number, handoff: text, restart: command },
   kill: { pid: number, signal },
-  committed: { pid: number },
+  committed: { pid: number, moved: number },
   'rolled-back': { pid: number, message: text },
   'not-restarted': { message: text },
   'restart-all': { id: number },

@@ -73,11 +73,13 @@ export class Shared {
     this.phase = new CurrentPhase(world.debug);
     // First: it runs the preload, which takes the handoff too.
     this.supervisor = RunSupervisor.find(world, version);
+    if (this.supervisor) this.settings.pin(this.supervisor.settings);
     this.promised = Predecessor.peek(world);
     this.generation = this.promised?.generation ?? this.supervisor?.generation ?? 0;
     world.debug.generation = this.generation;
     this.progress = new ProgressLine(world);
-    this.log = new Log(textLogger(world, () => this.progress.erase()));
+    const text = textLogger(world, () => this.progress.erase());
+    this.log = new Log(this.supervisor?.quiet ? { ...text, info() {} } : text);
     this.hooks = new Hooks(this.log);
     this.events = new Events(this.log);
     this.protocols = new Protocols(this.log, () => this.olders.tellProtocols());

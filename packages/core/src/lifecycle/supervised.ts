@@ -1,5 +1,5 @@
 import type { TrackedServer } from '../connections/tracked-server.js';
-import { messageOf } from '../errors.js';
+import { EndlessError, messageOf } from '../errors.js';
 import type { RawHandle } from '../node-private/handle.js';
 import type { RunSupervisor } from '../supervised/run-supervisor.js';
 import type { Restarting } from './restarting.js';
@@ -39,7 +39,14 @@ export class Supervised {
       supervisor.send({ type: 'draining', reason, deadline: deadlineMs });
     });
     supervisor.sockets.onOpened = () => this.#copySockets();
-    events.on('committed', ({ pid }) => supervisor.send({ type: 'committed', pid }));
+    let moved = 0;
+    events.on('handover', () => {
+      moved = 0;
+    });
+    events.on('migrated', () => {
+      moved += 1;
+    });
+    events.on('committed', ({ pid }) => supervisor.send({ type: 'committed', pid, moved }));
     events.on('rollback', ({ pid, reason }) =>
       supervisor.send({ type: 'rolled-back', pid, message: reason }),
     );
@@ -48,6 +55,7 @@ export class Supervised {
         supervisor.send({ type: 'not-restarted', message: messageOf(error) });
       });
     };
+    supervisor.onCancel = () => shared.restarts.cancel(cancelled());
     void supervisor.closed.then(() => this.#alone(parts.stopping));
   }
 
@@ -88,4 +96,8 @@ export class Supervised {
       void stopping.bySignal('SIGTERM');
     }
   }
+}
+
+function cancelled(): EndlessError {
+  return new EndlessError('ERR_ENDLESS_SUPERVISED', 'Another restart takes the place of this one.');
 }

@@ -38,6 +38,7 @@ export class Restart {
   readonly #retiring: Retiring;
   readonly #request: RestartRequest;
   #stopped: EndlessError | undefined;
+  #cancelled: EndlessError | undefined;
 
   constructor(context: RestartContext, retiring: Retiring, request: RestartRequest) {
     this.#context = context;
@@ -171,9 +172,10 @@ export class Restart {
     return listeningSockets;
   }
 
-  /** Enters a stage; throws if this process has begun to stop meanwhile. */
+  /** Enters a stage; throws if this process has begun to stop meanwhile, or the restart was cancelled. */
   #enter(stage: Stage): void {
-    if (this.#stopped) throw this.#stopped;
+    const error = this.#stopped ?? this.#cancelled;
+    if (error) throw error;
     this.stage = stage;
   }
 
@@ -187,6 +189,14 @@ export class Restart {
     if (!this.again) return;
     log.info('Restarting again: another restart was requested meanwhile.');
     world.turn(() => restartAgain(this.#request.signal));
+  }
+
+  /** Gives up on a candidate with this error, unless that may accept already. */
+  cancel(error: EndlessError): void {
+    const attempt = this.stage.name === 'starting' ? this.stage.attempt : undefined;
+    if (attempt?.crossing) return;
+    this.#cancelled = error;
+    attempt?.abort(error);
   }
 
   /** This process stops: gives up on a candidate with this error. */

@@ -99,6 +99,11 @@ export class Restarts {
     return this.#last?.accepted.then(settled, settled);
   }
 
+  /** Another restart is wanted: gives up on one whose candidate has not got `go`. */
+  cancel(error: EndlessError): void {
+    if (this.underWay) this.#last?.cancel(error);
+  }
+
   /** This process stops: gives up on a candidate; resolves when that has exited. */
   stop(error: EndlessError): Promise<unknown> | undefined {
     const attempt = this.#stage?.name === 'starting' ? this.#stage.attempt : undefined;

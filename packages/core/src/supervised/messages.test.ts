@@ -24,6 +24,7 @@ test.each([
   { index: -1 },
   { index: '0' },
   { generation: 1.5 },
+  { settings: 2 },
   { sockets: {} },
   { sockets: [{ ...start.sockets[0], fd: '4' }] },
   { sockets: [{ fd: 4, asked: {}, bound: {} }] },
@@ -35,6 +36,7 @@ test('a message with a field of another kind is unknown', () => {
   const bound = { address: '::', port: 80 };
   for (const message of [
     { type: 'restart' },
+    { type: 'cancel' },
     { type: 'drop', bound },
     { type: 'socket', asked: { port: 80 }, bound },
     { type: 'exited', pid: 7, exitCode: null, signal: 'SIGKILL' },

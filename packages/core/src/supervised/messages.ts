@@ -1,6 +1,7 @@
 import type { HandedSocket } from '../handoff/protocol.js';
 import { type Check, hasShape, isRecord, isSocket, number, type Shapes, text } from '../handoff/shapes.js';
 import type { Asked, Bound } from '../listen/address.js';
+import type { Settings } from '../settings.js';
 
 /** Version of the messages below. A worker of another version than its supervisor does not start. */
 export const RUN_PROTOCOL = 1;
@@ -18,7 +19,14 @@ export interface WorkerStart {
   line?: number;
   /** The listening sockets that it inherits. */
   sockets: InheritedSocket[];
+  /** Settings that stay, whatever the program configures. */
+  settings?: PinnedSettings;
+  /** Whether lines of level info are dropped where the program has no logger of its own. */
+  quiet?: boolean;
 }
+
+/** The settings that a supervisor may decide for the program. */
+export type PinnedSettings = Pick<Settings, 'hammerTime' | 'idleGrace' | 'rollbackWindow'>;
 
 /** A listening socket that the supervisor holds, and its descriptor in the worker. */
 export interface InheritedSocket extends Pick<HandedSocket, 'asked' | 'bound'> {
@@ -37,6 +45,8 @@ export interface CommandChange {
 export type FromSupervisor =
   /** Replace this worker by a new process; the replies are `committed`, `rolled-back` or `not-restarted`. */
   | { type: 'restart' }
+  /** Give up on a new process that has not got `go`: another restart follows. */
+  | { type: 'cancel' }
   /** A copy of a listening socket, for a server that asks for its address: this worker, or another, listens there. */
   | { type: 'socket'; asked: Asked; bound: Bound }
   /** No worker serves this address any more. */
@@ -67,8 +77,8 @@ export type ToSupervisor =
   | { type: 'spawn'; id: number; handoff: string; restart: CommandChange }
   /** Send a signal to a process that was started for this worker. */
   | { type: 'kill'; pid: number; signal: 'SIGTERM' | 'SIGKILL' }
-  /** The restart of this worker can no longer be rolled back. */
-  | { type: 'committed'; pid: number }
+  /** The restart of this worker can no longer be rolled back; `moved`: the connections that went to the new one. */
+  | { type: 'committed'; pid: number; moved: number }
   /** The successor has failed, and this worker serves again. */
   | { type: 'rolled-back'; pid: number; message: string }
   /** No successor has taken over. */
@@ -83,6 +93,7 @@ const textOrNull: Check = (value) => value === null || text(value);
 
 const FROM_SUPERVISOR: Shapes<FromSupervisor> = {
   restart: {},
+  cancel: {},
   socket: { asked: isRecord, bound: isRecord },
   drop: { bound: isRecord },
   spawned: { id: number, pid: number },
@@ -116,6 +127,7 @@ export function workerStartOf(given: string): WorkerStart | string {
   if (!isNatural(generation)) return 'its generation is not a whole number';
   if (!Array.isArray(sockets) || !sockets.every((each) => isSocket(each) && isNatural(each.fd)))
     return 'its sockets are invalid';
+  if (start.settings !== undefined && !isRecord(start.settings)) return 'its settings are invalid';
   return start as unknown as WorkerStart;
 }
 

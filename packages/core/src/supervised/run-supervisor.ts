@@ -11,6 +11,7 @@ import {
   type CommandChange,
   type FromSupervisor,
   isFromSupervisor,
+  type PinnedSettings,
   RUN_PROTOCOL,
   type ToSupervisor,
   type WorkerStart,
@@ -39,12 +40,18 @@ export class RunSupervisor {
   readonly index: number;
   /** The generation of this worker, unless its predecessor gives it one. */
   readonly generation: number;
+  /** Settings that stay, whatever the program configures. */
+  readonly settings: PinnedSettings;
+  /** Whether lines of level info are dropped where the program has no logger of its own. */
+  readonly quiet: boolean;
   /** The listening sockets that the supervisor holds, until servers of this process ask for them. */
   readonly sockets: HeldSockets;
   /** Resolves when the supervisor is gone. */
   readonly closed: Promise<void>;
   /** The supervisor wants this worker to be replaced. */
   onRestart: () => void = () => {};
+  /** The supervisor wants another restart than the one under way. */
+  onCancel: () => void = () => {};
   readonly #world: World;
   readonly #supervision: Supervision;
   readonly #channel: Channel<FromSupervisor, ToSupervisor>;
@@ -58,6 +65,8 @@ export class RunSupervisor {
     this.#supervision = supervision;
     this.index = start.index;
     this.generation = start.generation;
+    this.settings = start.settings ?? {};
+    this.quiet = start.quiet === true;
     this.sockets = new HeldSockets(world);
     for (const { fd, asked, bound } of start.sockets)
       this.sockets.add({ asked, bound, handle: rawHandle(fd), activated: true });
@@ -119,6 +128,9 @@ export class RunSupervisor {
     switch (message.type) {
       case 'restart':
         this.onRestart();
+        break;
+      case 'cancel':
+        this.onCancel();
         break;
       case 'socket': {
         const { asked, bound } = message;
