@@ -3,7 +3,8 @@ import type { RunFlags } from '../commands/run.js';
 import { controlPath } from '../control/path.js';
 import { directoryAsTyped } from '../program/directory.js';
 import { VERSION } from '../version.js';
-import { parseCount, parseTime, parseWorkers } from './values.js';
+import { parseCount, parsePaths, parseTime, parseWorkers } from './values.js';
+import { RunCommand } from './watch-flag.js';
 
 interface ControlFlag {
   control?: string;
@@ -22,8 +23,9 @@ export function commandLine(done: (exitCode: number) => void): Command {
     .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'endless: ')) })
     .showHelpAfterError('`endless --help` lists the commands.');
 
-  program
-    .command('run')
+  const runCommand = new RunCommand('run').copyInheritedSettings(program);
+  program.addCommand(runCommand);
+  runCommand
     .description('run a program in the foreground, and keep its sockets while its workers change')
     .usage('[flags] server.js [args]\n       endless run [flags] -- node --import tsx server.ts')
     .argument('<program...>', 'the script with its arguments, or a command of node')
@@ -32,6 +34,12 @@ export function commandLine(done: (exitCode: number) => void): Command {
     .addOption(timeOption('--give-up', 'exit when no worker was ready for so long; 0: never', '60s'))
     .option('--control <path>', 'where the other commands find this one, or none')
     .option('--pid-file <path>', 'a file for the pid of the supervisor')
+    .addOption(
+      new Option('--watch [=paths]', 'restart when a file of the program changes')
+        .argParser(parsePaths)
+        .conflicts('workers'),
+    )
+    .option('--watch-poll', 'compare the files each second: for shared folders')
     .passThroughOptions()
     .showHelpAfterError(
       '`endless run --help` lists the flags. Write options of Node.js as: endless run -- node --import tsx server.ts',

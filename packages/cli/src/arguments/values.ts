@@ -27,3 +27,8 @@ export function parseWorkers(text: string): number {
   if (!/^[1-9]\d{0,2}$/.test(text)) throw new InvalidArgumentError('Write a number from 1 to 999, or max.');
   return Number(text);
 }
+
+/** Paths with commas between them; none for an empty text. */
+export function parsePaths(text: string): string[] {
+  return text.split(',').filter(Boolean);
+}

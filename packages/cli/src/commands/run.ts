@@ -20,6 +20,9 @@ export interface RunFlags {
   giveUp: number;
   control?: string;
   pidFile?: string;
+  /** The paths of `--watch=`, if the program is watched. */
+  watch?: string[];
+  watchPoll?: boolean;
 }
 
 /** How long the answers to the last commands may take once every worker is gone. */
@@ -31,11 +34,18 @@ export async function run(words: readonly string[], flags: RunFlags): Promise<nu
   process.on('uncaughtException', (error) => log.info(`internal error, please report it: ${error.stack}`));
   const { sockets, notify, refused } = takeActivation();
   for (const reason of refused) log.info(`The workers do not get an inherited socket: ${reason}.`);
-  const program = new Program(words);
-  program.check();
-  const { startTimeout, giveUp } = flags;
+  const watches = flags.watch !== undefined || flags.watchPoll === true;
+  // Loaded here only: a run without the flag pays nothing for it.
+  const watching = watches ? await import('../watch/watch.js') : undefined;
+  const program = new Program(words, watching?.WATCHED);
+  // A build may write the script later.
+  if (!watches) program.check();
   const workers = flags.workers ?? fromEnvironment() ?? 1;
-  const supervisor = new Supervisor({ program, workers, startTimeout, giveUp, log });
+  const { startTimeout, giveUp } = flags;
+  const supervisor = new Supervisor({
+    ...{ program, workers, startTimeout, giveUp, watches, log, restartLog: log },
+    ...watching?.OVERRIDES,
+  });
   supervisor.sockets.activate(sockets);
   const server = controlServer(supervisor);
   let removePidFile = () => {};
@@ -49,10 +59,12 @@ export async function run(words: readonly string[], flags: RunFlags): Promise<nu
     log.info(`${error.message}. Stop it by \`endless stop\`, or give this one another --control.`);
     return EXIT.busy;
   }
-  listenToSignals(supervisor, log);
+  listenToSignals(supervisor, log, watches);
   watchOrphans(supervisor, log);
   const serviceManager = ServiceManager.find(supervisor, { log, fd: notify, startTimeout });
-  supervisor.start();
+  const { watch: paths = [], watchPoll: poll = false } = flags;
+  await watching?.watch(supervisor, program, { paths, poll }, log);
+  if (!supervisor.stopping) supervisor.start();
   const exitCode = await supervisor.ended;
   removePidFile();
   await Promise.all([close(server), supervisor.sockets.removePaths(), serviceManager?.finish()]);

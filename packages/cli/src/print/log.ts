@@ -14,6 +14,9 @@ export const stderrLog: Log = {
   },
 };
 
+/** A log that drops every line. */
+export const silentLog: Log = { info() {} };
+
 /** Makes a broken stderr harmless: Node.js throws an error of a stream without a listener. */
 export function surviveBrokenOutput(): void {
   process.stderr.on('error', () => {});

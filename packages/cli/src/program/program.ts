@@ -13,6 +13,14 @@ const LOADS = /(^|\s)(-r|--require|--import|--loader|--experimental-loader|--ent
 const RUNS_TEXT = /^(-e|--eval|-p|--print)$/;
 const HOW = 'Write: endless run server.js, or: endless run -- node --import tsx server.ts';
 
+/** What a run decides for its program. */
+export interface Decided {
+  /** Settings that stay, whatever the program configures. */
+  settings: Record<'hammerTime' | 'idleGrace' | 'rollbackWindow', number>;
+  /** Whether the workers log no step of a restart. */
+  quiet: boolean;
+}
+
 /** What one generation of workers runs: a program with every link in its paths resolved. */
 export interface Release {
   command: string;
@@ -22,6 +30,7 @@ export interface Release {
   cwd: string;
   /** The resolved path of the script, for messages. */
   script: string;
+  decided?: Decided;
 }
 
 /** The program of `endless run`, as it was typed. */
@@ -30,11 +39,13 @@ export class Program {
   readonly #options: readonly string[];
   readonly #script: string | undefined;
   readonly #args: readonly string[];
+  readonly #decided: Decided | undefined;
   /** The directory by the name that the shell used: a path through a link stays one. */
   readonly directory: string;
 
   /** Throws {@link UsageError} if the words are not a program of Node.js. */
-  constructor(words: readonly string[]) {
+  constructor(words: readonly string[], decided?: Decided) {
+    this.#decided = decided;
     this.directory = directoryAsTyped();
     const [first = ''] = words;
     const isNode = /^node(js)?(\.exe)?$/.test(path.basename(first));
@@ -63,6 +74,15 @@ export class Program {
       throw new UsageError(`there is no script ${this.#script} in ${this.directory}. ${HOW}`);
   }
 
+  /** The files of `--env-file`, as they were typed. */
+  get envFiles(): string[] {
+    return this.#options.flatMap((option, at) => {
+      const [flag = '', ...file] = option.split('=');
+      if (!/^--env-file(-if-exists)?$/.test(flag)) return [];
+      return file.length > 0 ? [file.join('=')] : this.#options.slice(at + 1, at + 2);
+    });
+  }
+
   /** Follows every link now. Respawns run the same release until the next restart. */
   resolve(): Release {
     const cwd = realPath(this.directory);
@@ -75,6 +95,7 @@ export class Program {
       argsBeside: ['--require', register, ...this.#options.map(besideInspector), ...own],
       cwd,
       script: script ?? this.#command,
+      ...(this.#decided && { decided: this.#decided }),
     };
   }
 }

@@ -8,5 +8,9 @@ export interface RunOptions {
   startTimeout: number;
   /** 0: never. */
   giveUp: number;
+  /** A process that exits is started again by the next change of its files. */
+  watches: boolean;
   log: Log;
+  /** Gets the steps of restarts. */
+  restartLog: Log;
 }

@@ -1,12 +1,13 @@
 import { EXIT } from '../exit-codes.js';
 import type { Log } from '../print/log.js';
 import type { Supervisor } from './supervisor.js';
+import { terminalIsGone } from './terminal.js';
 
 /** Two stop signals within this time count as one: npm and a terminal both deliver the same Ctrl-C. */
 const ONE_KEYPRESS = 1_000;
 
 /** Lets signals steer the supervisor: restart, stop, force-close, one worker more or fewer. */
-export function listenToSignals(supervisor: Supervisor, log: Log): void {
+export function listenToSignals(supervisor: Supervisor, log: Log, watches: boolean): void {
   let stoppedAt: number | undefined;
   const stop = (signal: NodeJS.Signals) => {
     const now = performance.now();
@@ -24,10 +25,16 @@ export function listenToSignals(supervisor: Supervisor, log: Log): void {
   const actions: Partial<Record<NodeJS.Signals, () => void>> = {
     SIGTERM: () => stop('SIGTERM'),
     SIGINT: () => stop('SIGINT'),
-    SIGHUP: () => void supervisor.restart().catch(report('SIGHUP')),
+    SIGHUP() {
+      if (terminalIsGone()) stop('SIGTERM');
+      else void supervisor.restart().catch(report('SIGHUP'));
+    },
     SIGUSR2: () => supervisor.hammer(),
-    SIGTTIN: () => scale('SIGTTIN', 1),
-    SIGTTOU: () => scale('SIGTTOU', -1),
+    // A watched program has one worker, and the terminal uses these two for a job in the background.
+    ...(!watches && {
+      SIGTTIN: () => scale('SIGTTIN', 1),
+      SIGTTOU: () => scale('SIGTTOU', -1),
+    }),
   };
   for (const [signal, action] of Object.entries(actions)) process.on(signal, action);
 }

@@ -52,9 +52,9 @@ export class Supervisor {
     this.#options = options;
     this.#target = options.workers;
     this.release = options.program.resolve();
-    const { program, log } = options;
+    const { program, restartLog } = options;
     this.restarts = new Restarts(
-      log,
+      restartLog,
       this,
       () => program.resolve(),
       () => this.#changed(),
@@ -70,6 +70,8 @@ export class Supervisor {
 
   /** Starts worker 0 alone: it opens the sockets, and the others inherit them. */
   start(): void {
+    // A restart starts a watched program whose first start has failed.
+    if (this.#options.watches) this.#begun();
     void this.#addSlot().start();
   }
 
@@ -114,6 +116,7 @@ export class Supervisor {
     if (this.restarts.busy) progress('a restart is under way: this follows it');
     await this.#started;
     await this.restarts.idle();
+    if (this.#options.watches) throw new Error('a watched program has one worker');
     const count = wanted(this.#target);
     progress(`${count} workers wanted`);
     return scaleTo(count, this.#options.startTimeout, this);
@@ -156,9 +159,9 @@ export class Supervisor {
   }
 
   #addSlot(): Slot {
-    const { log, startTimeout } = this.#options;
+    const { log, startTimeout, watches } = this.#options;
     const slot = new Slot(this.slots.length, {
-      ...{ log, startTimeout, sockets: this.sockets },
+      ...{ log, startTimeout, sockets: this.sockets, respawns: !watches },
       count: () => this.#target,
       release: () => this.release,
       stopping: () => this.#stopping,
@@ -192,11 +195,11 @@ export class Supervisor {
   }
 
   #exited(slot: Slot, worker: Worker | undefined, end: ProcessEnd): void {
-    const { log } = this.#options;
+    const { log, watches } = this.#options;
     const served = worker?.readyAt !== undefined;
     if (this.#stopping) {
       if (served && !worker.endedWell(end)) this.#exitCode ||= EXIT.failed;
-    } else if (!this.#everReady) {
+    } else if (!this.#everReady && !watches) {
       if (end.code !== 0) log.info(`worker 0 ${howEnded(end)} before it was ready.`);
       this.#exitCode = codeOf(end);
       this.#begin();

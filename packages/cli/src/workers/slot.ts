@@ -21,6 +21,8 @@ export interface SlotContext {
   release(): Release;
   /** Whether no process may be started any more. */
   stopping(): boolean;
+  /** Whether a process that exits by itself is started again. */
+  respawns: boolean;
   /** The worker of this slot became ready. */
   ready(slot: Slot): void;
   /** A process of this slot has exited, or could not even be started. */
@@ -72,9 +74,8 @@ export class Slot {
     if (this.retired) return;
     const { log, sockets, count, startTimeout } = this.#context;
     try {
-      const generation = this.#generation;
-      const start = { index: this.index, count: count(), generation, release, sockets: sockets.all() };
-      this.current = await Worker.start(start, this.#events);
+      const start = { index: this.index, count: count(), generation: this.#generation, release };
+      this.current = await Worker.start({ ...start, sockets: sockets.all() }, this.#events);
       this.living.add(this.current);
       killUnready(this.current, startTimeout, log);
     } catch (error) {
@@ -152,7 +153,7 @@ export class Slot {
         break;
       case 'committed':
         if (worker !== this.current || this.candidate?.pid !== message.pid) break;
-        this.current = this.candidate;
+        this.current = Object.assign(this.candidate, { moved: message.moved });
         this.candidate = undefined;
         this.#handover?.done(this.current);
         break;
@@ -187,13 +188,14 @@ export class Slot {
     worker.state = 'draining';
     worker.stops ||= reason === 'shutdown';
     worker.deadline = deadline < 0 ? undefined : performance.now() + deadline;
-    const wanted = this.#context.stopping() || this.retired;
-    if (wanted) killLate(worker, deadline, this.#context.log);
-    if (wanted || reason !== 'shutdown' || worker !== this.current) return;
+    const { stopping, respawns, log } = this.#context;
+    const wanted = stopping() || this.retired;
+    if (wanted) killLate(worker, deadline, log);
+    if (wanted || reason !== 'shutdown' || worker !== this.current || !respawns) return;
     // A signal to all processes of a service reaches this worker first, and then the supervisor.
     setTimeout(() => {
-      if (worker !== this.current || this.#context.stopping()) return;
-      this.#context.log.info(`${worker.name} stops by itself: starting another.`);
+      if (worker !== this.current || stopping()) return;
+      log.info(`${worker.name} stops by itself: starting another.`);
       this.current = undefined;
       void this.start();
     }, OWN_STOP);
@@ -251,7 +253,7 @@ export class Slot {
   }
 
   #startAgain(worker?: Worker, end?: ProcessEnd, served = worker): void {
-    if (this.#context.stopping() || this.retired) return;
+    if (this.#context.stopping() || this.retired || !this.#context.respawns) return;
     const when = this.respawn.plan(served, () => void this.start());
     if (end) this.#context.log.info(`${worker?.name} ${howEnded(end)}: starting it again${when}.`);
   }

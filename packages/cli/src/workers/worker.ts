@@ -55,11 +55,13 @@ export class Worker {
   /** When it became ready. */
   readyAt: number | undefined;
   /** Milliseconds that its drain may take (-1: no limit). */
-  hammerTime = 60_000;
+  hammerTime: number;
   /** When its drain force-closes; undefined while it does not drain or has no limit. */
   deadline: number | undefined;
   /** Whether it drains because it was told to stop. */
   stops = false;
+  /** How many connections it has got from its predecessor. */
+  moved = 0;
   readonly #timers = new Set<NodeJS.Timeout>();
   readonly #child: ChildProcess;
   /** The supervisor's end of the line to its predecessor, until the predecessor has got it. */
@@ -71,6 +73,7 @@ export class Worker {
     this.index = start.index;
     this.generation = start.generation;
     this.release = start.release;
+    this.hammerTime = start.release.decided?.settings.hammerTime ?? 60_000;
     this.line = start.handoff ? (child.stdio[FIRST_FD] as Socket) : undefined;
     if (this.line) {
       leaveUnread(this.line);
@@ -109,6 +112,7 @@ export class Worker {
     const given = {
       ...{ protocol: RUN_PROTOCOL, pid: process.pid, index, generation, sockets: inherited },
       ...(handoff && { line: FIRST_FD }),
+      ...release.decided,
     };
     const beside = index > 0 || handoff !== undefined;
     const args = beside ? release.argsBeside : release.args;
