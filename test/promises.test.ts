@@ -12,8 +12,9 @@ const WITHOUT: Record<string, readonly Suite[]> = { 'No steady-state overhead': 
 
 /** The functions that register a test of each suite, in a file that has tests for both. */
 const CALLS: Record<Suite, readonly string[]> = {
-  default: ['test', 'rowTest'],
-  long: ['longTest', 'rowTest'],
+  // `register` is `test` or `longTest`, as each row of a loop says.
+  default: ['test', 'rowTest', 'register'],
+  long: ['longTest', 'rowTest', 'register'],
 };
 
 const PROMISES = promisesOf(read('docs/guarantees.md'));
@@ -85,10 +86,14 @@ describe('the check finds', () => {
   });
 });
 
-/** The headings of the section with the promises. */
+/** The headings of the sections with the promises. */
 function promisesOf(page: string): string[] {
-  const [, section = ''] = /^## Promises\n([\s\S]*?)^## /m.exec(page) ?? [];
-  return [...section.matchAll(/^### (.+)$/gm)].map(([, heading]) => heading as string);
+  return ['Promises', 'With `endless run`'].flatMap((title) => {
+    const section = page.split(`\n## ${title}\n`)[1]?.split('\n## ')[0] ?? '';
+    const headings = [...section.matchAll(/^### (.+)$/gm)].map(([, heading]) => heading as string);
+    expect(headings.length, title).toBeGreaterThan(2);
+    return headings;
+  });
 }
 
 /** What is wrong with the rows of the table, a line each. */

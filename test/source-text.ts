@@ -18,7 +18,7 @@ interface Token {
   start: number;
 }
 
-const CALLS = ['describe', 'it', 'longTest', 'rowTest', 'test'];
+const CALLS = ['describe', 'it', 'longTest', 'register', 'rowTest', 'test'];
 const COMMENTS = [SyntaxKind.SingleLineCommentTrivia, SyntaxKind.MultiLineCommentTrivia];
 const SPACES = [SyntaxKind.WhitespaceTrivia, SyntaxKind.NewLineTrivia];
 const STRINGS = [

@@ -106,4 +106,19 @@ describe('one worker', () => {
     expect((await slow).body).toBe('slow');
     await program.waitForPids(0);
   });
+
+  longTest(
+    'the next supervisor serves on the port of a killed one, whose 3 workers drain and exit',
+    async () => {
+      const { program, port } = await run('endless.mjs', { flags: ['--workers', '3'], ready: /\(3 of 3\)/ });
+      const slow = get({ port, path: '/slow' });
+      await sleep(200);
+      program.signal('SIGKILL');
+      await program.exited;
+      const next = await run('endless.mjs', { env: { PORT: String(port) } });
+      expect((await pidOf({ ...next, port })) > 0).toBe(true);
+      expect((await slow).body).toBe('slow');
+      await program.waitForPids(0);
+    },
+  );
 });
