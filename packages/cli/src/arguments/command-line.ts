@@ -3,7 +3,9 @@ import type { RunFlags } from '../commands/run.js';
 import { controlPath } from '../control/path.js';
 import { directoryAsTyped } from '../program/directory.js';
 import { VERSION } from '../version.js';
-import { parseCount, parsePaths, parseTime, parseWorkers } from './values.js';
+import { addDrill } from './drill.js';
+import { timeOption } from './time-option.js';
+import { parseCount, parsePaths, parseWorkers } from './values.js';
 import { RunCommand } from './watch-flag.js';
 
 interface ControlFlag {
@@ -79,10 +81,6 @@ export function commandLine(done: (exitCode: number) => void): Command {
       const { status } = await import('../commands/status.js');
       done(await status(socketOf(flags), flags));
     });
+  addDrill(program, done);
   return program;
-}
-
-/** A flag that takes a time, whose default is shown as it would be typed. */
-function timeOption(flag: string, description: string, preset: string): Option {
-  return new Option(`${flag} <time>`, description).argParser(parseTime).default(parseTime(preset), preset);
 }

@@ -41,7 +41,7 @@ function seconds(ms: number | null): string {
 }
 
 /** Columns without lines between them. */
-const NO_LINES = Object.fromEntries(
+export const NO_LINES = Object.fromEntries(
   ['top', 'top-mid', 'top-left', 'top-right', 'bottom', 'bottom-mid', 'bottom-left', 'bottom-right']
     .concat(['left', 'left-mid', 'mid', 'mid-mid', 'middle', 'right', 'right-mid'])
     .map((name) => [name, '']),

@@ -1,0 +1,112 @@
+import { execFileSync } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { serve, temporaryFolder, until } from '@endless/conformance';
+import { freePort, startProgram } from '@endless/testkit';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { drill } from './drill.js';
+import { BIN, fixture, getJson } from './program.js';
+
+const SHORT = ['--times', '2', '--every', '300ms', '--json'];
+
+describe('the drill', () => {
+  test('finds each request that gets no response', async () => {
+    const { port } = await serve(fixture('drill/loses.mjs'), {}, { env: { KIND: 'silence', EVERY: '50' } });
+    const { report } = await drill(['--url', `http://127.0.0.1:${port}/`, '--do', 'true', ...SHORT]);
+    const { seen, lost } = await getJson<{ seen: number; lost: number }>(port, '/counts');
+    expect([report.lostBy, report.requests]).toEqual([{ silence: lost }, seen - 1]);
+  });
+
+  test('finds the requests that a stop and a start lose', async () => {
+    const port = await freePort();
+    const folder = temporaryFolder();
+    const program = fixture('drill/stop-and-start.mjs');
+    const pid = path.join(folder, 'pid');
+    const script = path.join(folder, 'restart.sh');
+    writeFileSync(
+      script,
+      `test ! -e ${pid} || kill $(cat ${pid})\nsleep 0.3\nPORT=${port} ${process.execPath} ${program} >/dev/null 2>&1 & echo $! >${pid}\n`,
+    );
+    const restart = () => execFileSync('/bin/sh', [script], { stdio: 'ignore' });
+    restart();
+    onTestFinished(() => {
+      execFileSync('/bin/sh', ['-c', `kill $(cat ${pid})`]);
+    });
+    await until(() =>
+      getJson(port, '/').then(
+        () => true,
+        ({ code }) => code !== 'ECONNREFUSED',
+      ),
+    );
+    const { code, report } = await drill([
+      '--url',
+      `http://127.0.0.1:${port}/`,
+      '--do',
+      `sh ${script}`,
+      ...SHORT,
+    ]);
+    expect(code).toBe(1);
+    expect(report.lostBy.refused).toBeGreaterThan(10);
+    expect(report.lostBy.closed ?? report.lostBy.reset).toBeGreaterThan(0);
+    expect(report.inTheWay.join()).toMatch(/no process listened for up to 0\.\d s/);
+  });
+
+  test('counts the connections that node:cluster closes in a rolling restart', async () => {
+    const done = path.join(temporaryFolder(), 'done');
+    const { program, port } = await serve(fixture('drill/rolling-cluster.mjs'), {}, { env: { DONE: done } });
+    const command = `rm -f ${done}; kill -HUP ${program.pid}; while [ ! -e ${done} ]; do sleep 0.05; done`;
+    const { report } = await drill(['--url', `http://127.0.0.1:${port}/`, '--do', command, ...SHORT]);
+    const { closedIdle, toldToClose } = report.connections;
+    expect(closedIdle + toldToClose).toBeGreaterThan(50);
+    expect(report.lostBy.refused).toBe(undefined);
+    expect(report.inTheWay.join()).toContain('In restarts the server closed');
+  });
+
+  test.each([
+    [{ CLOSE: '1012' }, 0, { 1012: 20 }],
+    [{}, 20, { 1006: 20 }],
+  ])('tells WebSockets with a close notice from those that are cut: %o', async (env, lost, closed) => {
+    const { program, port } = await serve(fixture('drill/web-socket.mjs'), {}, { env });
+    const url = `http://127.0.0.1:${port}/`;
+    const command = `kill -USR2 ${program.pid}`;
+    const { report } = await drill([
+      '--url',
+      url,
+      '--do',
+      command,
+      '--websocket',
+      '/socket',
+      ...SHORT,
+      '--every',
+      '1s',
+    ]);
+    expect([report.lost, report.webSocketsClosed]).toEqual([lost, closed]);
+  });
+
+  test('says what in the program was in the way', async () => {
+    const PORT = String(await freePort());
+    const words = ['--times', '1', '--every', '300ms', '--json', fixture('drill/in-the-way.mjs')];
+    const { code, report } = await drill(words, { env: { PORT } });
+    const found = report.inTheWay.join('\n');
+    expect(code).toBe(1);
+    expect(found).toMatch(/process\.exit at \S*in-the-way\.mjs:13 cut \d+ requests? in flight/);
+    expect(found).toMatch(/The SIGTERM listener at \S*in-the-way\.mjs:11 closes and exits/);
+    expect(found).toMatch(/not ready for \d\.\d s/);
+    expect(found).toMatch(
+      new RegExp(`The listener of port ${Number(PORT) + 1} came \\d\\.\\d s after that of port ${PORT}`),
+    );
+    expect(found).toMatch(/The first response of a process took 2\.\d s/);
+  });
+
+  test('leaves no process when it is interrupted, or killed', async () => {
+    for (const signal of ['SIGINT', 'SIGKILL'] as const) {
+      const PORT = String(await freePort());
+      const run = startProgram(BIN, { args: ['drill', fixture('plain.mjs')], env: { PORT } });
+      onTestFinished(() => run.stop());
+      await run.waitFor(/^before/m);
+      run.signal(signal);
+      await run.exited;
+      await run.waitForPids(0, 20_000);
+    }
+  });
+});
