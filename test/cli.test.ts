@@ -4,6 +4,7 @@ import { code, read, rowsOf } from './markdown.js';
 
 const page = read('packages/cli/README.md');
 const fromPm2 = read('docs/from-pm2.md');
+const drill = read('docs/drill.md');
 const source = (file: string) => read(`packages/cli/src/${file}`);
 
 /** The commands of endless, each with its flags as its help shows them. */
@@ -37,7 +38,7 @@ describe("the command line's README names every", () => {
       spansOf(of).map((name) => `${name} ${code(flag)}`),
     );
     const flags = [...COMMANDS].flatMap(([name, list]) =>
-      name === 'run' ? [] : list.map(({ flags: flag }) => `${name} ${flag}`),
+      name === 'run' || name === 'drill' ? [] : list.map(({ flags: flag }) => `${name} ${flag}`),
     );
     expect(rows.sort()).toEqual(flags.sort());
   });
@@ -71,6 +72,13 @@ describe("the command line's README names every", () => {
     const [, own = ''] = /^export interface Status \{\n([\s\S]*?)^\}/m.exec(declared) ?? [];
     expect(named.sort()).toEqual([...own.matchAll(/^ {2}(\w+): /gm)].map(([, name]) => name).sort());
   });
+});
+
+test('docs/drill.md names every flag of `endless drill`, with its default', () => {
+  const rows = rowsOf(drill, 'Flag of `endless drill`').map(([flag, preset]) => [code(flag), preset]);
+  const flags = COMMANDS.get('drill') ?? [];
+  expect(rows.map(([flag]) => flag)).toEqual(flags.map(({ flags: flag }) => flag));
+  for (const [at, { preset = '' }] of flags.entries()) expect(rows[at]?.[1]).toContain(preset);
 });
 
 describe('docs/from-pm2.md', () => {

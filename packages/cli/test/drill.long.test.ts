@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { serve, temporaryFolder, until } from '@endless/conformance';
 import { freePort, startProgram } from '@endless/testkit';
 import { describe, expect, onTestFinished, test } from 'vitest';
@@ -96,6 +97,15 @@ describe('the drill', () => {
       new RegExp(`The listener of port ${Number(PORT) + 1} came \\d\\.\\d s after that of port ${PORT}`),
     );
     expect(found).toMatch(/The first response of a process took 2\.\d s/);
+  });
+
+  test('speaks TLS to a program that does, and names the connections that did not move', async () => {
+    const PORT = String(await freePort());
+    const TLS = fileURLToPath(new URL('../../core/test/fixtures/tls', import.meta.url));
+    const words = ['--times', '1', '--every', '300ms', '--json', '--', 'node', fixture('drill/secure.mjs')];
+    const { code, report } = await drill(words, { env: { PORT, TLS } });
+    expect([code, report.target, report.lostBy]).toEqual([0, `https://127.0.0.1:${PORT}`, {}]);
+    expect(report.inTheWay.join('\n')).toMatch(/In restarts \d+ responses had `Connection: close`/);
   });
 
   test('leaves no process when it is interrupted, or killed', async () => {

@@ -100,14 +100,11 @@ describe('the drill', () => {
     expect([ended, text]).toEqual([code, expect.stringContaining(why)]);
   });
 
-  test('has a help of 80 columns and 24 lines, and its page has each flag', async () => {
+  test('has a help that fits on a terminal of 80 columns and 24 lines', async () => {
     const [, help] = await inThisProcess(['--help']);
     const lines = help.trimEnd().split('\n');
     expect(lines.length).toBeLessThanOrEqual(23);
     expect(Math.max(...lines.map(({ length }) => length))).toBeLessThanOrEqual(80);
-    const page = readFileSync(new URL('../../../docs/drill.md', import.meta.url), 'utf8');
-    const flags = (text: string, pattern: RegExp) => [...text.matchAll(pattern)].map(([, name]) => name);
-    expect(flags(page, /^\| `(--[\w-]+)/gm)).toEqual(flags(help, /^ {2}(--[\w-]+)/gm));
   });
 });
 

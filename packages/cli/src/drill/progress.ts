@@ -34,7 +34,7 @@ export class Progress {
   #draw(): void {
     this.#erase();
     // No wrap: an erased line would stay above.
-    const width = Math.max(20, (this.#stream.columns ?? 80) - 1);
+    const width = Math.max(20, (this.#stream.columns || 80) - 1);
     if (this.#live) this.#stream.write(this.#live().slice(0, width));
   }
 

@@ -24,8 +24,8 @@ const TOKEN = /^[!#$%&'*+.^_`|~\w-]+$/;
 type Part = (bytes: Buffer) => Buffer | undefined;
 
 /**
- * Reads the response to one request, and accepts no byte that RFC 9112 does not. Node's own client is too
- * lenient to judge: it drops what comes after a response.
+ * Reads the response to one request, and accepts no byte that RFC 9112 does not. The clients of Node.js are
+ * too lenient to judge: for `fetch` a response with bytes behind it is whole.
  */
 export class ResponseParser {
   /** The head, once it has come. */
