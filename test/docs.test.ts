@@ -107,7 +107,7 @@ test('a package brings the core and nothing else, but for a plugin maker, and wh
   const named: Record<string, string[]> = {
     core: [],
     fastify: ['@endless/core', 'fastify-plugin'],
-    cli: ['@endless/core', 'cli-table3', 'commander'],
+    cli: ['@endless/core', 'cli-table3', 'commander', 'ws'],
   };
   for (const name of PACKAGES) {
     const { dependencies = {} } = JSON.parse(read(`packages/${name}/package.json`));
