@@ -327,13 +327,16 @@ describe('`shutdown()`', () => {
 
   test('resolves with the number of requests that were force-closed', async () => {
     const { program, port } = await serve('stop.mjs', { hammerTime: 300 }, { env: { BUSY: 'all' } });
-    await ask(program, port, '/never');
-    await connect(port, 'GET /half HTTP/1.1\r\nHost: te');
+    const { answer } = await ask(program, port, '/never');
+    const half = await connect(port, 'GET /half HTTP/1.1\r\nHost: te');
     await until(async () => (await connectionsOf(port)) === 2);
     program.signal('SIGUSR1');
     const [, ms] = await program.waitFor(/shutdown\(\) {"requests":1,"connections":2} after (\d+) ms/);
     expect(Number(ms)).toBeGreaterThan(290);
     expect(Number(ms)).toBeLessThan(550);
+    // The process lives on: its exit does not close them.
+    await expect(answer).rejects.toThrow();
+    await until(() => half.ended !== undefined);
     await sleep(500);
     expect(program.pids()).toEqual([program.pid]);
   });
