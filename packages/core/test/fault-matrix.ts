@@ -10,13 +10,15 @@ import { fixture, getJson, hup, temporaryFolder, until } from './program.js';
 
 interface Failure {
   code: string;
+  message?: string;
   exitCode?: number | null;
   signal?: string;
   stderr?: string;
 }
 
 /** The error that `restart()` rejects with. */
-interface Told extends Omit<Failure, 'stderr'> {
+interface Told extends Omit<Failure, 'stderr' | 'message'> {
+  message?: RegExp;
   stderr?: RegExp;
 }
 
@@ -36,6 +38,7 @@ const FAULTS: Record<string, Told & { settings?: object }> = {
   idle: { code: UNCLAIMED, ...KILLED },
   busy: { code: UNCLAIMED, ...KILLED },
   'other-port': { code: UNCLAIMED, ...KILLED },
+  'shuts-down': { code: EXITED, message: /shut itself down before it was ready/ },
   unhealthy: { code: 'ERR_ENDLESS_UNHEALTHY', ...KILLED },
   'closes-channel': { code: EXITED, ...KILLED },
   'other-version': { code: 'ERR_ENDLESS_PROTOCOL', ...KILLED },
@@ -114,7 +117,7 @@ export function faultMatrix(name: string, node?: string): void {
     serveFile(file, { ...settings, ...more }, { ...options, ...(node && { node }), ...(env && { env }) });
 
   describe(`${name}: a restart fails, loses nothing and leaves nothing, when the successor`, () => {
-    for (const [fault, { stderr, settings: more, ...told }] of Object.entries(FAULTS))
+    for (const [fault, { message, stderr, settings: more, ...told }] of Object.entries(FAULTS))
       test(`does this: ${fault}`, async () => {
         const served = await serve(undefined, {}, more);
         const failures = await failTwice(
@@ -125,6 +128,7 @@ export function faultMatrix(name: string, node?: string): void {
         for (const failure of failures) {
           expect(failure).toMatchObject(told);
           expect(failure.stderr).toContain(`begins to fail: ${fault}`);
+          if (message) expect(failure.message).toMatch(message);
           if (stderr) expect(failure.stderr).toMatch(stderr);
         }
       });

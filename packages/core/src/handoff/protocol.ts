@@ -117,8 +117,8 @@ export type ToPredecessor =
   /** The listener copy of this address, as its handle: with it the old process can take over again. */
   | { type: 'listener-copy'; address: string }
   | { type: 'ready'; dropped: string[] }
-  /** The new process reports that it cannot serve. */
-  | { type: 'unready'; message: string }
+  /** The new process reports that it cannot serve. `stops`: it has begun to stop, and no check has failed. */
+  | { type: 'unready'; message: string; stops?: boolean }
   /** The gates are open. */
   | { type: 'accepting' }
   /** The connections with these ids have arrived and are served; `lost` ones came without their handle. */

@@ -8,7 +8,7 @@ export type Check = (value: unknown) => boolean;
 
 /** For each message the check of each of its fields. */
 export type Shapes<Word extends { type: string }> = {
-  [Each in Word as Each['type']]: { [Field in Exclude<keyof Each, 'type'>]: Check };
+  [Each in Word as Each['type']]: { [Field in Exclude<keyof Each, 'type'>]-?: Check };
 };
 
 /** The check of a text. */
@@ -51,7 +51,7 @@ const TO_PREDECESSOR: Shapes<ToPredecessor> = {
   'listener-copy': { address: text },
   claims: { labels: texts, waiting: texts },
   ready: { dropped: texts },
-  unready: { message: text },
+  unready: { message: text, stops: (value) => value === undefined || flag(value) },
   accepting: {},
   'check-failed': { message: text },
   'check-passed': {},

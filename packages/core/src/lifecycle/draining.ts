@@ -67,7 +67,7 @@ export class Draining {
         ...{ world, servers, waits, protocols, hooks, events, settings, log, olders, apps, abort },
         ...{ departure, handed },
         // The predecessor serves already in place of a process that was rolled back: there is nothing to announce.
-        delays: !parent?.sentAway,
+        delays: !parent?.rolledBack,
         ...(settings.current.logger === undefined && { progress }),
       },
       began,

@@ -35,7 +35,7 @@ export function install(shared: Shared, context: InstallContext): void {
     const { predecessor } = candidate;
     const { handoff } = predecessor;
     begin(shared, candidate);
-    shared.parent = { predecessor, older: olders.add(predecessor), sentAway: false };
+    shared.parent = { predecessor, older: olders.add(predecessor), rolledBack: false };
     shared.generation = handoff.generation;
     world.debug.generation = handoff.generation;
     listeners.listen();
@@ -45,7 +45,7 @@ export function install(shared: Shared, context: InstallContext): void {
   } else surroundings.look();
   shared.serviceManager = ServiceManager.find({
     ...{ world, events, log, signal: abort.signal, fd: surroundings.kept.notify },
-    stopping: () => phase.end?.shutdown.reason === 'shutdown' && !shared.parent?.sentAway,
+    stopping: () => phase.end?.shutdown.reason === 'shutdown' && !shared.parent?.rolledBack,
   });
 }
 
@@ -54,6 +54,6 @@ function begin({ phase }: Shared, candidate: Candidate): void {
   const { current } = phase;
   if (current.name === 'draining') {
     phase.enter({ ...current, candidate });
-    candidate.refuse('it is shutting down');
+    candidate.refuse();
   } else phase.enter({ name: 'candidate', candidate });
 }

@@ -58,7 +58,7 @@ export class Lifecycle {
     const listeners = this.#listeners;
     this.#exit = new Exit({
       ...{ world, log, settings, olders, restarts, ownEnd: listeners.ownEnd },
-      hasOlder: () => shared.parent !== undefined && !shared.parent.sentAway,
+      hasOlder: () => shared.parent !== undefined && !shared.parent.rolledBack,
       atTerminal: () => shared.surroundings?.terminal.there ?? false,
       reported: (shutdown) => shared.serviceManager?.finish(shutdown),
       leave: () => {
@@ -70,7 +70,7 @@ export class Lifecycle {
     this.#draining = new Draining(shared, () => this.#serving.stopWatching());
     this.#stopping = new Stopping(shared, {
       ...{ listeners, exit, draining: this.#draining },
-      commit: () => this.#takingOver.commit(),
+      endProbation: () => this.#takingOver.endProbation(),
       preloaded: () => this.#serving.forGood,
     });
     const stopping = this.#stopping;

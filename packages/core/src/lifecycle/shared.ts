@@ -32,7 +32,7 @@ export interface Parent {
   /** Its side of the chain, once it hands connections over. */
   readonly older: Older;
   /** Whether it has rolled back, so that this process no longer reports to it. */
-  sentAway: boolean;
+  rolledBack: boolean;
 }
 
 /** What every part of the lifecycle may use: one object of each kind, for the whole life of the process. */

@@ -14,8 +14,8 @@ export interface StoppingParts {
   listeners: Listeners;
   draining: Draining;
   exit: Exit;
-  /** The predecessor cannot roll back any more. */
-  commit(): void;
+  /** Ends the rollback window of the predecessor: it cannot roll back any more. */
+  endProbation(): void;
   /** Whether the program was preloaded, and so are its workers. */
   preloaded(): boolean;
 }
@@ -53,7 +53,7 @@ export class Stopping {
     }
     const crossing = this.#crossing();
     if (crossing) await crossing;
-    const committed = restarts.commit();
+    const committed = restarts.commitOwn();
     if (committed) await committed;
     if (phase.end) {
       log.info(
@@ -66,7 +66,7 @@ export class Stopping {
   }
 
   /** The predecessor has rolled back: this process drains and exits. */
-  async sentAway(): Promise<void> {
+  async afterRollback(): Promise<void> {
     await this.#begin('SIGTERM', () => {});
     await this.#exit();
   }
@@ -82,7 +82,7 @@ export class Stopping {
   /** Force-closes what is still running; only while this process drains. */
   hammer(): void {
     const { log, phase, restarts, left } = this.#shared;
-    const committed = restarts.commit();
+    const committed = restarts.commitOwn();
     // A process that has drained itself may still wait for older ones.
     if (committed) void committed.then(() => this.hammer());
     else if (phase.end && !left) phase.end.shutdown.hammer();
@@ -120,13 +120,13 @@ export class Stopping {
 
   #begin(signal: HookableSignal, announce: () => void): Promise<ShutdownResult> {
     const { phase, restarts, parent, waits } = this.#shared;
-    const { draining, listeners, commit, preloaded } = this.#parts;
-    const undecided = this.#crossing() ?? restarts.commit();
+    const { draining, listeners, endProbation, preloaded } = this.#parts;
+    const undecided = this.#crossing() ?? restarts.commitOwn();
     if (undecided) return undecided.then(() => this.#begin(signal, announce));
     if (phase.end) return phase.end.result;
     announce();
-    phase.candidate?.refuse('it is shutting down');
-    if (!parent?.sentAway) commit();
+    phase.candidate?.refuse();
+    if (!parent?.rolledBack) endProbation();
     const departure = draining.createDeparture('shutdown', signal);
     const hammers = this.#hammersThen;
     const begun = draining.begin({ reason: 'shutdown', signal, departure, hammers });

@@ -25,7 +25,7 @@ export class TakingOver {
   readonly #shared: Shared;
   readonly #parts: TakingOverParts;
   readonly #handlers: Handlers = {
-    committed: () => this.commit(),
+    committed: () => this.endProbation(),
     'restart-again': () => this.#parts.restartAgain(),
     retire: ({ deadline }) => this.#retire(deadline),
   };
@@ -42,12 +42,12 @@ export class TakingOver {
     olders.expect(parent.older);
     predecessor.channel.listen((message, handle) => this.#hear(parent, message, handle));
     const probation = new Probation({ world, log, settings, servers, predecessor, paths, window });
-    void probation.abandoned().then(() => this.commit());
+    void probation.abandoned().then(() => this.endProbation());
     return probation;
   }
 
   /** The predecessor cannot roll back any more. */
-  commit(): void {
+  endProbation(): void {
     const { phase, serviceManager, settings } = this.#shared;
     if (!phase.probation?.commit()) return;
     serviceManager?.becomeMain();
@@ -82,14 +82,14 @@ export class TakingOver {
   #retire(deadline: number): void {
     const { log, olders, phase, parent } = this.#shared;
     const { stopping, exit } = this.#parts;
-    if (parent && !parent.sentAway) {
+    if (parent && !parent.rolledBack) {
       const { pid } = parent.predecessor.handoff;
       log.error(`The old process, pid ${pid}, has rolled back: this process shuts down.`);
-      parent.sentAway = true;
+      parent.rolledBack = true;
       olders.release();
       parent.older.reception.release();
       phase.probation?.rollBack();
-      void stopping.sentAway();
+      void stopping.afterRollback();
     }
     parent?.older.expectNoMore();
     exit.dismiss();

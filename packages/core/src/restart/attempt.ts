@@ -13,7 +13,7 @@ import type { Log } from '../log.js';
 import type { ResolvedSettings } from '../settings.js';
 import type { SettingsStore } from '../settings-store.js';
 import type { World } from '../world.js';
-import { exited, foreign, late, unhealthy, unheard } from './failures.js';
+import { exited, foreign, late, stopped, unhealthy, unheard } from './failures.js';
 
 /** What an attempt uses of the process that restarts. */
 export interface AttemptContext {
@@ -129,7 +129,8 @@ export class Attempt {
         this.#claims = claims;
       },
       ready: (ready) => this.#go(ready),
-      unready: ({ message }) => this.#end((end) => unhealthy('start', end, message)),
+      unready: ({ message, stops }) =>
+        this.#end((end) => (stops ? stopped(end) : unhealthy('start', end, message))),
       accepting: () => {
         // Messages that arrive together with it are for the rollback window.
         inbox.hold();

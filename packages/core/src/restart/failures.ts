@@ -17,6 +17,15 @@ export function exited(during: During, end: SuccessorEnd): EndlessError {
   );
 }
 
+/** The successor has begun to stop by itself: by `endless.shutdown()`, or a listener of the application. */
+export function stopped(end: SuccessorEnd): EndlessError {
+  return new EndlessError(
+    'ERR_ENDLESS_SUCCESSOR_EXITED',
+    `The successor (pid ${end.pid}) shut itself down before it was ready.`,
+    end,
+  );
+}
+
 /** The successor has closed its channel: it may run, but no message reaches it or comes from it. */
 export function unheard(during: During, end: SuccessorEnd): EndlessError {
   return new EndlessError(

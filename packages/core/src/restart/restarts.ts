@@ -83,8 +83,8 @@ export class Restarts {
     this.successor?.send({ type: 'restart-again' });
   }
 
-  /** Ends the rollback window; resolves when this process drains. Undefined if no window is open. */
-  commit(): Promise<void> | undefined {
+  /** Commits the restart of this process; resolves when it drains. Undefined if no rollback window is open. */
+  commitOwn(): Promise<void> | undefined {
     if (this.#stage?.name !== 'window') return undefined;
     this.#stage.standby.commit();
     return this.#last?.over;

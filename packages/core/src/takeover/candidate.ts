@@ -106,11 +106,11 @@ export class Candidate {
     this.#maybeReady();
   }
 
-  /** This process no longer takes over, even if `go` is on its way. */
-  refuse(reason: string): void {
+  /** This process stops: it no longer takes over, even if `go` is on its way. */
+  refuse(): void {
     if (this.#over) return;
     this.#refuses = true;
-    this.predecessor.send({ type: 'unready', message: reason });
+    this.predecessor.send({ type: 'unready', message: 'it is shutting down', stops: true });
   }
 
   #hear(message: ToSuccessor, handle: RawHandle | undefined): void {
