@@ -2,7 +2,7 @@ import { readFileSync, realpathSync, statSync } from 'node:fs';
 import path from 'node:path';
 import type { RestartCommand } from '../settings.js';
 import { environmentFor, type Replaced, rememberEnvironment } from './environment.js';
-import { optionFor } from './inspect.js';
+import { optionsFor } from './inspect.js';
 
 /** A command as `spawn` takes it. */
 export interface Command {
@@ -58,7 +58,7 @@ function howStarted(): Start {
 
 /** The script by its absolute path; all other arguments as they were typed. */
 function argsOf({ typed, directory }: Start): readonly string[] {
-  const options = process.execArgv.map(optionFor);
+  const options = optionsFor(process.execArgv);
   const at = options.length;
   if (!typed || directory === undefined) return [...options, ...process.argv.slice(1)];
   return typed.map((arg, index) => {

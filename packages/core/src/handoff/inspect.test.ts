@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { optionFor } from './inspect.js';
+import { optionsFor } from './inspect.js';
 
 test('an option of the inspector becomes one that takes any port and waits for no debugger', () => {
   const options = {
@@ -13,13 +13,16 @@ test('an option of the inspector becomes one that takes any port and waits for n
     '--inspect-brk=localhost:0': '--inspect=localhost:0',
     '--inspect-wait=9230': '--inspect=0',
     '--inspect-port=9230': '--inspect-port=0',
+    '--debug-port=9230': '--debug-port=0',
     // These do not open the inspector.
-    '--inspect-port': '--inspect-port',
     '--inspect-publish-uid=http': '--inspect-publish-uid=http',
     '--import=--inspect': '--import=--inspect',
     './--inspect': './--inspect',
   };
-  expect(Object.fromEntries(Object.keys(options).map((option) => [option, optionFor(option)]))).toEqual(
-    options,
-  );
+  expect(optionsFor(Object.keys(options))).toEqual(Object.values(options));
+});
+
+test('the port may be the next argument', () => {
+  for (const name of ['--inspect-port', '--debug-port'])
+    expect(optionsFor([name, '[::1]:9230', '--inspect'])).toEqual([name, '[::1]:0', '--inspect=0']);
 });
