@@ -105,6 +105,9 @@ describe('every private name does what endless relies on, on', () => {
         startReading: { silent: true, heard: 'first a', paused: true },
         adoptSocket: { heard: 'second c', rest: 'b', told: 1, connections: 1, peer: true, emit: false },
         transportOf: { same: true, code: 0, lastStream: 2 ** 31 - 1 },
+        shareSessions: { shared: true, apart: false },
+        keepTicketKeys: { kept: true },
+        givenTicketKeys: { option: true, none: false },
       });
       // A new name needs a check here.
       expect(Object.keys(seen).sort()).toEqual(exported);
