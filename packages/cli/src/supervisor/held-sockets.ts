@@ -12,6 +12,9 @@ export interface HeldSocket {
   handle: RawHandle;
 }
 
+/** How long the path of a unix socket stays that no worker serves. */
+const LISTENS_AGAIN = 500;
+
 /** What the other workers have to know. */
 export interface SocketEvents {
   /** A worker listens on an address that no worker had before. */
@@ -119,6 +122,14 @@ export class HeldSockets {
     this.#sockets.delete(address);
     this.#events.dropped(socket);
     socket.handle.close();
+    if ('path' in socket.bound) this.#removePathSoon(address, socket.bound.path);
+  }
+
+  /** A program that closes its server may listen on the same socket again at once. */
+  #removePathSoon(address: string, path: string): void {
+    setTimeout(() => {
+      if (!this.#sockets.has(address)) void removeStale(path);
+    }, LISTENS_AGAIN).unref();
   }
 }
 

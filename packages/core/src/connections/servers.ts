@@ -1,7 +1,7 @@
 import type { Server, Socket } from 'node:net';
 import { isActivated } from '../handoff/activated.js';
 import type { ListeningSocket } from '../handoff/successor.js';
-import { type Asked, boundOf, label } from '../listen/address.js';
+import { type Asked, type Bound, boundOf, label } from '../listen/address.js';
 import { speaksHttp } from '../node-private/http.js';
 import { listeningHandle } from '../node-private/listening.js';
 import type { Source, WaitGroup } from '../wait-group.js';
@@ -70,6 +70,13 @@ export class Servers implements Source {
 
   get(server: Server): TrackedServer | undefined {
     return this.#tracked.get(server);
+  }
+
+  /** Whether one of them listens at this address. */
+  listensAt(bound: Bound): boolean {
+    return this.all().some(
+      ({ server, bound: own }) => server.listening && own !== undefined && label(own) === label(bound),
+    );
   }
 
   /** Begins to look after a server that listens. */

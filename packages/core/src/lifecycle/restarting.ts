@@ -24,11 +24,14 @@ export class Restarting {
 
   /** Restarts the program: `endless run` restarts all of its workers, any other process replaces itself. */
   async restart(signal: HookableSignal = 'SIGHUP'): Promise<RestartResult> {
-    const { supervisor } = this.#shared;
+    const { supervisor, waits } = this.#shared;
     if (!supervisor) return this.replace(signal);
-    const refusal = this.#refusal();
+    // The supervisor lets another restart follow one that is under way.
+    const refusal = this.#refusal({ underWay: false });
     if (refusal) throw refusal;
-    return supervisor.restartAll();
+    // This process may be replaced before the last worker is.
+    const release = waits.take('holds');
+    return supervisor.restartAll().finally(release);
   }
 
   /** Replaces this process; the signal says whose hooks run. */
@@ -87,7 +90,7 @@ export class Restarting {
     return refusal === undefined || passes(refusal);
   }
 
-  #refusal(): EndlessError | undefined {
+  #refusal(changes: { underWay?: false } = {}): EndlessError | undefined {
     const { world, surroundings, settings, phase, restarts } = this.#shared;
     const { undecided, underWay, newest } = restarts;
     return whyNotRestart({
@@ -95,6 +98,7 @@ export class Restarting {
       settings: settings.current,
       ending: undecided || phase.end !== undefined,
       starting: phase.state === 'init',
+      ...changes,
     });
   }
 }

@@ -74,6 +74,7 @@ export class Shared {
     // First: it runs the preload, which takes the handoff too.
     this.supervisor = RunSupervisor.find(world, version);
     if (this.supervisor) this.settings.pin(this.supervisor.settings);
+    if (this.supervisor) this.supervisor.sockets.isServed = (bound) => this.servers.listensAt(bound);
     this.promised = Predecessor.peek(world);
     this.generation = this.promised?.generation ?? this.supervisor?.generation ?? 0;
     world.debug.generation = this.generation;

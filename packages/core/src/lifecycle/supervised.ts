@@ -1,6 +1,11 @@
 import type { TrackedServer } from '../connections/tracked-server.js';
 import { EndlessError, messageOf } from '../errors.js';
+import { markActivated } from '../handoff/activated.js';
+import { deriveTicketKeys } from '../handoff/tickets.js';
+import { type Bound, label } from '../listen/address.js';
+import { leavePath } from '../listen/unix-path.js';
 import type { RawHandle } from '../node-private/handle.js';
+import { listeningHandle } from '../node-private/listening.js';
 import type { RunSupervisor } from '../supervised/run-supervisor.js';
 import type { Restarting } from './restarting.js';
 import type { Shared } from './shared.js';
@@ -21,6 +26,9 @@ export class Supervised {
   readonly #shared: Shared;
   /** The listening sockets of which the supervisor has got a copy. */
   readonly #copied = new WeakSet<RawHandle>();
+  #saidApart = false;
+  /** From this all workers derive the keys of their TLS session tickets. */
+  #secret: Buffer | undefined;
 
   private constructor(supervisor: RunSupervisor, shared: Shared, parts: SupervisedParts) {
     this.#supervisor = supervisor;
@@ -30,6 +38,7 @@ export class Supervised {
       if (pid !== world.pid) return;
       // The supervisor has these already.
       if (shared.promised) this.#copySockets();
+      this.#shareTickets();
       supervisor.send({ type: 'ready', generation, hammerTime: settings.current.hammerTime });
     });
     events.on('draining', ({ reason, deadlineMs }) => {
@@ -38,6 +47,10 @@ export class Supervised {
       supervisor.sockets.close();
       supervisor.send({ type: 'draining', reason, deadline: deadlineMs });
     });
+    supervisor.onTickets = (secret) => {
+      this.#secret = secret;
+      this.#shareTickets();
+    };
     supervisor.sockets.onOpened = () => this.#copySockets();
     let moved = 0;
     events.on('handover', () => {
@@ -69,17 +82,46 @@ export class Supervised {
    * supervisor would keep its port in use.
    */
   listening(): void {
+    this.#shareTickets();
     this.#shared.world.after(COPY_AFTER, () => this.#copySockets());
   }
 
-  /** Sends the supervisor a copy of each listening socket that it has not got from this process. */
+  /** Clients resume their TLS sessions on any worker. A candidate waits for the keys of its predecessor. */
+  #shareTickets(): void {
+    const { phase, servers, settings } = this.#shared;
+    if (!this.#secret || phase.candidate || !settings.current.tlsTickets) return;
+    const listening = servers.all().map(({ server }) => server);
+    deriveTicketKeys(listening, this.#secret);
+  }
+
+  /**
+   * Sends the supervisor a copy of each listening socket that it has not got from this process. A socket that
+   * the program has opened by its descriptor is left out: the next process would not ask for it.
+   */
   #copySockets(): void {
-    const { listeningSockets } = this.#shared.servers.listeningSockets();
-    for (const { asked, bound, handle } of listeningSockets) {
-      if (this.#copied.has(handle)) continue;
-      this.#copied.add(handle);
-      this.#supervisor.send({ type: 'listening', asked, bound }, handle);
+    const { servers } = this.#shared;
+    const { listeningSockets, ambiguous } = servers.listeningSockets();
+    for (const { server, asked, bound } of servers.all()) {
+      const handle = listeningHandle(server);
+      if (!handle || !asked || !bound) continue;
+      if (ambiguous.includes(label(bound))) this.#keepApart(handle, bound);
+      else if (!this.#copied.has(handle) && listeningSockets.some((each) => each.handle === handle)) {
+        this.#copied.add(handle);
+        this.#supervisor.send({ type: 'listening', asked, bound }, handle);
+        // Its path is the supervisor's from now on.
+        markActivated(handle);
+        leavePath(server);
+      }
     }
+  }
+
+  /** Another server asks for port 0 too: the supervisor gives this one up, if it has got it. */
+  #keepApart(handle: RawHandle, bound: Bound): void {
+    const { log } = this.#shared;
+    if (this.#copied.delete(handle)) this.#supervisor.send({ type: 'closed', bound });
+    if (this.#saidApart) return;
+    this.#saidApart = true;
+    log.warn('Two servers asked for port 0 of one host: each worker binds ports of its own for them.');
   }
 
   /** The program has closed a server: no client may wait in its queue. */

@@ -5,6 +5,7 @@ import { Gate } from '../handoff/gate.js';
 import { type Asked, type Bound, bestOf, label } from '../listen/address.js';
 import { adoptPath, inheritedPath, isFilePath } from '../listen/unix-path.js';
 import type { World } from '../world.js';
+import { HeldPaths } from './held-paths.js';
 
 /** How often a claimed socket looks whether its server is a port check. */
 const LOOK_AGAIN = 50;
@@ -13,8 +14,13 @@ const LOOK_AGAIN = 50;
 export class HeldSockets {
   /** A server has begun to accept on one of them. */
   onOpened: () => void = () => {};
+  /** Whether a server of this process listens at this address. */
+  isServed: (bound: Bound) => boolean = () => false;
+  readonly paths = new HeldPaths();
   readonly #world: World;
   readonly #sockets: ActivatedSocket[] = [];
+  /** The addresses of servers that look up their host name. */
+  readonly #claimed = new Set<string>();
 
   constructor(world: World) {
     this.#world = world;
@@ -23,11 +29,13 @@ export class HeldSockets {
   /** Adds a socket that came from the supervisor. */
   add(socket: ActivatedSocket): void {
     markActivated(socket.handle);
+    this.paths.add(socket.bound);
     this.#sockets.push(socket);
   }
 
   /** No worker serves this address any more: a client must not wait in its queue. */
   drop(bound: Bound): void {
+    this.paths.remove(bound);
     for (const socket of this.#sockets.splice(0, this.#sockets.length))
       if (label(socket.bound) === label(bound)) socket.handle.close();
       else this.#sockets.push(socket);
@@ -43,16 +51,21 @@ export class HeldSockets {
    * closes at once (a port check) leaves the socket to the next server.
    */
   claim(server: Server, asked: Asked, ipv6Only: boolean): boolean {
-    const socket = bestOf(this.#sockets, asked);
+    const socket = bestOf(
+      this.#sockets.filter(({ bound }) => !this.#claimed.has(label(bound)) && !this.isServed(bound)),
+      asked,
+    );
     if (!socket) return false;
     this.#sockets.splice(this.#sockets.indexOf(socket), 1);
     const { handle, bound } = socket;
+    this.#claimed.add(label(bound));
     let release = () => {};
     let over = false;
     const giveBack = () => {
       if (over) return;
       over = true;
       release();
+      this.#claimed.delete(label(bound));
       this.#sockets.push(socket);
     };
     const gate = new Gate(this.#world, server, bound, ipv6Only, giveBack);
@@ -70,6 +83,7 @@ export class HeldSockets {
       else server.emit('error', new Error(`listen failed on an inherited socket (errno ${errno})`));
     };
     server.once('listening', () => {
+      this.#claimed.delete(label(bound));
       // Behind the gate nothing else keeps this process alive.
       release = this.#world.stayAlive();
       this.#world.turn(open);

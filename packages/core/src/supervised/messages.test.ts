@@ -37,6 +37,7 @@ test('a message with a field of another kind is unknown', () => {
   for (const message of [
     { type: 'restart' },
     { type: 'cancel' },
+    { type: 'tickets', secret: { base64: 'AAAA' } },
     { type: 'drop', bound },
     { type: 'socket', asked: { port: 80 }, bound },
     { type: 'exited', pid: 7, exitCode: null, signal: 'SIGKILL' },
@@ -48,6 +49,7 @@ test('a message with a field of another kind is unknown', () => {
     { type: 'socket', asked: { port: '80' }, bound },
     { type: 'exited', pid: '7', exitCode: null, signal: null },
     { type: 'spawned', id: 1 },
+    { type: 'tickets', secret: 'AAAA' },
     { type: 'constructor' },
   ])
     expect(isFromSupervisor(message)).toBe(false);

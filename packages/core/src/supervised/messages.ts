@@ -47,6 +47,8 @@ export type FromSupervisor =
   | { type: 'restart' }
   /** Give up on a new process that has not got `go`: another restart follows. */
   | { type: 'cancel' }
+  /** From this all workers derive the keys of their TLS session tickets. */
+  | { type: 'tickets'; secret: { base64: string } }
   /** A copy of a listening socket, for a server that asks for its address: this worker, or another, listens there. */
   | { type: 'socket'; asked: Asked; bound: Bound }
   /** No worker serves this address any more. */
@@ -64,7 +66,8 @@ export type FromSupervisor =
 
 /** The messages of a worker to the supervisor. */
 export type ToSupervisor =
-  | { type: 'hello'; protocol: number; version: string }
+  /** `inspector`: where the inspector of the worker listens, if it has one. */
+  | { type: 'hello'; protocol: number; version: string; inspector?: string }
   /** The worker listens here; the handle is a copy of its listening socket. */
   | { type: 'listening'; asked: Asked; bound: Bound }
   /** The program has closed its server at this address. */
@@ -94,6 +97,7 @@ const textOrNull: Check = (value) => value === null || text(value);
 const FROM_SUPERVISOR: Shapes<FromSupervisor> = {
   restart: {},
   cancel: {},
+  tickets: { secret: (value) => isRecord(value) && text(value.base64) },
   socket: { asked: isRecord, bound: isRecord },
   drop: { bound: isRecord },
   spawned: { id: number, pid: number },

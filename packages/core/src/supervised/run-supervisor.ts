@@ -1,3 +1,4 @@
+import { builtin } from '../builtin.js';
 import { EndlessError } from '../errors.js';
 import { Channel } from '../handoff/channel.js';
 import { SUPERVISOR_VARIABLE } from '../handoff/protocol.js';
@@ -52,6 +53,8 @@ export class RunSupervisor {
   onRestart: () => void = () => {};
   /** The supervisor wants another restart than the one under way. */
   onCancel: () => void = () => {};
+  /** The secret of the TLS session tickets has come. */
+  onTickets: (secret: Buffer) => void = () => {};
   readonly #world: World;
   readonly #supervision: Supervision;
   readonly #channel: Channel<FromSupervisor, ToSupervisor>;
@@ -77,7 +80,8 @@ export class RunSupervisor {
     this.#channel.onHandle = () => this.send({ cmd: 'NODE_HANDLE_ACK' });
     this.closed = this.#channel.closed;
     void this.closed.then(() => this.#gone());
-    this.send({ type: 'hello', protocol: RUN_PROTOCOL, version });
+    const inspector = builtin('node:inspector')?.url();
+    this.send({ type: 'hello', protocol: RUN_PROTOCOL, version, ...(inspector && { inspector }) });
   }
 
   /** The `endless run` that has started this process, if one has. */
@@ -131,6 +135,9 @@ export class RunSupervisor {
         break;
       case 'cancel':
         this.onCancel();
+        break;
+      case 'tickets':
+        this.onTickets(Buffer.from(message.secret.base64, 'base64'));
         break;
       case 'socket': {
         const { asked, bound } = message;
