@@ -7,6 +7,7 @@ import { EXIT } from '../exit-codes.js';
 import { stderrLog as log } from '../print/log.js';
 import { Program, UsageError } from '../program/program.js';
 import { watchOrphans } from '../supervisor/orphans.js';
+import { ownProcess } from '../supervisor/own-process.js';
 import { writePidFile } from '../supervisor/pid-file.js';
 import { listenToSignals } from '../supervisor/signals.js';
 import { Supervisor } from '../supervisor/supervisor.js';
@@ -30,6 +31,7 @@ const LAST_ANSWERS = 500;
 
 /** `endless run`: supervises a program until it is stopped; resolves with the exit code. */
 export async function run(words: readonly string[], flags: RunFlags): Promise<number> {
+  ownProcess(log);
   // Nothing of the supervisor may end the workers.
   process.on('uncaughtException', (error) => log.info(`internal error, please report it: ${error.stack}`));
   const { sockets, notify, refused } = takeActivation();

@@ -32,7 +32,7 @@ export interface WorkerStatus {
 /** The state of a supervisor and its workers now. */
 export function statusOf(supervisor: Supervisor): Status {
   const { slots, target, ready, release, sockets, startedAt, restarts } = supervisor;
-  const old = slots.filter(({ current }) => current && current.release !== release).length;
+  const old = slots.filter(({ current }) => current && current.release.id !== release.id).length;
   return {
     pid: process.pid,
     state: stateOf(supervisor, old),

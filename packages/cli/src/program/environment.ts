@@ -1,4 +1,4 @@
-import { besideInspector } from './inspect.js';
+import { type Inspector, inspectorIn } from './inspect.js';
 
 /** Variables that are for the supervisor alone: it speaks to the service manager, and holds its sockets. */
 const OF_SUPERVISOR = [
@@ -15,14 +15,11 @@ const OF_SUPERVISOR = [
   'ENDLESS_SUPERVISOR',
 ];
 
-/**
- * The environment of a worker: that of the supervisor, and the worker's place among the others. `beside`:
- * another process has the inspector port that `NODE_OPTIONS` names.
- */
-export function environmentOf(index: number, count: number, beside: boolean): NodeJS.ProcessEnv {
+/** The environment of a worker: that of the supervisor, and the worker's place among the others. */
+export function environmentOf(index: number, count: number, inspector: Inspector): NodeJS.ProcessEnv {
   const env: NodeJS.ProcessEnv = { ...process.env };
   for (const name of OF_SUPERVISOR) delete env[name];
-  if (beside) env.NODE_OPTIONS &&= env.NODE_OPTIONS.replace(/\S+/g, besideInspector);
+  env.NODE_OPTIONS &&= inspectorIn(inspector, env.NODE_OPTIONS);
   env.NODE_APP_INSTANCE ??= String(index);
   return { ...env, ENDLESS_WORKER: String(index), ENDLESS_WORKER_COUNT: String(count) };
 }

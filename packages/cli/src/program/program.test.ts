@@ -10,7 +10,7 @@ import {
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
-import { Program, UsageError } from './program.js';
+import { argumentsOf, Program, UsageError } from './program.js';
 
 test('a release has every link resolved, and a switched link counts at the next look', () => {
   const folder = realpathSync(mkdtempSync(path.join(tmpdir(), 'endless-')));
@@ -26,9 +26,10 @@ test('a release has every link resolved, and a switched link counts at the next 
   unlinkSync(link);
   symlinkSync('two', link);
   const second = program.resolve();
-  expect(first.args.slice(2)).toEqual(['--no-warnings', path.join(folder, 'one/server.js'), 'a']);
+  const [require, , ...words] = argumentsOf(first, 'given');
+  expect(words).toEqual(['--no-warnings', path.join(folder, 'one/server.js'), 'a']);
   expect(second.script).toBe(path.join(folder, 'two/server.js'));
-  expect(first.args[0]).toBe('--require');
+  expect(require).toBe('--require');
 });
 
 test('a program runs with this Node.js, unless it names one', () => {
@@ -37,14 +38,10 @@ test('a program runs with this Node.js, unless it names one', () => {
 });
 
 test('a process beside another one gets any free inspector port', () => {
-  const { args, argsBeside } = new Program([
-    'node',
-    '--inspect=0.0.0.0:9229',
-    'server.js',
-    '--inspect',
-  ]).resolve();
-  expect([args[2], argsBeside[2]]).toEqual(['--inspect=0.0.0.0:9229', '--inspect=0.0.0.0:0']);
-  expect([args.at(-1), argsBeside.at(-1)]).toEqual(['--inspect', '--inspect']);
+  const release = new Program(['node', '--inspect=0.0.0.0:9229', 'server.js', '--inspect']).resolve();
+  const [given, free] = [argumentsOf(release, 'given'), argumentsOf(release, 'free')];
+  expect([given[2], free[2]]).toEqual(['--inspect=0.0.0.0:9229', '--inspect=0.0.0.0:0']);
+  expect([given.at(-1), free.at(-1)]).toEqual(['--inspect', '--inspect']);
 });
 
 test('options of Node.js need its name before them', () => {

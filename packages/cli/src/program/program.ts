@@ -3,7 +3,7 @@ import { createRequire } from 'node:module';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { directoryAsTyped } from './directory.js';
-import { besideInspector } from './inspect.js';
+import { type Inspector, inspectorAt } from './inspect.js';
 import { splitNodeArguments } from './node-options.js';
 import { registerFor } from './register.js';
 
@@ -23,11 +23,18 @@ export interface Decided {
 
 /** What one generation of workers runs: a program with every link in its paths resolved. */
 export interface Release {
+  /** One number for each look at the links. */
+  id: number;
   command: string;
-  args: string[];
-  /** The same for a process beside one that has the inspector port which the options name. */
-  argsBeside: string[];
+  /** What each process loads first. */
+  register: string;
+  /** The options of Node.js. */
+  options: readonly string[];
+  /** The script and its arguments. */
+  words: readonly string[];
   cwd: string;
+  /** Variables over those of the supervisor; null removes one. */
+  env: Readonly<Record<string, string | null>>;
   /** The resolved path of the script, for messages. */
   script: string;
   decided?: Decided;
@@ -40,6 +47,7 @@ export class Program {
   readonly #script: string | undefined;
   readonly #args: readonly string[];
   readonly #decided: Decided | undefined;
+  #releases = 0;
   /** The directory by the name that the shell used: a path through a link stays one. */
   readonly directory: string;
 
@@ -48,13 +56,13 @@ export class Program {
     this.#decided = decided;
     this.directory = directoryAsTyped();
     const [first = ''] = words;
-    const isNode = /^node(js)?(\.exe)?$/.test(path.basename(first));
-    const { options, script, args } = splitNodeArguments(isNode ? words.slice(1) : words);
-    this.#command = isNode ? first : process.execPath;
+    const named = isNode(first);
+    const { options, script, args } = splitNodeArguments(named ? words.slice(1) : words);
+    this.#command = named ? first : process.execPath;
     this.#options = options;
     this.#script = script;
     this.#args = args;
-    if (!isNode && options.length > 0)
+    if (!named && options.length > 0)
       throw new UsageError(`Write options of Node.js as: endless run -- node ${words.join(' ')}`);
   }
 
@@ -87,23 +95,38 @@ export class Program {
   resolve(): Release {
     const cwd = realPath(this.directory);
     const script = this.#script === undefined ? undefined : scriptAt(this.directory, this.#script);
-    const register = registerFor(script ?? path.join(cwd, 'script.js'));
-    const own = [...(script === undefined ? [] : [script]), ...this.#args];
+    this.#releases += 1;
     return {
+      id: this.#releases,
       command: this.#command,
-      args: ['--require', register, ...this.#options, ...own],
-      argsBeside: ['--require', register, ...this.#options.map(besideInspector), ...own],
+      register: registerFor(script ?? path.join(cwd, 'script.js')),
+      options: this.#options,
+      words: [...(script === undefined ? [] : [script]), ...this.#args],
       cwd,
+      env: {},
       script: script ?? this.#command,
       ...(this.#decided && { decided: this.#decided }),
     };
   }
 }
 
+/** The arguments of a process of this release, whose inspector listens there. */
+export function argumentsOf(release: Release, inspector: Inspector): string[] {
+  const { command, register, options, words } = release;
+  const preload = isNode(command) ? ['--require', register] : [];
+  return [...preload, ...inspectorAt(inspector, options), ...words];
+}
+
+/** Whether a command is Node.js. */
+export function isNode(command: string): boolean {
+  return /^node(js)?(\.exe)?$/.test(path.basename(command));
+}
+
 /** The command line is wrong. */
 export class UsageError extends Error {}
 
-function scriptAt(directory: string, typed: string): string {
+/** The script with every link resolved, as Node.js finds it. */
+export function scriptAt(directory: string, typed: string): string {
   const file = path.resolve(directory, typed);
   try {
     return realpathSync(file);

@@ -69,7 +69,7 @@ export class Restarts {
     this.#comesTo(1);
     try {
       const release = this.#resolve();
-      const old = slots.filter(({ current }) => current && current.release !== supervisor.release);
+      const old = slots.filter(({ current }) => current && current.release.id !== supervisor.release.id);
       const others = slots.filter((slot) => !old.includes(slot));
       const report = await rollingRestart({
         ...{ slots: [...old, ...others], release, progress },

@@ -46,7 +46,7 @@ export async function rollingRestart(context: RollingRestartContext): Promise<Re
     context.comesTo(replaced.length + 1);
     try {
       const now = await replace(slot, canary ? [] : TRIES, context);
-      if (canary) context.pin(release);
+      if (canary) context.pin(slot.current?.release ?? release);
       replaced.push(now);
       progress(`worker ${slot.index} is now pid ${now.pid} (${replaced.length} of ${slots.length})`);
     } catch (error) {

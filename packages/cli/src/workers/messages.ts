@@ -21,7 +21,7 @@ export interface RestartCommand {
 
 /** The messages of a worker. */
 export type FromWorker =
-  | { type: 'hello'; protocol: number; version: string }
+  | { type: 'hello'; protocol: number; version: string; inspector?: string }
   | { type: 'listening'; asked: Asked; bound: Bound }
   | { type: 'closed'; bound: Bound }
   | { type: 'ready'; generation: number; hammerTime: number }
@@ -37,6 +37,7 @@ export type FromWorker =
 export type ToWorker =
   | { type: 'restart' }
   | { type: 'cancel' }
+  | { type: 'tickets'; secret: { base64: string } }
   | { type: 'socket'; asked: Asked; bound: Bound }
   | { type: 'drop'; bound: Bound }
   | { type: 'spawned'; id: number; pid: number }
@@ -64,7 +65,7 @@ const command: Check = (value) =>
     (isRecord(value.env) && Object.values(value.env).every((each) => each === null || text(each))));
 
 const SHAPES: Record<FromWorker['type'], Record<string, Check>> = {
-  hello: { protocol: number, version: text },
+  hello: { protocol: number, version: text, inspector: (value) => value === undefined || text(value) },
   listening: { asked, bound },
   closed: { bound },
   ready: { generation: number, hammerTime: number },

@@ -1,35 +1,15 @@
 import { howEnded, NOT_STARTED, type ProcessEnd } from '../exit-codes.js';
-import type { Log } from '../print/log.js';
+import { changed } from '../program/changes.js';
+import { type Inspector, waitsForDebugger } from '../program/inspect.js';
 import type { Release } from '../program/program.js';
-import type { HeldSockets } from '../supervisor/held-sockets.js';
-import { answerRestart, exitOf, Handover, type Replaced } from './handover.js';
+import { answerRestart, Handover, type Replaced } from './handover.js';
 import { killLate, killUnready } from './kill-late.js';
 import { type FromWorker, RUN_PROTOCOL } from './messages.js';
 import { isRawHandle } from './node-private.js';
 import { Respawn } from './respawn.js';
+import type { SlotContext } from './slot-context.js';
+import { Successors } from './successors.js';
 import { Worker, type WorkerEvents } from './worker.js';
-
-/** What a slot needs of its supervisor. */
-export interface SlotContext {
-  log: Log;
-  sockets: HeldSockets;
-  /** Milliseconds that a start without a predecessor may take. */
-  startTimeout: number;
-  /** How many workers there are. */
-  count(): number;
-  /** The release of the last successful start. */
-  release(): Release;
-  /** Whether no process may be started any more. */
-  stopping(): boolean;
-  /** Whether a process that exits by itself is started again. */
-  respawns: boolean;
-  /** The worker of this slot became ready. */
-  ready(slot: Slot): void;
-  /** A process of this slot has exited, or could not even be started. */
-  exited(slot: Slot, worker: Worker | undefined, end: ProcessEnd): void;
-  /** A worker asks for a restart of all. */
-  restartAll(): Promise<unknown>;
-}
 
 /** A worker that stops by itself is replaced after this time, unless the supervisor has to stop too. */
 const OWN_STOP = 250;
@@ -51,13 +31,15 @@ export class Slot {
   /** The next start of this worker after a crash. */
   readonly respawn = new Respawn();
   readonly #context: SlotContext;
-  readonly #parents = new Map<Worker, Worker>();
+  readonly #successors = new Successors();
   readonly #events: WorkerEvents = {
     message: (worker, message, handle) => this.#hear(worker, message, handle),
     exit: (worker, end) => this.#exited(worker, end),
   };
   #handover: Handover | undefined;
   #generation = 0;
+  /** What the last process ran that became ready. */
+  #last: Release | undefined;
 
   constructor(index: number, context: SlotContext) {
     this.index = index;
@@ -69,21 +51,31 @@ export class Slot {
   }
 
   /** Starts a process that inherits the sockets of the supervisor, without a predecessor. */
-  async start(release = this.#context.release()): Promise<void> {
+  async start(wanted = this.#context.release()): Promise<void> {
     this.respawn.cancel();
     if (this.retired) return;
     const { log, sockets, count, startTimeout } = this.#context;
+    // With what its own settings have changed.
+    const release = this.#last?.id === wanted.id ? this.#last : wanted;
     try {
-      const start = { index: this.index, count: count(), generation: this.#generation, release };
+      const { index, inspector } = this;
+      const start = { index, count: count(), generation: this.#generation, release, inspector };
       this.current = await Worker.start({ ...start, sockets: sockets.all() }, this.#events);
       this.living.add(this.current);
-      killUnready(this.current, startTimeout, log);
+      if (inspector !== 'given' || !waitsForDebugger(release.options))
+        killUnready(this.current, startTimeout, log);
     } catch (error) {
       log.info(`worker ${this.index} could not be started: ${(error as Error).message}`);
       this.#handover?.fail((error as Error).message);
       this.#context.exited(this, undefined, NOT_STARTED);
       this.#startAgain();
     }
+  }
+
+  /** The given port is for worker 0, while no other process of it lives. */
+  get inspector(): Inspector {
+    if (this.index > 0 || this.living.size > 0) return 'free';
+    return this.#last ? 'again' : 'given';
   }
 
   /** Replaces the process by one of this release; rejects with the reason if the old one serves on. */
@@ -110,8 +102,10 @@ export class Slot {
     this.respawn.cancel();
     // A candidate is ended by its predecessor, and one that serves is the newest of its chain.
     const first = this.candidate?.state === 'ready' ? this.candidate : (this.current ?? this.candidate);
-    first?.kill(signal);
-    for (const worker of this.living) killLate(worker, worker.hammerTime, this.#context.log);
+    for (const worker of this.living) {
+      if (worker === first || worker.stopsAlone) worker.kill(signal);
+      killLate(worker, worker.hammerTime, this.#context.log);
+    }
   }
 
   /** Force-closes what drains, or all; kills what does not exit then. */
@@ -125,7 +119,7 @@ export class Slot {
   }
 
   #hear(worker: Worker, message: FromWorker, handle: unknown): void {
-    const { sockets } = this.#context;
+    const { log, sockets } = this.#context;
     if (message.type === 'listening') {
       if (isRawHandle(handle)) sockets.add(worker, { ...message, handle });
       return;
@@ -133,6 +127,7 @@ export class Slot {
     if (isRawHandle(handle)) handle.close();
     switch (message.type) {
       case 'hello':
+        if (message.inspector) log.info(`${worker.name} has its inspector on ${message.inspector}.`);
         if (message.protocol !== RUN_PROTOCOL) worker.kill('SIGKILL');
         break;
       case 'closed':
@@ -148,14 +143,13 @@ export class Slot {
         void this.#spawn(worker, message);
         break;
       case 'kill':
-        for (const [child, parent] of this.#parents)
-          if (parent === worker && child.pid === message.pid) child.kill(message.signal);
+        this.#successors.kill(worker, message);
         break;
       case 'committed':
         if (worker !== this.current || this.candidate?.pid !== message.pid) break;
         this.current = Object.assign(this.candidate, { moved: message.moved });
         this.candidate = undefined;
-        this.#handover?.done(this.current);
+        this.#took(this.current);
         break;
       case 'rolled-back':
         if (this.candidate?.pid === message.pid) this.candidate = undefined;
@@ -170,6 +164,12 @@ export class Slot {
     }
   }
 
+  /** This process serves in this slot from now on. */
+  #took(worker: Worker): void {
+    this.#last = worker.release;
+    this.#handover?.done(worker);
+  }
+
   #becameReady(worker: Worker, { generation, hammerTime }: { generation: number; hammerTime: number }): void {
     worker.state = 'ready';
     worker.readyAt ??= performance.now();
@@ -177,16 +177,16 @@ export class Slot {
     worker.generation = generation;
     this.#generation = generation;
     if (worker !== this.current) return;
+    this.#last = worker.release;
     this.#context.sockets.replaced(this);
     // It may have been starting already, with the old release, when the restart began.
-    if (this.#handover && worker.release !== this.#handover.release) worker.send({ type: 'restart' });
+    if (this.#handover && worker.release.id !== this.#handover.release.id) worker.send({ type: 'restart' });
     else this.#handover?.done(worker);
     this.#context.ready(this);
   }
 
   #drains(worker: Worker, { reason, deadline }: { reason: string; deadline: number }): void {
     worker.state = 'draining';
-    worker.stops ||= reason === 'shutdown';
     worker.deadline = deadline < 0 ? undefined : performance.now() + deadline;
     const { stopping, respawns, log } = this.#context;
     const wanted = stopping() || this.retired;
@@ -195,45 +195,39 @@ export class Slot {
     // A signal to all processes of a service reaches this worker first, and then the supervisor.
     setTimeout(() => {
       if (worker !== this.current || stopping()) return;
-      log.info(`${worker.name} stops by itself: starting another.`);
       this.current = undefined;
-      void this.start();
+      worker.stopsAlone = true;
+      this.#startAgain(worker, 'stops by itself: starting another');
     }, OWN_STOP);
   }
 
-  async #spawn(worker: Worker, { id, handoff, restart }: FromWorker & { type: 'spawn' }): Promise<void> {
+  async #spawn(worker: Worker, request: FromWorker & { type: 'spawn' }): Promise<void> {
     const handover = this.#handover;
     if (worker !== this.current || this.candidate || !handover || this.#context.stopping()) {
-      worker.send({ type: 'not-spawned', id, message: 'it is not the turn of this worker' });
+      worker.send({ type: 'not-spawned', id: request.id, message: 'it is not the turn of this worker' });
       return;
     }
-    try {
-      const sockets = this.#context.sockets.notServedBy(worker);
-      const place = { index: this.index, count: this.#context.count(), generation: worker.generation + 1 };
-      const start = { ...place, release: handover.release, sockets };
-      const candidate = await Worker.start({ ...start, handoff: { text: handoff, restart } }, this.#events);
-      this.living.add(candidate);
-      this.candidate = candidate;
-      this.#parents.set(candidate, worker);
-      worker.send({ type: 'spawned', id, pid: candidate.pid }, candidate.line);
-    } catch (error) {
-      worker.send({ type: 'not-spawned', id, message: (error as Error).message });
-    }
+    const place = { index: this.index, count: this.#context.count(), generation: worker.generation + 1 };
+    const release = changed(handover.release, request.restart);
+    const sockets = this.#context.sockets.notServedBy(worker);
+    const start = { ...place, release, inspector: 'free' as const, sockets };
+    const successor = await this.#successors.start(worker, request, start, this.#events);
+    if (!successor) return;
+    this.living.add(successor);
+    this.candidate = successor;
   }
 
   #exited(worker: Worker, end: ProcessEnd): void {
     const { log, sockets, exited, stopping } = this.#context;
     this.living.delete(worker);
-    const parent = this.#parents.get(worker);
-    this.#parents.delete(worker);
-    parent?.send(exitOf(worker, end));
+    const parent = this.#successors.exited(worker, end);
     // Its addresses stay until another process serves them.
     if (this.retired || (this.ready && worker !== this.current)) sockets.left(worker);
     else sockets.crashed(worker, this);
     if (this.retired) sockets.left(this);
     // What was to be replaced was never ready: the new release may do better.
     const { release } = this.#handover ?? worker;
-    const isNext = !this.retired && !worker.readyAt && worker.release !== release;
+    const isNext = !this.retired && !worker.readyAt && worker.release.id !== release.id;
     if (worker === this.candidate) this.candidate = undefined;
     else if (worker === this.current) {
       this.lastCrash = end;
@@ -241,7 +235,7 @@ export class Slot {
       this.candidate = undefined;
       if (this.current) {
         log.info(`${worker.name} ${howEnded(end)} during its restart.`);
-        if (this.current.state === 'ready') this.#handover?.done(this.current);
+        if (this.current.state === 'ready') this.#took(this.current);
       } else if (!isNext) this.#handover?.fail(`pid ${worker.pid} ${howEnded(end)}`);
     }
     exited(this, worker, end);
@@ -249,12 +243,12 @@ export class Slot {
     this.crashes += 1;
     if (isNext) void this.start(release);
     // A candidate may have lost its predecessor, whose clients wait.
-    else this.#startAgain(worker, end, worker.readyAt ? worker : parent);
+    else this.#startAgain(worker, `${howEnded(end)}: starting it again`, worker.readyAt ? worker : parent);
   }
 
-  #startAgain(worker?: Worker, end?: ProcessEnd, served = worker): void {
+  #startAgain(worker?: Worker, why?: string, served = worker): void {
     if (this.#context.stopping() || this.retired || !this.#context.respawns) return;
     const when = this.respawn.plan(served, () => void this.start());
-    if (end) this.#context.log.info(`${worker?.name} ${howEnded(end)}: starting it again${when}.`);
+    if (why) this.#context.log.info(`${worker?.name} ${why}${when}.`);
   }
 }

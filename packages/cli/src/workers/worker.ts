@@ -4,16 +4,12 @@ import type { Socket } from 'node:net';
 import { isatty } from 'node:tty';
 import type { ProcessEnd } from '../exit-codes.js';
 import { environmentOf } from '../program/environment.js';
-import type { Release } from '../program/program.js';
+import type { Inspector } from '../program/inspect.js';
+import { argumentsOf, type Release } from '../program/program.js';
 import type { HeldSocket } from '../supervisor/held-sockets.js';
-import {
-  type FromWorker,
-  isFromWorker,
-  type RestartCommand,
-  RUN_PROTOCOL,
-  type ToWorker,
-} from './messages.js';
+import { type FromWorker, isFromWorker, RUN_PROTOCOL, type ToWorker } from './messages.js';
 import { closeHandle, leaveUnread } from './node-private.js';
+import { TICKET_SECRET } from './tickets.js';
 
 /** What a new process of a worker runs, and what it gets. */
 export interface WorkerStart {
@@ -21,10 +17,12 @@ export interface WorkerStart {
   count: number;
   generation: number;
   release: Release;
+  /** Where its inspector listens, if the program has one. */
+  inspector: Inspector;
   /** The listening sockets that it inherits; a successor gets the others from its predecessor. */
   sockets: readonly HeldSocket[];
-  /** For a successor: the handoff of its predecessor, and what the program's settings change. */
-  handoff?: { text: string; restart: RestartCommand };
+  /** For a successor: the handoff of its predecessor. */
+  handoff?: string;
 }
 
 /** Receives what happens to a process. */
@@ -58,10 +56,10 @@ export class Worker {
   hammerTime: number;
   /** When its drain force-closes; undefined while it does not drain or has no limit. */
   deadline: number | undefined;
-  /** Whether it drains because it was told to stop. */
-  stops = false;
   /** How many connections it has got from its predecessor. */
   moved = 0;
+  /** Whether it stops without having been asked to, and another process has its place. */
+  stopsAlone = false;
   readonly #timers = new Set<NodeJS.Timeout>();
   readonly #child: ChildProcess;
   /** The supervisor's end of the line to its predecessor, until the predecessor has got it. */
@@ -106,7 +104,7 @@ export class Worker {
 
   /** Starts a process; rejects if none was started. */
   static async start(start: WorkerStart, events: WorkerEvents): Promise<Worker> {
-    const { index, count, generation, release, sockets, handoff } = start;
+    const { index, count, generation, release, inspector, sockets, handoff } = start;
     const first = handoff ? FIRST_FD + 1 : FIRST_FD;
     const inherited = sockets.map(({ asked, bound }, at) => ({ asked, bound, fd: first + at }));
     const given = {
@@ -114,16 +112,15 @@ export class Worker {
       ...(handoff && { line: FIRST_FD }),
       ...release.decided,
     };
-    const beside = index > 0 || handoff !== undefined;
-    const args = beside ? release.argsBeside : release.args;
+    const args = argumentsOf(release, inspector);
     const env: NodeJS.ProcessEnv = {
-      ...environmentOf(index, count, beside),
-      ...variablesOf(handoff?.restart.env),
+      ...environmentOf(index, count, inspector),
+      ...variablesOf(release.env),
       ENDLESS_SUPERVISOR: JSON.stringify(given),
-      ...(handoff && { ENDLESS_HANDOFF: handoff.text }),
+      ...(handoff && { ENDLESS_HANDOFF: handoff }),
     };
-    const child = spawn(handoff?.restart.command ?? release.command, handoff?.restart.args ?? args, {
-      cwd: handoff?.restart.cwd ?? release.cwd,
+    const child = spawn(release.command, args, {
+      cwd: release.cwd,
       env,
       // Ctrl-C reaches the supervisor only.
       detached: true,
@@ -139,7 +136,9 @@ export class Worker {
     // Without a pid no process was started; Node.js emits the reason soon after.
     if (child.pid === undefined) throw await new Promise((resolve) => child.once('error', resolve));
     preferAsVictim(child.pid);
-    return new Worker(start, child, child.pid, events);
+    const worker = new Worker(start, child, child.pid, events);
+    worker.send({ type: 'tickets', secret: TICKET_SECRET });
+    return worker;
   }
 
   /** Sends it a message, with a pipe of the supervisor if there is one, which this process then closes. */
@@ -172,10 +171,11 @@ export class Worker {
 
   /**
    * Whether a stop of it went well. Each process of a service may get the stop signal, and then once more from
-   * the supervisor: after the drain, when its handlers are gone, that signal ends it before its exit.
+   * the supervisor: after the drain, when its handlers are gone, that signal ends it before its exit. It also ends a process whose
+   * program has closed every server.
    */
   endedWell({ code, signal }: ProcessEnd): boolean {
-    return code === 0 || (this.stops && (signal === 'SIGTERM' || signal === 'SIGINT'));
+    return code === 0 || signal === 'SIGTERM' || signal === 'SIGINT';
   }
 
   /** Sends it a signal; does nothing once it has exited. */
@@ -193,7 +193,7 @@ function preferAsVictim(pid: number): void {
   }
 }
 
-/** The variables of `restart.env`; null removes one. */
-function variablesOf(env: RestartCommand['env'] = {}): NodeJS.ProcessEnv {
+/** The variables of a release; null removes one. */
+function variablesOf(env: Release['env']): NodeJS.ProcessEnv {
   return Object.fromEntries(Object.entries(env).map(([name, value]) => [name, value ?? undefined]));
 }

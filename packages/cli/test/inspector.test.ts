@@ -1,0 +1,65 @@
+import { writeFileSync } from 'node:fs';
+import { connect } from 'node:net';
+import path from 'node:path';
+import { longTest, test } from '@endless/conformance';
+import { freePort } from '@endless/testkit';
+import { expect } from 'vitest';
+import { lines, type Run, run, temporaryFolder, until, workers } from './program.js';
+
+/** The port of the inspector of each process, as the supervisor has logged it. */
+function inspectors({ program }: Run): Map<number, number> {
+  const found = program.stderr.matchAll(
+    /worker \d+ \(pid (\d+)\) has its inspector on ws:\/\/[^/]*:(\d+)\//g,
+  );
+  return new Map([...found].map(([, pid, port]) => [Number(pid), Number(port)]));
+}
+
+const isOpen = (port: number): Promise<boolean> =>
+  new Promise((resolve) => {
+    const socket = connect(port, '127.0.0.1', () => socket.destroy());
+    socket.once('close', (failed) => resolve(!failed)).on('error', () => {});
+  });
+
+test('with `NODE_OPTIONS=--inspect` worker 0 has the port, every other process one of its own, and the supervisor none', async () => {
+  const port = await freePort();
+  const served = await run('plain.mjs', {
+    env: { NODE_OPTIONS: `--inspect=127.0.0.1:${port}` },
+    flags: ['--workers', '2'],
+  });
+  const { program, command } = served;
+  await lines(served, /is ready \(2 of 2\)/, 1);
+  await until(() => inspectors(served).size === 2);
+  const [first] = workers(served) as [number];
+  expect(inspectors(served).get(first)).toBe(port);
+  expect((await command('restart')).code).toBe(0);
+  await until(() => inspectors(served).size === 4);
+  const ports = [...inspectors(served).values()];
+  expect(new Set(ports).size).toBe(4);
+  // The process that had it has gone.
+  await program.waitForPids(3);
+  expect(await isOpen(port)).toBe(false);
+  expect(inspectors(served).has(program.pid)).toBe(false);
+  expect(program.stderr).not.toMatch(/Starting inspector on .* failed/);
+});
+
+longTest('after a crash worker 0 has the given port again', async () => {
+  const port = await freePort();
+  const served = await run('plain.mjs', { env: { NODE_OPTIONS: `--inspect-port ${port} --inspect` } });
+  await until(() => inspectors(served).size === 1);
+  served.program.signal('SIGKILL', workers(served)[0]);
+  await until(() => inspectors(served).size === 2);
+  expect([...inspectors(served).values()]).toEqual([port, port]);
+});
+
+test('a module that `NODE_OPTIONS` preloads does not stop the supervisor', async () => {
+  const preload = path.join(temporaryFolder(), 'tracing.cjs');
+  // As the documentation of instrumentation shows it.
+  writeFileSync(preload, "if (!process.env.ENDLESS_WORKER) process.on('SIGTERM', () => process.exit(9));\n");
+  const { program } = await run('plain.mjs', {
+    env: { NODE_OPTIONS: `--require ${preload}` },
+    settings: { idleGrace: 0 },
+  });
+  expect(program.stderr).toContain(`NODE_OPTIONS loads ${preload} into the supervisor too`);
+  program.signal('SIGTERM');
+  expect(await program.exited).toEqual({ code: 0, signal: null });
+});
