@@ -49,19 +49,6 @@ describe('one worker', () => {
     expect(served.program.stderr).toMatch(/was killed by SIGKILL: starting it again\.$/m);
   });
 
-  longTest('20 crashes under load refuse no connection', async () => {
-    const served = await run('endless.mjs');
-    const load = startLoad({ port: served.port, connections: 4, mode: 'new-connection' });
-    for (let crash = 1; crash <= 20; crash += 1) {
-      await sleep(1_100);
-      served.program.signal('SIGKILL', workers(served)[0]);
-      await lines(served, /is ready/, crash + 1);
-    }
-    const { lost, lostBy } = await load.stop();
-    expect([...lostBy.keys()].filter((reason) => reason !== 'reset' && reason !== 'ended')).toEqual([]);
-    expect(lost.length).toBeLessThanOrEqual(20 * 4);
-  });
-
   test('the program sees its place among the workers, and nothing of the channels', async () => {
     const { port, command } = await run('endless.mjs');
     const seen = () => getJson<object>(port, '/');
