@@ -13,14 +13,20 @@ const version = Number(
 function forThisSystemd(unit: string): string {
   const known =
     version >= 253 ? unit : unit.replace('Type=notify-reload', 'Type=notify').replace(/^OpenFile=.*$/m, '');
-  return known.replaceAll('/usr/bin/node', process.execPath);
+  return known.replaceAll(/\/usr\/bin\/node|\/srv\/app\/node_modules\/\.bin\/endless/g, process.execPath);
 }
 
 test.skipIf(!version)('systemd finds nothing wrong with the units (needs systemd-analyze)', () => {
   const folder = mkdtempSync(path.join(tmpdir(), 'endless-units-'));
   onTestFinished(() => rmSync(folder, { recursive: true }));
   const units = readdirSync(HERE).filter((file) => file !== 'README.md');
-  expect(units.sort()).toEqual(['endless.service', 'endless.socket', 'notify.service', 'pid-file.service']);
+  expect(units.sort()).toEqual([
+    'endless.service',
+    'endless.socket',
+    'notify.service',
+    'pid-file.service',
+    'run.service',
+  ]);
   for (const unit of units)
     writeFileSync(path.join(folder, unit), forThisSystemd(readFileSync(path.join(HERE, unit), 'utf8')));
   const verify = (...files: string[]) =>

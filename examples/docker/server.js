@@ -1,6 +1,6 @@
 // node examples/docker/server.js
 //
-// What the Dockerfile beside it runs as pid 1, and examples/kubernetes in a pod. A restart is refused there; a stop is what endless is for.
+// What the Dockerfile beside it runs below `endless run` as pid 1, and examples/kubernetes in a pod.
 import { createServer } from 'node:http';
 import { endless } from '@endless/core';
 
