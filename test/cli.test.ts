@@ -11,7 +11,11 @@ const source = (file: string) => read(`packages/cli/src/${file}`);
 const COMMANDS = new Map(
   commandLine(() => {}).commands.map((command) => [
     command.name(),
-    command.options.map(({ flags, defaultValueDescription }) => ({ flags, preset: defaultValueDescription })),
+    command.options.map(({ flags, defaultValueDescription }) => ({
+      // As it is typed.
+      flags: flags.replace(' [', '['),
+      preset: defaultValueDescription,
+    })),
   ]),
 );
 
@@ -52,9 +56,9 @@ describe("the command line's README names every", () => {
   });
 
   test('signal', () => {
-    const handled = [...source('supervisor/signals.ts').matchAll(/^ {4}(SIG\w+): /gm)].map(
-      ([, name]) => name,
-    );
+    const [, actions = ''] =
+      /const actions[^{]*\{\n([\s\S]*?)\n {2}\};/.exec(source('supervisor/signals.ts')) ?? [];
+    const handled = [...actions.matchAll(/^ +(SIG\w+)[:(]/gm)].map(([, name]) => name);
     expect(
       rowsOf(page, 'Signal')
         .map(([name]) => code(name))
@@ -100,7 +104,7 @@ describe('docs/from-pm2.md', () => {
   });
 
   test('names only commands and flags of endless that there are', () => {
-    const flagsOf = (name: string) => (COMMANDS.get(name) ?? []).map(({ flags }) => flags.split(' ')[0]);
+    const flagsOf = (name: string) => (COMMANDS.get(name) ?? []).map(({ flags }) => flags.split(/[ []/)[0]);
     const wrong = [...spans].flatMap((span) => {
       const [, name = '', rest = ''] = /^(?:.* )?endless ([a-z]+)(.*)$/.exec(span) ?? [];
       if (name === '') return [];
