@@ -1,29 +1,31 @@
 import { readFileSync } from 'node:fs';
-import { availableParallelism } from 'node:os';
+import { availableParallelism, cpus } from 'node:os';
+import path from 'node:path';
+import { cpuQuota } from './control-groups.js';
 
-/** How many workers `max` is: the CPUs of this process, and no more than its control group may use. */
-export function mostWorkers(): number {
-  return Math.max(1, Math.min(availableParallelism(), Math.floor(quota() ?? Number.POSITIVE_INFINITY)));
+/**
+ * How many workers `max` is: the CPUs that this process may run on, and no more than its control groups may
+ * use. `root` is where the file system begins.
+ */
+export function mostWorkers(root = '/'): number {
+  const allowed = allowedCpus(root) ?? availableParallelism();
+  return Math.max(1, Math.min(allowed, Math.floor(cpuQuota(root) ?? allowed)));
 }
 
-/** The CPUs that the control group may use. Node.js looks at that by itself from version 22 on. */
-function quota(): number | undefined {
-  const [most, period] = words('/sys/fs/cgroup/cpu.max');
-  if (most !== undefined && period !== undefined) return ratio(most, period);
-  const [old] = words('/sys/fs/cgroup/cpu/cpu.cfs_quota_us');
-  const [oldPeriod] = words('/sys/fs/cgroup/cpu/cpu.cfs_period_us');
-  return old !== undefined && oldPeriod !== undefined ? ratio(old, oldPeriod) : undefined;
-}
-
-function ratio(most: string, period: string): number | undefined {
-  const value = Number(most) / Number(period);
-  return value > 0 ? value : undefined;
-}
-
-function words(file: string): string[] {
+/**
+ * The CPUs that the affinity of this process names. `availableParallelism` of Node.js 22 with libuv 1.49 or 1.50
+ * returns 1 in a pod that has requested less than a CPU, whatever its limit is.
+ */
+function allowedCpus(root: string): number | undefined {
+  let status: string;
   try {
-    return readFileSync(file, 'utf8').trim().split(/\s+/);
+    status = readFileSync(path.join(root, 'proc/self/status'), 'utf8');
   } catch {
-    return [];
+    return undefined;
   }
+  const [, list] = /^Cpus_allowed_list:\s*(\S+)$/m.exec(status) ?? [];
+  const ranges = list?.split(',').map((range) => range.split('-').map(Number)) ?? [];
+  const count = ranges.reduce((sum, [first = Number.NaN, last = first]) => sum + last - first + 1, 0);
+  // The list can name CPUs that the machine could have and has not.
+  return count > 0 ? Math.min(count, cpus().length || count) : undefined;
 }
