@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { debuglog } from 'node:util';
+import { builtin } from './builtin.js';
 import { Debug } from './debug.js';
 import { bindLike } from './handoff/bind-like.js';
 import { watchListening } from './listen/watch.js';
@@ -74,6 +75,15 @@ export const realWorld: World = {
     };
   },
   resources: () => process.getActiveResourcesInfo(),
+  rss: () => process.memoryUsage.rss(),
+  inspected() {
+    try {
+      return builtin('node:inspector').url() !== undefined;
+    } catch {
+      // This Node.js was built without it.
+      return false;
+    }
+  },
   onExit(fn) {
     process.on('exit', fn);
     return () => process.off('exit', fn);

@@ -48,6 +48,10 @@ export interface World {
   onRaise(fn: (signal: unknown) => void): () => void;
   /** The kinds of resources that keep this process alive. */
   resources(): readonly string[];
+  /** Bytes of memory that this process has in RAM. */
+  rss(): number;
+  /** Whether the inspector of this process is open: a debugger may hold it. */
+  inspected(): boolean;
   onExit(fn: () => void): () => void;
   writeError(text: string): void;
   /** Whether this process has a controlling terminal that can still be opened. */

@@ -4,8 +4,9 @@ import { controlPath } from '../control/path.js';
 import { directoryAsTyped } from '../program/directory.js';
 import { VERSION } from '../version.js';
 import { addDrill } from './drill.js';
+import { parseSize } from './size.js';
 import { timeOption } from './time-option.js';
-import { parseCount, parsePaths, parseWorkers } from './values.js';
+import { parseCount, parsePaths, parseTime, parseWorkers } from './values.js';
 import { RunCommand } from './watch-flag.js';
 
 interface ControlFlag {
@@ -34,6 +35,15 @@ export function commandLine(done: (exitCode: number) => void): Command {
     .option('--workers <count>', 'how many workers, or max (default: WEB_CONCURRENCY, else 1)', parseWorkers)
     .addOption(timeOption('--start-timeout', 'how long a start may take', '60s'))
     .addOption(timeOption('--give-up', 'exit when no worker was ready for so long; 0: never', '60s'))
+    .addOption(timeOption('--stall', 'kill a worker that is blocked for so long; 0: never', '30s'))
+    .addOption(
+      new Option('--max-memory <size>', 'replace a larger worker: 300M, 40%')
+        .argParser((text) => parseSize(text))
+        .default(0, 'none'),
+    )
+    .addOption(
+      new Option('--max-age <time>', 'replace a worker after it').argParser(parseTime).default(0, 'none'),
+    )
     .option('--control <path>', 'where the other commands find this one, or none')
     .option('--pid-file <path>', 'a file for the pid of the supervisor')
     .addOption(

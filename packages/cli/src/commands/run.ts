@@ -4,6 +4,7 @@ import { listenOnControl, SocketInUse } from '../control/listen.js';
 import { safeControlPath } from '../control/path.js';
 import { controlServer } from '../control/server.js';
 import { EXIT } from '../exit-codes.js';
+import { enforceLimits } from '../limits/limits.js';
 import { stderrLog as log } from '../print/log.js';
 import { Program, UsageError } from '../program/program.js';
 import { watchOrphans } from '../supervisor/orphans.js';
@@ -19,6 +20,9 @@ export interface RunFlags {
   workers?: number;
   startTimeout: number;
   giveUp: number;
+  stall: number;
+  maxMemory: number;
+  maxAge: number;
   control?: string;
   pidFile?: string;
   /** The paths of `--watch=`, if the program is watched. */
@@ -26,6 +30,8 @@ export interface RunFlags {
   watchPoll?: boolean;
 }
 
+/** Milliseconds between two looks at the memory of the workers. Tests shorten it. */
+const { ENDLESS_SAMPLE_INTERVAL: SAMPLE_INTERVAL = '5000' } = process.env;
 /** How long the answers to the last commands may take once every worker is gone. */
 const LAST_ANSWERS = 500;
 
@@ -64,6 +70,9 @@ export async function run(words: readonly string[], flags: RunFlags): Promise<nu
   listenToSignals(supervisor, log, watches);
   watchOrphans(supervisor, log);
   const serviceManager = ServiceManager.find(supervisor, { log, fd: notify, startTimeout });
+  // A person at a debugger, or a slow build, is no stall.
+  const limits = watches ? { ...flags, stall: 0 } : flags;
+  enforceLimits(supervisor, limits, Number(SAMPLE_INTERVAL), log);
   const { watch: paths = [], watchPoll: poll = false } = flags;
   await watching?.watch(supervisor, program, { paths, poll }, log);
   if (!supervisor.stopping) supervisor.start();

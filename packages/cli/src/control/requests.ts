@@ -98,7 +98,7 @@ function flagOf(now: unknown): boolean {
 /** The number of workers that is asked for: `4`, `+1`, `-1` or `max`. A step counts from the number at its turn. */
 function countOf(to: unknown, present: number): Count {
   const text = typeof to === 'number' ? String(to) : to;
-  if (text === 'max') return mostWorkers;
+  if (text === 'max') return () => mostWorkers();
   if (typeof text !== 'string' || !/^[+-]?\d{1,4}$/.test(text))
     throw new BadRequest('`to` must be a whole number, +N, -N or max');
   const step = /^[+-]/.test(text);

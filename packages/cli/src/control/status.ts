@@ -22,9 +22,11 @@ export interface WorkerStatus {
   index: number;
   pid: number | null;
   generation: number | null;
-  state: 'starting' | 'ready' | 'draining' | 'waiting';
+  state: 'starting' | 'ready' | 'stalled' | 'draining' | 'waiting';
   uptimeMs: number | null;
-  restarts: { crash: number };
+  /** Bytes of resident memory, as of its last answer to a ping. */
+  rss: number | null;
+  restarts: { crash: number; memory: number; age: number; stall: number };
   nextStartMs: number | null;
   lastExit: { code: number | null; signal: string | null } | null;
 }
@@ -64,16 +66,17 @@ function stateOf({ stopping, restarts, ready, target, everReady }: Supervisor, o
   return old > 0 ? 'mixed' : 'running';
 }
 
-function workerStatus({ index, current, crashes, respawn, lastCrash }: Slot): WorkerStatus {
+function workerStatus({ index, current, restarts, respawn, lastCrash }: Slot): WorkerStatus {
   const now = performance.now();
   const state = current?.state;
   return {
     index,
     pid: current?.pid ?? null,
     generation: current?.generation ?? null,
-    state: state === undefined || state === 'gone' ? 'waiting' : state,
+    state: state === undefined || state === 'gone' ? 'waiting' : current?.pulse.stalled ? 'stalled' : state,
     uptimeMs: current ? Math.round(now - current.startedAt) : null,
-    restarts: { crash: crashes },
+    rss: current?.pulse.last?.rss ?? null,
+    restarts,
     nextStartMs: respawn.at === undefined ? null : Math.max(0, Math.round(respawn.at - now)),
     lastExit: lastCrash ?? null,
   };

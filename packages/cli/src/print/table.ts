@@ -13,17 +13,25 @@ export function tableOf({
   lastRestart,
 }: Status): string {
   const table = new Table({
-    head: ['worker', 'pid', 'generation', 'state', 'up', 'crashes'],
+    head: ['worker', 'pid', 'generation', 'state', 'up', 'memory', 'crashes'],
     // No colours, so that a pipe gets plain text.
     style: { head: [], border: [], 'padding-left': 0, 'padding-right': 2 },
     chars: NO_LINES,
   });
-  for (const { index, pid, generation, state, uptimeMs, restarts, nextStartMs } of worker) {
+  for (const { index, pid, generation, state, uptimeMs, rss, restarts, nextStartMs } of worker) {
     const when = nextStartMs === null ? state : `${state} ${seconds(nextStartMs)}`;
-    table.push([index, pid ?? '-', generation ?? '-', when, seconds(uptimeMs), restarts.crash]);
+    table.push([
+      index,
+      pid ?? '-',
+      generation ?? '-',
+      when,
+      seconds(uptimeMs),
+      mebibytes(rss),
+      restarts.crash,
+    ]);
   }
   for (const { index, pid, generation } of draining)
-    table.push([index, pid, generation, 'draining', '-', '-']);
+    table.push([index, pid, generation, 'draining', '-', '-', '-']);
   const served = addresses.map(({ address }) => address).join(', ') || 'nothing';
   const lines = [
     `${script} is ${state}: pid ${pid}, ${workers.ready} of ${workers.target} workers ready, on ${served}`,
@@ -38,6 +46,10 @@ export function tableOf({
 
 function seconds(ms: number | null): string {
   return ms === null ? '-' : `${(ms / 1_000).toFixed(ms < 10_000 ? 1 : 0)} s`;
+}
+
+function mebibytes(bytes: number | null): string {
+  return bytes === null ? '-' : `${Math.round(bytes / 1_024 ** 2)} MiB`;
 }
 
 /** Columns without lines between them. */

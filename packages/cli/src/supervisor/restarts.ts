@@ -1,6 +1,7 @@
 import type { Log } from '../print/log.js';
 import type { Release } from '../program/program.js';
 import type { Slot } from '../workers/slot.js';
+import type { Lock } from './lock.js';
 import { type RestartReport, rollingRestart } from './rolling-restart.js';
 import { Turns } from './turns.js';
 
@@ -13,6 +14,8 @@ export interface Restarted {
   /** The release of the last successful start; a canary that stays sets it. */
   release: Release;
   readonly stopping: boolean;
+  /** Held while workers are replaced. */
+  readonly lock: Lock;
 }
 
 /** The restarts of all workers: one at a time, and one more for all that ask meanwhile. */
@@ -26,7 +29,7 @@ export class Restarts {
   readonly #supervisor: Restarted;
   readonly #resolve: () => Release;
   readonly #changed: () => void;
-  readonly #turns = new Turns(() => this.#run());
+  readonly #turns = new Turns(() => this.#supervisor.lock.run(() => this.#run()));
   readonly #followers = new Set<Progress>();
 
   /** `resolve` follows every link of the program now; `changed` is called at each step of a restart. */
@@ -42,9 +45,10 @@ export class Restarts {
     return this.#turns.busy;
   }
 
-  /** Resolves when no restart is under way, and none follows. */
-  idle(): Promise<void> {
-    return this.#turns.idle();
+  /** Resolves when no worker is being replaced, and no restart follows. */
+  async idle(): Promise<void> {
+    const { lock } = this.#supervisor;
+    while (this.busy || lock.busy) await Promise.all([this.#turns.idle(), lock.idle()]);
   }
 
   /** Replaces all workers now, or once more after the present restart; `progress` gets each step. */

@@ -46,7 +46,7 @@ export async function scaleTo(count: number, limit: number, context: ScalingCont
       return { exitCode: EXIT.busy, line: `another command has set the number of workers to ${target}` };
     if (more ? ready >= count : allGone) return { exitCode: EXIT.done, line: now };
     const added = slots.slice(before);
-    const failed = added.filter((slot) => !slot.ready && slot.crashes >= TRIES);
+    const failed = added.filter((slot) => !slot.ready && slot.restarts.crash >= TRIES);
     const settled = failed.length > 0 && added.every((slot) => slot.ready || failed.includes(slot));
     if (more && (settled || performance.now() > until)) {
       if (target > count || added.some((slot) => slot.ready))

@@ -4,6 +4,7 @@ import { Slot } from '../workers/slot.js';
 import type { Worker } from '../workers/worker.js';
 import { GiveUp } from './give-up.js';
 import { HeldSockets } from './held-sockets.js';
+import { Lock } from './lock.js';
 import type { RunOptions } from './options.js';
 import { type Progress, Restarts } from './restarts.js';
 import type { RestartReport } from './rolling-restart.js';
@@ -25,6 +26,8 @@ export class Supervisor {
       for (const worker of this.#processes) worker.send({ type: 'drop', bound });
     },
   });
+  /** Held while workers are replaced. */
+  readonly lock = new Lock();
   readonly startedAt = new Date();
   /** The release of the last successful start. */
   release: Release;

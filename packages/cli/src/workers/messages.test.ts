@@ -18,6 +18,7 @@ test('each message of a worker is known', () => {
     { type: 'rolled-back', pid: 7, message: 'why' },
     { type: 'not-restarted', message: 'why' },
     { type: 'restart-all', id: 1 },
+    { type: 'pong', rss: 1, inspected: false },
   ])
     expect([message, isFromWorker(message)]).toEqual([message, true]);
 });

@@ -31,13 +31,15 @@ export type FromWorker =
   | { type: 'committed'; pid: number; moved: number }
   | { type: 'rolled-back'; pid: number; message: string }
   | { type: 'not-restarted'; message: string }
-  | { type: 'restart-all'; id: number };
+  | { type: 'restart-all'; id: number }
+  | { type: 'pong'; rss: number; inspected: boolean };
 
 /** The messages to a worker. */
 export type ToWorker =
   | { type: 'restart' }
   | { type: 'cancel' }
   | { type: 'tickets'; secret: { base64: string } }
+  | { type: 'ping' }
   | { type: 'socket'; asked: Asked; bound: Bound }
   | { type: 'drop'; bound: Bound }
   | { type: 'spawned'; id: number; pid: number }
@@ -49,6 +51,7 @@ export type ToWorker =
 type Check = (value: unknown) => boolean;
 
 const text: Check = (value) => typeof value === 'string';
+const flag: Check = (value) => typeof value === 'boolean';
 const number: Check = (value) => typeof value === 'number' && Number.isFinite(value);
 const asked: Check = (value) =>
   isRecord(value) &&
@@ -76,6 +79,7 @@ const SHAPES: Record<FromWorker['type'], Record<string, Check>> = {
   'rolled-back': { pid: number, message: text },
   'not-restarted': { message: text },
   'restart-all': { id: number },
+  pong: { rss: number, inspected: flag },
 };
 
 /** Whether a message is one that a worker sends. The program itself cannot reach the channel. */

@@ -25,7 +25,8 @@ export class Slot {
   readonly living = new Set<Worker>();
   /** How the last process ended that crashed. */
   lastCrash: ProcessEnd | undefined;
-  crashes = 0;
+  /** How often a process was replaced, by the reason. */
+  readonly restarts = { crash: 0, memory: 0, age: 0, stall: 0 };
   /** Whether the slot goes away with its worker. */
   retired = false;
   /** The next start of this worker after a crash. */
@@ -152,10 +153,8 @@ export class Slot {
         this.#took(this.current);
         break;
       case 'rolled-back':
-        if (this.candidate?.pid === message.pid) this.candidate = undefined;
-        this.#handover?.fail(message.message);
-        break;
       case 'not-restarted':
+        if ('pid' in message && this.candidate?.pid === message.pid) this.candidate = undefined;
         this.#handover?.fail(message.message);
         break;
       case 'restart-all':
@@ -240,7 +239,7 @@ export class Slot {
     }
     exited(this, worker, end);
     if (this.current || this.retired || stopping() || this.lastCrash !== end) return;
-    this.crashes += 1;
+    this.restarts[worker.pulse.doomed ? 'stall' : 'crash'] += 1;
     if (isNext) void this.start(release);
     // A candidate may have lost its predecessor, whose clients wait.
     else this.#startAgain(worker, `${howEnded(end)}: starting it again`, worker.readyAt ? worker : parent);

@@ -1,14 +1,15 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { isatty } from 'node:tty';
 import type { ProcessEnd } from '../exit-codes.js';
+import { Pulse } from '../limits/pulse.js';
 import { environmentOf } from '../program/environment.js';
 import type { Inspector } from '../program/inspect.js';
 import { argumentsOf, type Release } from '../program/program.js';
 import type { HeldSocket } from '../supervisor/held-sockets.js';
 import { type FromWorker, isFromWorker, RUN_PROTOCOL, type ToWorker } from './messages.js';
 import { closeHandle, leaveUnread } from './node-private.js';
+import { preferAsVictim } from './oom-score.js';
 import { TICKET_SECRET } from './tickets.js';
 
 /** What a new process of a worker runs, and what it gets. */
@@ -60,6 +61,8 @@ export class Worker {
   moved = 0;
   /** Whether it stops without having been asked to, and another process has its place. */
   stopsAlone = false;
+  /** What it answers to pings. */
+  readonly pulse: Pulse;
   readonly #timers = new Set<NodeJS.Timeout>();
   readonly #child: ChildProcess;
   /** The supervisor's end of the line to its predecessor, until the predecessor has got it. */
@@ -72,6 +75,7 @@ export class Worker {
     this.generation = start.generation;
     this.release = start.release;
     this.hammerTime = start.release.decided?.settings.hammerTime ?? 60_000;
+    this.pulse = new Pulse(pid, () => this.send({ type: 'ping' }));
     this.line = start.handoff ? (child.stdio[FIRST_FD] as Socket) : undefined;
     if (this.line) {
       leaveUnread(this.line);
@@ -80,9 +84,10 @@ export class Worker {
     // A message or a signal that comes too late may fail: ignore that.
     child.on('error', () => {});
     child.on('message', (message, handle) => {
-      if (isFromWorker(message)) events.message(this, message, handle);
+      if (isFromWorker(message) && message.type !== 'pong') events.message(this, message, handle);
       // A handle that came with anything else would stay open for ever.
       else closeHandle(handle);
+      if (isFromWorker(message) && message.type === 'pong') this.pulse.answer(message);
     });
     child.once('exit', (code, signal) => {
       const gone = () => {
@@ -181,15 +186,6 @@ export class Worker {
   /** Sends it a signal; does nothing once it has exited. */
   kill(signal: NodeJS.Signals): void {
     if (this.state !== 'gone') this.#child.kill(signal);
-  }
-}
-
-/** When memory runs out, the kernel ends a worker and not the supervisor. */
-function preferAsVictim(pid: number): void {
-  try {
-    writeFileSync(`/proc/${pid}/oom_score_adj`, '200');
-  } catch {
-    // Not on this system, or hidden from this user.
   }
 }
 

@@ -38,6 +38,7 @@ test('a message with a field of another kind is unknown', () => {
     { type: 'restart' },
     { type: 'cancel' },
     { type: 'tickets', secret: { base64: 'AAAA' } },
+    { type: 'ping' },
     { type: 'drop', bound },
     { type: 'socket', asked: { port: 80 }, bound },
     { type: 'exited', pid: 7, exitCode: null, signal: 'SIGKILL' },

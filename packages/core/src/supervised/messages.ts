@@ -49,6 +49,8 @@ export type FromSupervisor =
   | { type: 'cancel' }
   /** From this all workers derive the keys of their TLS session tickets. */
   | { type: 'tickets'; secret: { base64: string } }
+  /** Does the event loop of this worker still turn? The reply is `pong`. */
+  | { type: 'ping' }
   /** A copy of a listening socket, for a server that asks for its address: this worker, or another, listens there. */
   | { type: 'socket'; asked: Asked; bound: Bound }
   /** No worker serves this address any more. */
@@ -88,6 +90,8 @@ export type ToSupervisor =
   | { type: 'not-restarted'; message: string }
   /** Restart all workers. */
   | { type: 'restart-all'; id: number }
+  /** The reply to `ping`: bytes of resident memory, and whether an inspector is open, which may hold this worker. */
+  | { type: 'pong'; rss: number; inspected: boolean }
   /** Node.js sends the next handle once the last one was acknowledged. */
   | { cmd: 'NODE_HANDLE_ACK' };
 
@@ -98,6 +102,7 @@ const FROM_SUPERVISOR: Shapes<FromSupervisor> = {
   restart: {},
   cancel: {},
   tickets: { secret: (value) => isRecord(value) && text(value.base64) },
+  ping: {},
   socket: { asked: isRecord, bound: isRecord },
   drop: { bound: isRecord },
   spawned: { id: number, pid: number },

@@ -139,6 +139,9 @@ export class RunSupervisor {
       case 'tickets':
         this.onTickets(Buffer.from(message.secret.base64, 'base64'));
         break;
+      case 'ping':
+        this.send({ type: 'pong', rss: this.#world.rss(), inspected: this.#world.inspected() });
+        break;
       case 'socket': {
         const { asked, bound } = message;
         if (handle) this.sockets.add({ asked, bound, handle, activated: true });

@@ -232,6 +232,8 @@ export class SimProcess implements Holder {
       raise: (signal) => void clock.in(0, () => this.signal(signal)),
       onRaise: () => () => {},
       resources: () => [],
+      rss: () => 0,
+      inspected: () => false,
       onExit: (fn) => {
         this.#onExit.add(fn);
         return () => this.#onExit.delete(fn);
