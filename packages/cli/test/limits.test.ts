@@ -47,9 +47,11 @@ describe('a worker whose event loop is blocked', () => {
     rowTest(`is named with its stack and replaced, and no client is refused (Node ${major})`, async () => {
       const served = await run('limits.mjs', { node, flags: ['--stall', '600ms'] });
       const [first] = workers(served);
-      const load = [startLoad({ port: served.port, connections: 2, mode: 'new-connection' })];
+      // On a busy machine it takes longer until the worker has had the CPU time of `--stall`.
+      const patient = { port: served.port, timeout: 30_000 };
+      const load = [startLoad({ ...patient, connections: 2, mode: 'new-connection' })];
       poke(served, '/spin');
-      await lines(served, /is ready/, 2);
+      await lines(served, /is ready/, 2, 25_000);
       expect(await refusals(load)).toEqual([]);
       expect(served.program.stderr).toMatch(
         new RegExp(

@@ -4,12 +4,19 @@ import { afterEach, describe, expect, test, vi } from 'vitest';
 import { main } from '../dist/main.js';
 import { run, temporaryFolder } from './program.js';
 
-const before = process.listeners('uncaughtException');
+/** What every command listens to from its begin on. */
+const listened: [NodeJS.EventEmitter, string][] = [
+  [process, 'uncaughtException'],
+  [process.stdout, 'error'],
+  [process.stderr, 'error'],
+];
+const before = listened.map(([emitter, event]) => emitter.listeners(event));
 
 afterEach(() => {
-  // `endless run` listens from its begin on.
-  for (const listener of process.listeners('uncaughtException'))
-    if (!before.includes(listener)) process.off('uncaughtException', listener);
+  // Else Node.js warns of so many listeners, in the output of any later command.
+  for (const [at, [emitter, event]] of listened.entries())
+    for (const listener of emitter.listeners(event))
+      if (!before[at]?.includes(listener)) emitter.off(event, listener as () => void);
   vi.restoreAllMocks();
   vi.unstubAllEnvs();
 });

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { evaluate } from './inspector.js';
 
 /** How long the stack of a blocked process may take. */
-const TIME = 1_000;
+const TIME = 2_000;
 const LOOK_AGAIN = 10;
 /** SIGUSR1 in the mask of the signals that a process catches. */
 const USR1 = 1n << 9n;
