@@ -70,7 +70,7 @@ export async function run(words: readonly string[], flags: RunFlags): Promise<nu
   listenToSignals(supervisor, log, watches);
   watchOrphans(supervisor, log);
   const serviceManager = ServiceManager.find(supervisor, { log, fd: notify, startTimeout });
-  // A person at a debugger, or a slow build, is no stall.
+  // In development a debugger or a build may hold the program.
   const limits = watches ? { ...flags, stall: 0 } : flags;
   enforceLimits(supervisor, limits, Number(SAMPLE_INTERVAL), log);
   const { watch: paths = [], watchPoll: poll = false } = flags;
