@@ -12,6 +12,7 @@ const PAST_WORLD: Record<string, string> = {
   'listen/second-names.ts':
     'compares file times with the clock of the file system, and draws names that no other user can guess',
   'listen/unix-path.ts': 'knows what this kernel does with the paths of unix sockets',
+  'node-private/tls.ts': 'makes the id of a TLS session from the command line, as Node.js does',
   'readiness/private-door.ts': 'knows whether this kernel has unix sockets',
   'signals/signal-exit.ts': 'reads marks that another package leaves on `process`',
   'signals/terminal.ts': 'writes to streams that outlive their terminal',
