@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
+import { readdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { serve, temporaryFolder, until } from '@endless/conformance';
@@ -108,15 +108,17 @@ describe('the drill', () => {
     expect(report.inTheWay.join('\n')).toMatch(/In restarts \d+ responses had `Connection: close`/);
   });
 
-  test('leaves no process when it is interrupted, or killed', async () => {
+  test('leaves no process and no file when it is interrupted, or killed', async () => {
     for (const signal of ['SIGINT', 'SIGKILL'] as const) {
+      const TMPDIR = temporaryFolder();
       const PORT = String(await freePort());
-      const run = startProgram(BIN, { args: ['drill', fixture('plain.mjs')], env: { PORT } });
+      const run = startProgram(BIN, { args: ['drill', fixture('plain.mjs')], env: { PORT, TMPDIR } });
       onTestFinished(() => run.stop());
       await run.waitFor(/^before/m);
       run.signal(signal);
       await run.exited;
       await run.waitForPids(0, 20_000);
+      expect(readdirSync(TMPDIR).filter((name) => name.startsWith('endless-drill'))).toEqual([]);
     }
   });
 });
