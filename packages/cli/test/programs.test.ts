@@ -87,10 +87,9 @@ test('the supervisor speaks for the service', async () => {
       .map((line) => line.replace(/\d{6,}/, 'N')),
   ).toEqual([
     'READY=1 STATUS=1 of 1 workers ready',
-    'RELOADING=1 MONOTONIC_USEC=N',
-    'READY=1',
-    'STOPPING=1',
-    'STATUS=0 of 1 workers ready',
+    'RELOADING=1 MONOTONIC_USEC=N STATUS=restarting worker 1 of 1 ...',
+    'READY=1 STATUS=1 of 1 workers ready',
+    'STOPPING=1 STATUS=waiting for connections to finish',
     '',
   ]);
 });
