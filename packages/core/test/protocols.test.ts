@@ -45,16 +45,16 @@ longTest('300 sockets with bags each find their own again, and half a line goes 
   expect(clients.filter(({ socket }) => socket.destroyed)).toEqual([]);
 });
 
-test('a message to a socket that has moved reaches it in the new process', async () => {
+test('a message to a socket that has moved reaches it in the new process, and half a line goes along', async () => {
   const { program, port } = await serve('lines.mjs');
   const client = await open(port);
-  client.socket.write('name Ada\nlater 600\n');
+  client.socket.write('name Ada\nlater 600\nwh');
   await sleep(50);
   await hup(program);
   await hup(program);
   await until(() => client.heard().length === 1);
   expect(client.heard()).toEqual(['told Ada']);
-  expect(await client.say('who')).toBe('Ada 0 2');
+  expect(await client.say('o')).toBe('Ada 0 2');
   await program.waitForPids(1);
 });
 
