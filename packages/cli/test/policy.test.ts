@@ -65,7 +65,7 @@ const RESTARTS: [fault: string, code: number, why: RegExp, settings?: object][] 
     'hang',
     1,
     /was not ready within `startTimeout`|listened on none of the inherited/,
-    { startTimeout: 1_000 },
+    { startTimeout: 4_000 },
   ],
   ['unhealthy', 1, /failed its `healthCheck`/],
   ['die soon', 1, /exited with status 7 within the rollback window/, { rollbackWindow: 1_000 }],

@@ -1,5 +1,4 @@
 import { Backoff } from './backoff.js';
-import type { Worker } from './worker.js';
 
 /** The next start of a worker whose process has crashed. */
 export class Respawn {
@@ -7,12 +6,19 @@ export class Respawn {
   at: number | undefined;
   readonly #backoff = new Backoff();
   #timer: NodeJS.Timeout | undefined;
+  #servesSince: number | undefined;
 
-  /** Plans the start after this process, and returns when that is, for a log line. */
-  plan(after: Worker | undefined, start: () => void): string {
+  /** A process of the worker is ready. A restart since then does not count: clients were served all the time. */
+  serves(): void {
+    this.#servesSince ??= performance.now();
+  }
+
+  /** Plans the start after a crash, and returns when that is, for a log line. */
+  plan(start: () => void): string {
     this.cancel();
-    const readyFor = after?.readyAt === undefined ? undefined : performance.now() - after.readyAt;
-    const wait = this.#backoff.next(readyFor);
+    const since = this.#servesSince;
+    this.#servesSince = undefined;
+    const wait = this.#backoff.next(since === undefined ? undefined : performance.now() - since);
     this.at = performance.now() + wait;
     // At once means now: connections wait in the queue.
     if (wait === 0) start();

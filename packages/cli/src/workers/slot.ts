@@ -177,6 +177,7 @@ export class Slot {
     this.#generation = generation;
     if (worker !== this.current) return;
     this.#last = worker.release;
+    this.respawn.serves();
     this.#context.sockets.replaced(this);
     // It may have been starting already, with the old release, when the restart began.
     if (this.#handover && worker.release.id !== this.#handover.release.id) worker.send({ type: 'restart' });
@@ -219,7 +220,7 @@ export class Slot {
   #exited(worker: Worker, end: ProcessEnd): void {
     const { log, sockets, exited, stopping } = this.#context;
     this.living.delete(worker);
-    const parent = this.#successors.exited(worker, end);
+    this.#successors.exited(worker, end);
     // Its addresses stay until another process serves them.
     if (this.retired || (this.ready && worker !== this.current)) sockets.left(worker);
     else sockets.crashed(worker, this);
@@ -241,13 +242,12 @@ export class Slot {
     if (this.current || this.retired || stopping() || this.lastCrash !== end) return;
     this.restarts[worker.pulse.doomed ? 'stall' : 'crash'] += 1;
     if (isNext) void this.start(release);
-    // A candidate may have lost its predecessor, whose clients wait.
-    else this.#startAgain(worker, `${howEnded(end)}: starting it again`, worker.readyAt ? worker : parent);
+    else this.#startAgain(worker, `${howEnded(end)}: starting it again`);
   }
 
-  #startAgain(worker?: Worker, why?: string, served = worker): void {
+  #startAgain(worker?: Worker, why?: string): void {
     if (this.#context.stopping() || this.retired || !this.#context.respawns) return;
-    const when = this.respawn.plan(served, () => void this.start());
+    const when = this.respawn.plan(() => void this.start());
     if (why) this.#context.log.info(`${worker?.name} ${why}${when}.`);
   }
 }

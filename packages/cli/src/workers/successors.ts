@@ -31,11 +31,9 @@ export class Successors {
       if (parent === predecessor && successor.pid === pid) successor.kill(signal);
   }
 
-  /** A process has exited: tells its predecessor, and returns that. */
-  exited(worker: Worker, end: ProcessEnd): Worker | undefined {
-    const predecessor = this.#predecessors.get(worker);
+  /** A process has exited: tells its predecessor. */
+  exited(worker: Worker, end: ProcessEnd): void {
+    this.#predecessors.get(worker)?.send(exitOf(worker, end));
     this.#predecessors.delete(worker);
-    predecessor?.send(exitOf(worker, end));
-    return predecessor;
   }
 }
