@@ -87,8 +87,12 @@ test(
         const { pid, uptimeMs } = worker[Math.floor(random() * worker.length)] ?? {};
         // A worker that crashes right after its start is not started again at once.
         if (typeof pid !== 'number' || Number(uptimeMs) < 1_800 || !program.pids().includes(pid)) return;
-        kills += 1;
-        program.signal('SIGKILL', pid);
+        try {
+          program.signal('SIGKILL', pid);
+          kills += 1;
+        } catch {
+          // A restart has ended it just now.
+        }
       },
       broken: async () => {
         await until(settled, PATIENCE);
