@@ -3,13 +3,21 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, inLongSuite, longTest, rowTest, test } from '@endless/conformance';
 import { get, type Load, type LoadResponse, startLoad, testedNodes } from '@endless/testkit';
 import { expect } from 'vitest';
+import { getJson } from '../dist/control/client.js';
 import type { Status } from '../dist/control/status.js';
-import { lines, type Run, run, until, workers } from './program.js';
+import { lines, type Run, type RunOptions, run, until, workers } from './program.js';
 
 /** The first worker in the status. */
 async function worker(served: Run): Promise<Status['worker'][number]> {
   const { output } = await served.command('status', '--json');
   return (JSON.parse(output) as Status).worker[0] as Status['worker'][number];
+}
+
+/** Starts the program; resolves when the supervisor holds its socket, which is 20 ms after it listens. */
+async function start(options: RunOptions): Promise<Run> {
+  const served = await run('limits.mjs', options);
+  await until(async () => (await getJson<Status>(served.socket, '/status')).addresses.length > 0);
+  return served;
 }
 
 /** Sends a request whose answer, if one comes, does not matter. */
@@ -45,7 +53,7 @@ async function expectNoLoss(loads: Load[]): Promise<void> {
 describe('a worker whose event loop is blocked', () => {
   for (const { major, path: node } of testedNodes())
     rowTest(`is named with its stack and replaced, and no client is refused (Node ${major})`, async () => {
-      const served = await run('limits.mjs', { node, flags: ['--stall', '600ms'] });
+      const served = await start({ node, flags: ['--stall', '600ms'] });
       const [first] = workers(served);
       // On a busy machine it takes longer until the worker has had the CPU time of `--stall`.
       const patient = { port: served.port, timeout: 30_000 };
@@ -67,14 +75,14 @@ describe('a worker whose event loop is blocked', () => {
     ['/sleep', 'Atomics.wait'],
   ] as const)
     longTest(`is named where native code blocks it (${name})`, async () => {
-      const served = await run('limits.mjs', { flags: ['--stall', '600ms'] });
+      const served = await start({ flags: ['--stall', '600ms'] });
       poke(served, path);
       await lines(served, /is ready/, 2);
       expect(served.program.stderr).toContain(`at ${name}`);
     });
 
   longTest('is replaced without a stack if the program has a listener of SIGUSR1', async () => {
-    const served = await run('limits.mjs', {
+    const served = await start({
       flags: ['--stall', '600ms'],
       env: { OWN_USR1: '1' },
     });
@@ -88,7 +96,7 @@ describe('a worker whose event loop is blocked', () => {
       ['--stall', '0'],
       ['--stall', '300ms', '--', 'node', '--inspect=0'],
     ]) {
-      const served = await run('limits.mjs', { flags });
+      const served = await start({ flags });
       poke(served, '/spin');
       await sleep(1_500);
       expect(served.program.stderr).not.toContain('has answered no ping');
@@ -98,7 +106,7 @@ describe('a worker whose event loop is blocked', () => {
 
 describe('`--stall` kills no worker', () => {
   test('because the supervisor was stopped, and none that is stopped itself', async () => {
-    const served = await run('limits.mjs', { flags: ['--stall', '300ms'] });
+    const served = await start({ flags: ['--stall', '300ms'] });
     const { program } = served;
     const [pid] = workers(served) as [number];
     program.signal('SIGSTOP');
@@ -119,7 +127,7 @@ describe('limits of the size and age of a worker', () => {
   const times = inLongSuite ? 20 : 1;
 
   rowTest(`a program that leaks 1 MB a request is replaced ${times} times and loses nothing`, async () => {
-    const served = await run('limits.mjs', { env: short, flags: ['--max-memory', '100M'] });
+    const served = await start({ env: short, flags: ['--max-memory', '100M'] });
     const sizes: number[] = [];
     const loads = clients(served, '/leak', ({ headers }) => sizes.push(Number(headers['x-rss'])));
     await lines(served, /worker 0 is now pid/, times, 120_000);
@@ -133,7 +141,7 @@ describe('limits of the size and age of a worker', () => {
   });
 
   longTest('a worker is replaced 20 times at the age of `--max-age`, and loses nothing', async () => {
-    const served = await run('limits.mjs', { env: short, flags: ['--max-age', '300ms'] });
+    const served = await start({ env: short, flags: ['--max-age', '300ms'] });
     const loads = clients(served);
     await lines(served, /worker 0 is now pid/, 20, 120_000);
     await expectNoLoss(loads);
@@ -142,7 +150,7 @@ describe('limits of the size and age of a worker', () => {
   });
 
   longTest('a worker that cannot be replaced serves on, and is tried again', async () => {
-    const served = await run('limits.mjs', { env: short, flags: ['--max-age', '400ms'] });
+    const served = await start({ env: short, flags: ['--max-age', '400ms'] });
     const { pid } = await worker(served);
     served.fault('throw');
     await lines(
@@ -156,7 +164,7 @@ describe('limits of the size and age of a worker', () => {
   });
 
   longTest('a restart waits for a replacement that is under way, and a stop does not', async () => {
-    const served = await run('limits.mjs', {
+    const served = await start({
       env: short,
       flags: ['--max-age', '1s'],
       settings: { rollbackWindow: 1_500, idleGrace: 0 },
@@ -174,7 +182,7 @@ describe('limits of the size and age of a worker', () => {
 
 describe('when memory runs out', () => {
   longTest('the kernel ends a worker before the supervisor, which may have a value of its own', async () => {
-    const served = await run('limits.mjs');
+    const served = await start({});
     const { program } = served;
     const scoreOf = (pid: number) => Number(readFileSync(`/proc/${pid}/oom_score_adj`, 'utf8'));
     const [first] = workers(served) as [number];
@@ -189,7 +197,7 @@ describe('when memory runs out', () => {
   longTest(
     'a worker that aborts at `--max-old-space-size` is replaced, and no client is refused',
     async () => {
-      const served = await run('limits.mjs', {
+      const served = await start({
         flags: ['--workers', '2', '--', 'node', '--max-old-space-size=30'],
       });
       await lines(served, /is ready \(2 of 2\)/, 1);
