@@ -1,6 +1,6 @@
 import { constants } from 'node:os';
 
-/** The exit codes of the commands; `docs/deploying.md` explains each. */
+/** The exit codes of the commands; The README of this package explains each. */
 export const EXIT = {
   done: 0,
   /** A stop force-closed requests, a restart changed nothing, or not every worker is ready. */

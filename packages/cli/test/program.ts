@@ -14,7 +14,7 @@ export function fixture(name: string): string {
   return fileURLToPath(new URL(`./fixtures/${name}`, import.meta.url));
 }
 
-/** A program below `endless run`. */
+/** A program under `endless run`. */
 export interface Run extends Served {
   /** The control socket. */
   socket: string;
@@ -22,7 +22,7 @@ export interface Run extends Served {
   command(...words: string[]): Promise<{ code: number; output: string }>;
 }
 
-/** How a program starts below `endless run`. */
+/** How a program starts under `endless run`. */
 export interface RunOptions extends ServeOptions {
   flags?: string[];
   settings?: object;
@@ -32,7 +32,7 @@ export interface RunOptions extends ServeOptions {
   control?: string | null;
 }
 
-/** Starts a fixture below `endless run`; the test ends every process of it. */
+/** Starts a fixture under `endless run`; the test ends every process of it. */
 export async function run(
   name: string,
   { flags = [], settings, file = fixture(name), control, ...options }: RunOptions = {},

@@ -24,7 +24,7 @@ interface Unit {
   workers(): number[];
 }
 
-/** Starts a fixture below `endless run` as a unit of a service manager, and waits until the unit has started. */
+/** Starts a fixture under `endless run` as a unit of a service manager, and waits until the unit has started. */
 async function unit({
   way = 'fd',
   access = 'main',
@@ -271,7 +271,7 @@ describe.skipIf(!can('python3'))('the supervisor speaks for a service of systemd
   );
 });
 
-/** Starts a program below `endless run` by systemd-socket-activate; it runs once a client has connected. */
+/** Starts a program under `endless run` by systemd-socket-activate; it runs once a client has connected. */
 function activated(
   file: string,
   sockets: string[],

@@ -20,7 +20,7 @@ export function addDrill(program: Command, done: (exitCode: number) => void): vo
     .option('--connections <n>', 'clients that keep their connection', count, 50)
     .option('--new <n>', 'clients that open one for each request', count, 5)
     .option('--websocket <path>', 'open WebSockets there; several are allowed', several)
-    .option('--workers <n>', 'of the program, or max (default: 1)', parseWorkers)
+    .option('--workers <n>', 'of the program, or max (default: WEB_CONCURRENCY, else 1)', parseWorkers)
     .option('--times <n>', 'how many restarts', count, 5)
     .addOption(timeOption('--every', 'how long to watch after each step', '2s'))
     .option('--max-lost <n>', 'pass if no more is lost', count, 0)

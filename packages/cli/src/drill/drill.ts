@@ -63,7 +63,7 @@ async function drillServer(
   return [session, reportOf(session.target.name, session.ledger, flags, [])];
 }
 
-/** A program below `endless run`: all that may happen to it. */
+/** A program under `endless run`: all that may happen to it. */
 async function drillProgram(
   words: readonly string[],
   flags: DrillFlags,

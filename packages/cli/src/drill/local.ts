@@ -14,7 +14,7 @@ export async function addressesOf(hostname: string, allowed: string | undefined)
   }
   if (!addresses.every(isOfThisMachine) && allowed !== host)
     throw new UsageError(
-      `${host} is not this machine. A drill sends requests without a pause: if you may, add --yes-really ${host}`,
+      `${host} is not this machine. A drill sends about 500 requests a second: if you may, add --yes-really ${host}`,
     );
   return addresses;
 }
