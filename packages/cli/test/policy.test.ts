@@ -393,6 +393,33 @@ createServer((request, response) => response.end('${name}')).listen(Number(proce
     },
   ],
   [
+    'a restart waits for the drain of each old process: at most one process more than usual lives',
+    async () => {
+      const served = await two({ settings: { rollbackWindow: 100 } });
+      const { port, program } = served;
+      // Both workers get some of them.
+      const slow = Array.from({ length: 12 }, () => get({ port, path: '/slow?3000' }));
+      await sleep(300);
+      const restart = served.command('restart');
+      let most = 0;
+      let over = false;
+      void restart.then(() => {
+        over = true;
+      });
+      while (!over) {
+        most = Math.max(most, program.pids().length);
+        await sleep(10);
+      }
+      expect(await restart).toMatchObject({
+        code: 0,
+        output: expect.stringContaining('its old process still drains, and the next worker waits'),
+      });
+      // The supervisor and two workers are usual.
+      expect(most).toBe(4);
+      for (const response of await Promise.all(slow)) expect(response.body).toBe('slow');
+    },
+  ],
+  [
     'more workers of which none becomes ready: exit code 1, and the number is as before',
     async () => {
       const served = await two();

@@ -80,7 +80,8 @@ describe('one worker', () => {
   });
 
   test('when the supervisor is killed, the worker drains and exits, and the port is free', async () => {
-    const { program, port } = await run('endless.mjs', { settings: { idleGrace: 0 } });
+    const settings = { idleGrace: 0, shutdownDelay: 10_000 };
+    const { program, port } = await run('endless.mjs', { settings });
     const slow = get({ port, path: '/slow' });
     await sleep(200);
     program.signal('SIGKILL');
@@ -89,7 +90,7 @@ describe('one worker', () => {
         () => false,
         ({ code }) => code === 'ECONNREFUSED',
       );
-    await until(refused);
+    await until(refused, 2_000);
     expect((await slow).body).toBe('slow');
     await program.waitForPids(0);
   });

@@ -51,7 +51,9 @@ export function commandLine(done: (exitCode: number) => void): Command {
         .argParser(parsePaths)
         .conflicts('workers'),
     )
-    .option('--watch-poll', 'compare the files each second: for shared folders')
+    .addOption(
+      new Option('--watch-poll', 'compare the files each second: for shared folders').conflicts('workers'),
+    )
     .passThroughOptions()
     .showHelpAfterError(
       '`endless run --help` lists the flags. Write options of Node.js as: endless run -- node --import tsx server.ts',

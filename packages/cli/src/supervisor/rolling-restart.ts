@@ -27,6 +27,10 @@ export interface RollingRestartContext {
 
 /** Milliseconds before each further try to replace a worker, once the canary has passed. */
 const TRIES = [1_000, 4_000];
+/** Milliseconds between two looks whether an old process has exited. */
+const LOOK_AGAIN = 20;
+/** Milliseconds of a drain after which the restart says that it waits. */
+const LONG_DRAIN = 1_000;
 
 /**
  * Replaces the workers one by one, so that at most one process more than usual lives. The first is the
@@ -39,9 +43,12 @@ export async function rollingRestart(context: RollingRestartContext): Promise<Re
   const report = (result: RestartReport['result'], error?: string): RestartReport => {
     return { result, error, replaced, durationMs: Math.round(performance.now() - began) };
   };
+  let previous: Slot | undefined;
   for (const slot of slots) {
+    if (previous) await oldExits(previous, context);
     // A change of the number of workers may have sent it away meanwhile.
     if (slot.retired) continue;
+    previous = slot;
     const canary = replaced.length === 0;
     context.comesTo(replaced.length + 1);
     try {
@@ -56,6 +63,19 @@ export async function rollingRestart(context: RollingRestartContext): Promise<Re
     }
   }
   return report('done');
+}
+
+/** Waits until the old process of a worker has exited: a restart needs the memory of one process more, not of several. */
+async function oldExits(slot: Slot, { stopping, progress }: RollingRestartContext): Promise<void> {
+  const began = performance.now();
+  let waits = false;
+  while (slot.living.size > 1 && !stopping()) {
+    if (!waits && performance.now() - began > LONG_DRAIN) {
+      waits = true;
+      progress(`worker ${slot.index}: its old process still drains, and the next worker waits`);
+    }
+    await sleep(LOOK_AGAIN);
+  }
 }
 
 async function replace(slot: Slot, waits: number[], context: RollingRestartContext): Promise<Replaced> {

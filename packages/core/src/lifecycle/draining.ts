@@ -59,7 +59,7 @@ export class Draining {
   begin({ reason, signal, departure, handed = new Set(), began, hammers }: DrainRequest): DrainingPhase {
     const { world, servers, waits, protocols, hooks, events, settings, log, olders, apps, abort } =
       this.#shared;
-    const { phase, parent, progress } = this.#shared;
+    const { phase, parent, progress, supervisor } = this.#shared;
     const shutdown = new Shutdown(
       reason,
       signal,
@@ -67,7 +67,8 @@ export class Draining {
         ...{ world, servers, waits, protocols, hooks, events, settings, log, olders, apps, abort },
         ...{ departure, handed },
         // The predecessor serves already in place of a process that was rolled back: there is nothing to announce.
-        delays: !parent?.rolledBack,
+        // Without its supervisor this process must free the port for the next one.
+        delays: !parent?.rolledBack && !supervisor?.gone,
         ...(settings.current.logger === undefined && { progress }),
       },
       began,

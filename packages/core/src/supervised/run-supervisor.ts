@@ -49,6 +49,8 @@ export class RunSupervisor {
   readonly sockets: HeldSockets;
   /** Resolves when the supervisor is gone. */
   readonly closed: Promise<void>;
+  /** Whether the supervisor is gone. */
+  gone = false;
   /** The supervisor wants this worker to be replaced. */
   onRestart: () => void = () => {};
   /** The supervisor wants another restart than the one under way. */
@@ -201,6 +203,7 @@ export class RunSupervisor {
 
   /** The supervisor is gone: no reply comes any more. */
   #gone(): void {
+    this.gone = true;
     for (const reply of [...this.#spawns.values(), ...this.#restarts.values()]) reply(supervisorGone());
     for (const exit of this.#exits.values()) exit({ exitCode: null, signal: null });
     this.#exits.clear();
