@@ -252,7 +252,9 @@ describe.each(INSTALLERS)(
         PACKAGES.map((each) => [NAMES[each] as string, `file:${tarball(each)}`]),
       );
       const [command = '', ...args] = prepare(folder, { tarballs, peers: wanted, types: typesAt(peers) });
-      await run(command, args, { cwd: folder }).catch((error) => {
+      // Yarn 1 would take a tarball of the same version from its cache.
+      const own = { ...process.env, YARN_CACHE_FOLDER: path.join(work, 'yarn-cache') };
+      await run(command, args, { cwd: folder, env: own }).catch((error) => {
         throw new Error(`${error.message}\n${error.stdout}\n${error.stderr}`);
       });
     }, 120_000);

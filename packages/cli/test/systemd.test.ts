@@ -165,7 +165,10 @@ describe.skipIf(!can('python3'))('the supervisor speaks for a service of systemd
     const { manager, workers, order } = service;
     order('reload');
     await manager.waitFor('reload done');
-    // Not ready for 1 s: the next start waits for a second.
+    const after = manager.stderr.length;
+    manager.signal('SIGKILL', workers()[0]);
+    await manager.waitFor(/is ready \(1 of 1\)/, { from: 'stderr', after });
+    // It crashes again within 1 s: the next start waits for a second.
     manager.signal('SIGKILL', workers()[0]);
     await manager.waitFor(/starting it again in [\d.]+ s/);
     const { length } = beats(service);
