@@ -149,7 +149,11 @@ const INSTALLERS: Installer[] = [
     peers: { of: 'last', end: 'oldest' },
     prepare(folder, { tarballs, peers }) {
       const dependencies = { ...tarballs, ...peers };
-      write(folder, 'package.json', { type: 'module', dependencies, resolutions: tarballs });
+      write(folder, 'package.json', {
+        ...{ type: 'module', dependencies, resolutions: tarballs },
+        // `endless run` preloads it by `--require`.
+        dependenciesMeta: { '@endless/core': { unplugged: true } },
+      });
       write(folder, '.yarnrc.yml', { enableTelemetry: false, enableGlobalCache: false });
       writeFileSync(path.join(folder, 'yarn.lock'), '');
       return ['npx', '-y', '@yarnpkg/cli-dist@4', 'install', '--no-immutable'];

@@ -178,19 +178,22 @@ describe.skipIf(!can('python3'))('the supervisor speaks for a service of systemd
     expect(Math.max(...gaps)).toBeLessThan(600);
   });
 
-  longTest('the watchdog gets its messages while a worker hangs at its start, since another one follows', async () => {
-    const service = await unit({
-      flags: ['--start-timeout', '1s', '--give-up', '0'],
-      env: { WATCHDOG_USEC: '200000' },
-    });
-    await sleep(1_100);
-    service.fault('hang');
-    service.manager.signal('SIGKILL', service.workers()[0]);
-    await service.manager.waitFor('was not ready within 1 s: killed', { timeout: 15_000 });
-    const { length } = beats(service);
-    await sleep(2_000);
-    expect(beats(service).length).toBeGreaterThan(length + 10);
-  });
+  longTest(
+    'the watchdog gets its messages while a worker hangs at its start, since another one follows',
+    async () => {
+      const service = await unit({
+        flags: ['--start-timeout', '1s', '--give-up', '0'],
+        env: { WATCHDOG_USEC: '200000' },
+      });
+      await sleep(1_100);
+      service.fault('hang');
+      service.manager.signal('SIGKILL', service.workers()[0]);
+      await service.manager.waitFor('was not ready within 1 s: killed', { timeout: 15_000 });
+      const { length } = beats(service);
+      await sleep(2_000);
+      expect(beats(service).length).toBeGreaterThan(length + 10);
+    },
+  );
 
   longTest('the watchdog gets no message while the supervisor itself hangs', async () => {
     const service = await unit({ env: { WATCHDOG_USEC: '200000' } });

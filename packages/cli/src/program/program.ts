@@ -91,15 +91,20 @@ export class Program {
     });
   }
 
-  /** Follows every link now. Respawns run the same release until the next restart. */
+  /**
+   * Follows every link now. Respawns run the same release until the next restart. Throws {@link UsageError} if
+   * Node.js cannot preload endless from where it is.
+   */
   resolve(): Release {
     const cwd = realPath(this.directory);
     const script = this.#script === undefined ? undefined : scriptAt(this.directory, this.#script);
+    const register = registerFor(script ?? path.join(cwd, 'script.js'));
+    if (IN_ARCHIVE.test(register)) throw new UsageError(`${register} is in an archive of yarn. ${UNPLUG}`);
     this.#releases += 1;
     return {
       id: this.#releases,
       command: this.#command,
-      register: registerFor(script ?? path.join(cwd, 'script.js')),
+      register,
       options: this.#options,
       words: [...(script === undefined ? [] : [script]), ...this.#args],
       cwd,
@@ -109,6 +114,11 @@ export class Program {
     };
   }
 }
+
+/** Node.js resolves what a preloaded module imports past the loader of yarn's Plug'n'Play. */
+const IN_ARCHIVE = /\.zip[\\/]/;
+const UNPLUG =
+  'Set "dependenciesMeta": { "@endless/core": { "unplugged": true } } in package.json, and install again.';
 
 /** The arguments of a process of this release, whose inspector listens there. */
 export function argumentsOf(release: Release, inspector: Inspector): string[] {
