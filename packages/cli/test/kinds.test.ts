@@ -173,6 +173,13 @@ describe('a program', () => {
       ...{ ready: /\(2 of 2\)/, maxProcesses: 12 },
     });
     const own = served.port + 1;
+    // The worker is ready by its first server.
+    await until(() =>
+      get({ port: own }).then(
+        () => true,
+        () => false,
+      ),
+    );
     const asked = async (times: number) => {
       const seen = new Set<string>();
       for (let ask = 0; ask < times; ask += 1) seen.add((await get({ port: own })).body.slice(0, 6));

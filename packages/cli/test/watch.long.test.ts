@@ -194,6 +194,8 @@ describe('a program', () => {
   test('that crashes stays down until the next save, and clients wait for that', async () => {
     const served = await watched({ 'server.mjs': version('one') });
     const { port, program, write, restarted } = served;
+    const status = async () => JSON.parse((await served.command('status', '--json')).output);
+    await until(async () => (await status()).addresses.length === 1);
     await restarted(() => program.signal('SIGKILL', workers(served)[0]));
     await program.waitForPids(1);
     const waiting = get({ port });
