@@ -398,7 +398,7 @@ createServer((request, response) => response.end('${name}')).listen(Number(proce
       const served = await two({ settings: { rollbackWindow: 100 } });
       const { port, program } = served;
       // Both workers get some of them.
-      const slow = Array.from({ length: 12 }, () => get({ port, path: '/slow?8000' }));
+      const slow = Array.from({ length: 12 }, () => get({ port, path: '/slow?8000', timeout: 30_000 }));
       await sleep(300);
       const restart = served.command('restart');
       let most = 0;
