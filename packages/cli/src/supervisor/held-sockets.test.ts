@@ -1,4 +1,9 @@
-import { expect, test } from 'vitest';
+import { once } from 'node:events';
+import { existsSync, linkSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { expect, onTestFinished, test } from 'vitest';
 import type { Slot } from '../workers/slot.js';
 import type { Worker } from '../workers/worker.js';
 import { HeldSockets } from './held-sockets.js';
@@ -90,4 +95,29 @@ test('a successor inherits what its predecessor does not serve', () => {
   listens(first, 80, 1);
   listens(second, 443, 2);
   expect(sockets.notServedBy(first).map(({ handle }) => handle.fd)).toEqual([2]);
+});
+
+test('at the end a socket that no process serves is removed, and a file that has replaced one stays', async () => {
+  const folder = mkdtempSync(path.join(tmpdir(), 'endless-'));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  const [served, stale, file] = ['served', 'stale', 'file'].map((name) => path.join(folder, name)) as [
+    string,
+    string,
+    string,
+  ];
+  const server = createServer();
+  await once(server.listen(served), 'listening');
+  // The server removes only its own name.
+  linkSync(served, stale);
+  await once(server.close(), 'close');
+  writeFileSync(file, 'not a socket');
+  const { sockets } = held();
+  for (const [fd, socketPath] of [stale, file].entries())
+    sockets.add(first, {
+      asked: { path: socketPath },
+      bound: { path: socketPath },
+      handle: { fd, close() {} },
+    });
+  await sockets.removePaths();
+  expect([existsSync(stale), existsSync(file)]).toEqual([false, true]);
 });

@@ -1,4 +1,4 @@
-import { unlinkSync } from 'node:fs';
+import { lstatSync, unlinkSync } from 'node:fs';
 import { connect } from 'node:net';
 import type { Asked, Bound } from '../workers/messages.js';
 import type { RawHandle } from '../workers/node-private.js';
@@ -133,13 +133,15 @@ export class HeldSockets {
   }
 }
 
+/** Removes a socket that no process serves, and no other file. */
 function removeStale(path: string): Promise<void> {
   return new Promise((resolve) => {
     const socket = connect(path, () => socket.destroy());
     socket.once('close', () => resolve());
     socket.once('error', ({ code }: NodeJS.ErrnoException) => {
       try {
-        if (code === 'ECONNREFUSED') unlinkSync(path);
+        // Any other file refuses as well, such as one that has replaced the socket.
+        if (code === 'ECONNREFUSED' && lstatSync(path).isSocket()) unlinkSync(path);
       } catch {
         // Another process was faster.
       }
