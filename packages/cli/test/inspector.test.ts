@@ -54,12 +54,25 @@ longTest('after a crash worker 0 has the given port again', async () => {
 test('a module that `NODE_OPTIONS` preloads does not stop the supervisor', async () => {
   const preload = path.join(temporaryFolder(), 'tracing.cjs');
   // As the documentation of instrumentation shows it.
-  writeFileSync(preload, "if (!process.env.ENDLESS_WORKER) process.on('SIGTERM', () => process.exit(9));\n");
+  writeFileSync(
+    preload,
+    `
+      if (!process.env.ENDLESS_WORKER) {
+        process.on('SIGTERM', () => process.exit(9));
+        const timer = setInterval(() => {
+          if (process.listenerCount('uncaughtException') === 0) return;
+          clearInterval(timer);
+          throw null;
+        }, 5);
+      }
+    `,
+  );
   const { program } = await run('plain.mjs', {
     env: { NODE_OPTIONS: `--require ${preload}` },
     settings: { idleGrace: 0 },
   });
   expect(program.stderr).toContain(`NODE_OPTIONS loads ${preload} into the supervisor too`);
+  await program.waitFor('internal error, please report it: null');
   program.signal('SIGTERM');
   expect(await program.exited).toEqual({ code: 0, signal: null });
 });

@@ -1,4 +1,5 @@
 import type { Server } from 'node:http';
+import { inspect } from 'node:util';
 import { parseWorkers } from '../arguments/values.js';
 import { listenOnControl, SocketInUse } from '../control/listen.js';
 import { safeControlPath } from '../control/path.js';
@@ -38,8 +39,10 @@ const LAST_ANSWERS = 500;
 /** `endless run`: supervises a program until it is stopped; resolves with the exit code. */
 export async function run(words: readonly string[], flags: RunFlags): Promise<number> {
   ownProcess(log);
-  // Nothing of the supervisor may end the workers.
-  process.on('uncaughtException', (error) => log.info(`internal error, please report it: ${error.stack}`));
+  // Nothing of the supervisor may end the workers. A preloaded module can throw anything, also null.
+  process.on('uncaughtException', (error: unknown) =>
+    log.info(`internal error, please report it: ${inspect(error)}`),
+  );
   const { sockets, notify, refused } = takeActivation();
   for (const reason of refused) log.info(`The workers do not get an inherited socket: ${reason}.`);
   const watches = flags.watch !== undefined || flags.watchPoll === true;
