@@ -5,7 +5,7 @@ import { listenOnControl, SocketInUse } from '../control/listen.js';
 import { safeControlPath } from '../control/path.js';
 import { controlServer } from '../control/server.js';
 import { EXIT } from '../exit-codes.js';
-import { enforceLimits } from '../limits/limits.js';
+import { enforceLimits, sampleInterval } from '../limits/limits.js';
 import { stderrLog as log } from '../print/log.js';
 import { Program, UsageError } from '../program/program.js';
 import { watchOrphans } from '../supervisor/orphans.js';
@@ -31,8 +31,6 @@ export interface RunFlags {
   watchPoll?: boolean;
 }
 
-/** Milliseconds between two looks at the memory of the workers. Tests shorten it. */
-const { ENDLESS_SAMPLE_INTERVAL: SAMPLE_INTERVAL = '5000' } = process.env;
 /** How long the answers to the last commands may take once every worker is gone. */
 const LAST_ANSWERS = 500;
 
@@ -75,7 +73,7 @@ export async function run(words: readonly string[], flags: RunFlags): Promise<nu
   const serviceManager = ServiceManager.find(supervisor, { log, fd: notify, startTimeout });
   // In development a debugger or a build may hold the program.
   const limits = watches ? { ...flags, stall: 0 } : flags;
-  enforceLimits(supervisor, limits, Number(SAMPLE_INTERVAL), log);
+  enforceLimits(supervisor, limits, sampleInterval(process.env.ENDLESS_SAMPLE_INTERVAL), log);
   const { watch: paths = [], watchPoll: poll = false } = flags;
   await watching?.watch(supervisor, program, { paths, poll }, log);
   if (!supervisor.stopping) supervisor.start();

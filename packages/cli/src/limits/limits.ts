@@ -8,8 +8,16 @@ export interface Limits extends Size {
   stall: number;
 }
 
+/** Milliseconds between two looks at the memory of the workers. */
+const SAMPLE_INTERVAL = 5_000;
 /** A stalled process has left so many pings without an answer. */
 const PINGS = 6;
+
+/** The milliseconds between two looks at the memory of the workers: tests shorten them, and nothing else does. */
+export function sampleInterval(given: string | undefined): number {
+  const ms = Number(given);
+  return ms >= 1 && ms < SAMPLE_INTERVAL ? ms : SAMPLE_INTERVAL;
+}
 
 /** Pings the workers, and enforces their limits. `interval`: how often their memory is looked at. */
 export function enforceLimits(supervisor: Recycled, limits: Limits, interval: number, log: Log): void {
