@@ -81,6 +81,22 @@ describe('a worker whose event loop is blocked', () => {
       expect(served.program.stderr).toContain(`at ${name}`);
     });
 
+  longTest('lives on if it answers while another one is killed', async () => {
+    const served = await start({ flags: ['--workers', '2', '--stall', '600ms'] });
+    await lines(served, /is ready \(2 of 2\)/, 1);
+    // A process that is blocked accepts no connection: the other one gets the second request.
+    poke(served, '/long-nap');
+    await sleep(150);
+    const nap = get({ port: served.port, path: '/nap', timeout: 20_000 });
+    // The stack of the first takes 2 s, and by then the second has answered.
+    await lines(served, /is ready \(2 of 2\)/, 2);
+    const { body } = await nap;
+    await sleep(300);
+    expect((await get({ port: served.port, path: '/' })).status).toBe(200);
+    expect(served.program.stderr.match(/has answered no ping .* killing it/g)).toHaveLength(1);
+    expect(served.program.pids()).toContain(Number(body));
+  });
+
   longTest('is replaced without a stack if the program has a listener of SIGUSR1', async () => {
     const served = await start({
       flags: ['--stall', '600ms'],

@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Worker } from '../workers/worker.js';
 import { evaluate } from './inspector.js';
 
 /** How long the stack of a blocked process may take. */
@@ -14,13 +15,15 @@ const LISTEN = '0A';
  * The JavaScript stack of a process whose event loop is blocked, innermost frame first; undefined if there is no
  * way to it. It opens the inspector of the process, so the caller must kill the process right afterwards.
  */
-export async function blockedStack(pid: number): Promise<string[] | undefined> {
+export async function blockedStack(worker: Pick<Worker, 'pid' | 'kill'>): Promise<string[] | undefined> {
+  const { pid } = worker;
   const end = performance.now() + TIME;
   try {
     const before = listeningPorts(pid);
     // Without a handler of Node.js the signal would end the process.
     if (!catchesUsr1(pid)) return undefined;
-    process.kill(pid, 'SIGUSR1');
+    // Once it has exited, its number may be that of another process.
+    worker.kill('SIGUSR1');
     while (performance.now() < end) {
       const port = listeningPorts(pid).find((each) => !before.includes(each));
       if (port === undefined) await sleep(LOOK_AGAIN);

@@ -34,10 +34,16 @@ export class StallWatch {
   }
 
   async #kill(worker: Worker): Promise<void> {
+    // The kills before this one may have taken seconds.
+    if (worker.state === 'gone') return;
+    if (worker.pulse.silentMs < this.#stall) {
+      worker.pulse.doomed = false;
+      return;
+    }
     const before = silence(worker);
     const { thread, ranMs, silentMs } = worker.pulse;
     const share = Math.min(100, Math.round((100 * ranMs) / silentMs));
-    const stack = await blockedStack(worker.pid);
+    const stack = await blockedStack(worker);
     const doing = thread ? ` (state ${thread.state}, ${share} % CPU)` : '';
     const where = stack ? `, at ${stack.join(' < ')}` : '';
     this.#log.info(`${before}${doing}${where}: killing it.`);
