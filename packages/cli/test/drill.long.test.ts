@@ -4,7 +4,8 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { serve, temporaryFolder, until } from '@endless/conformance';
 import { freePort, startProgram } from '@endless/testkit';
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
+import { DrilledProgram } from '../dist/drill/drilled-program.js';
 import { drill } from './drill.js';
 import { BIN, fixture, getJson } from './program.js';
 
@@ -106,6 +107,19 @@ describe('the drill', () => {
     const { code, report } = await drill(words, { env: { PORT, TLS } });
     expect([code, report.target, report.lostBy]).toEqual([0, `https://127.0.0.1:${PORT}`, {}]);
     expect(report.inTheWay.join('\n')).toMatch(/In restarts \d+ responses had `Connection: close`/);
+  });
+
+  test('does not wait for a worker that crashes at each start', async () => {
+    const FAULT_FILE = path.join(temporaryFolder(), 'fault');
+    writeFileSync(FAULT_FILE, 'exit 3');
+    const env = { PORT: String(await freePort()), FAULT_FILE, FAULT_WORKER: '1' };
+    for (const [name, value] of Object.entries(env)) vi.stubEnv(name, value);
+    onTestFinished(() => void vi.unstubAllEnvs());
+    const program = new DrilledProgram([fixture('plain.mjs')], 2);
+    onTestFinished(() => program.end());
+    await expect(program.addresses(new AbortController().signal, 10_000)).rejects.toThrow(
+      /^not all workers were ready within 10 s\.\n[\s\S]*worker 1 .* exited with code 3/,
+    );
   });
 
   test('leaves no process and no file when it is interrupted, or killed', async () => {

@@ -10,6 +10,8 @@ import { EXIT, howEnded, type ProcessEnd } from '../exit-codes.js';
 import { NotServing } from './find-target.js';
 import { type Seen, seenBy } from './seen.js';
 
+/** How long all workers may take to be ready. A first start that takes longer than 60 s ends the run before. */
+const START_TIME = 90_000;
 /** How long a program that is ready may take until its address is known. */
 const ADDRESS_TIME = 2_000;
 const LOOK_AGAIN = 50;
@@ -54,7 +56,8 @@ export class DrilledProgram {
   }
 
   /** Resolves with the addresses of the program when all its workers are ready; rejects with {@link NotServing}. */
-  async addresses(interrupted: AbortSignal): Promise<string[]> {
+  async addresses(interrupted: AbortSignal, startTime = START_TIME): Promise<string[]> {
+    const late = performance.now() + startTime;
     let end: ProcessEnd | undefined;
     let readyAt: number | undefined;
     void this.#exited.then((ended) => {
@@ -71,6 +74,10 @@ export class DrilledProgram {
       }
       if (end)
         throw new NotServing(`the program ${howEnded(end)} before it was ready.\n${this.#output.trim()}`);
+      if (readyAt === undefined && performance.now() > late)
+        throw new NotServing(
+          `not all workers were ready within ${startTime / 1_000} s.\n${this.#output.trim()}`,
+        );
       await sleep(LOOK_AGAIN);
     }
     throw new NotServing('interrupted before the program was ready');
