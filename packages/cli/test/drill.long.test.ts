@@ -109,6 +109,14 @@ describe('the drill', () => {
     expect(report.inTheWay.join('\n')).toMatch(/In restarts \d+ responses had `Connection: close`/);
   });
 
+  test('fails if a worker that replaces a killed one answers too early', async () => {
+    const env = { PORT: String(await freePort()), PID_FILE: path.join(temporaryFolder(), 'pid') };
+    const words = ['--times', '1', '--every', '500ms', '--json', fixture('drill/early-after-crash.mjs')];
+    const { code, report, stderr } = await drill(words, { env });
+    expect(report.phases.filter(({ lostBy }) => lostBy['503']).map(({ kind }) => kind)).toEqual(['kill']);
+    expect([code, report.passed, Object.keys(report.lostBy)], stderr).toEqual([1, false, ['503']]);
+  });
+
   test('does not wait for a worker that crashes at each start', async () => {
     const FAULT_FILE = path.join(temporaryFolder(), 'fault');
     writeFileSync(FAULT_FILE, 'exit 3');

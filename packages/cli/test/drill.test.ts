@@ -7,6 +7,8 @@ import { freePort } from '@endless/testkit';
 import { expect, onTestFinished, vi } from 'vitest';
 import { Ledger } from '../dist/drill/ledger.js';
 import { Load, type LoadOptions } from '../dist/drill/load.js';
+import type { LossKind } from '../dist/drill/losses.js';
+import { reportOf } from '../dist/drill/report.js';
 import { requestsFor } from '../dist/drill/target.js';
 import { main } from '../dist/index.js';
 import { drill } from './drill.js';
@@ -55,6 +57,19 @@ describe('the drill', () => {
     });
     const ledger = await load(server, { kept: 0, fresh: 1, requests: 9, think: [5, 5] });
     expect(lostIn(ledger)).toEqual({ refused: 5 });
+  });
+
+  test('forgives a SIGKILL only what its process held', () => {
+    const ledger = new Ledger();
+    ledger.begin('a worker is SIGKILLed', 'kill');
+    const lose = (kind: LossKind) =>
+      ledger.lose({ kind, since: performance.now(), request: 'GET /', detail: '', answeredBefore: 0 });
+    for (const kind of ['reset', 'closed', 'truncated', 'refused', '503', 'silence'] as const) lose(kind);
+    const { passed, lost, lostBy, lostToKill, losses, phases } = reportOf('x', ledger, { maxLost: 0 }, []);
+    expect([passed, lost, lostBy]).toEqual([false, 3, { refused: 1, 503: 1, silence: 1 }]);
+    expect(lostToKill).toEqual({ reset: 1, closed: 1, truncated: 1 });
+    expect(losses.map(({ kind }) => kind)).toEqual(['refused', '503', 'silence']);
+    expect(phases.map((phase) => phase.lost)).toEqual([0, 6]);
   });
 
   test('of a running server reports as JSON and as a page, and fails if something was lost', async () => {

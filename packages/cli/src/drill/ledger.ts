@@ -75,7 +75,7 @@ export class Ledger {
     const phase = loss.kind === 'silence' ? this.#at(since - this.startedAt) : this.current;
     phase.lose(loss.kind, now);
     this.timeline.add(now, undefined);
-    if (!phase.apart && this.losses.length < MOST_KEPT)
+    if (!phase.forgives(loss.kind) && this.losses.length < MOST_KEPT)
       this.losses.push({ ...loss, at: Math.round(now), phase: phase.name });
   }
 

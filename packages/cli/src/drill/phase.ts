@@ -15,6 +15,9 @@ export interface StepResult {
 /** The longest latency that a histogram records, in microseconds. */
 const LONGEST = 120_000_000;
 
+/** How a request is lost that a killed process held. A crash refuses no connection, and answers no request wrong. */
+const HELD: readonly LossKind[] = ['reset', 'closed', 'truncated'];
+
 /** A step of a drill, and what the clients saw from its start to the next one. */
 export class Phase {
   readonly name: string;
@@ -42,15 +45,24 @@ export class Phase {
     this.from = from;
   }
 
-  /** Whether what is lost here does not count: a SIGKILL may cost what its process held. */
-  get apart(): boolean {
-    return this.kind === 'kill';
+  /** Whether such a loss does not count here: a SIGKILL may cost what its process held. */
+  forgives(kind: LossKind): boolean {
+    return this.kind === 'kill' && HELD.includes(kind);
   }
 
+  /** The losses that count, by kind. */
+  get counted(): Map<LossKind, number> {
+    return new Map([...this.lostBy].filter(([kind]) => !this.forgives(kind)));
+  }
+
+  /** The losses that do not count, by kind. */
+  get forgiven(): Map<LossKind, number> {
+    return new Map([...this.lostBy].filter(([kind]) => this.forgives(kind)));
+  }
+
+  /** How many requests are lost, whether they count or not. */
   get lost(): number {
-    let sum = 0;
-    for (const count of this.lostBy.values()) sum += count;
-    return sum;
+    return totalOf(this.lostBy);
   }
 
   /** Requests that have got a response or are lost. */
@@ -67,4 +79,11 @@ export class Phase {
     this.lostBy.set(kind, (this.lostBy.get(kind) ?? 0) + 1);
     if (kind === 'refused') this.refused = { first: this.refused?.first ?? at, last: at };
   }
+}
+
+/** How many losses these are. */
+export function totalOf(losses: ReadonlyMap<LossKind, number>): number {
+  let sum = 0;
+  for (const count of losses.values()) sum += count;
+  return sum;
 }

@@ -3,7 +3,7 @@ import type { DrillFlags } from './flags.js';
 import { inTheWayOfServer } from './in-the-way-of-server.js';
 import type { Ledger, Loss } from './ledger.js';
 import type { LossKind } from './losses.js';
-import type { Phase, PhaseKind } from './phase.js';
+import { type Phase, type PhaseKind, totalOf } from './phase.js';
 
 /** Losses by kind. */
 export type LostBy = Partial<Record<LossKind, number>>;
@@ -67,10 +67,8 @@ export function reportOf(
   inTheWay: readonly string[],
 ): DrillReport {
   const { phases, now } = ledger;
-  const counting = phases.filter(({ apart }) => !apart);
-  const steps = counting.slice(1);
-  const lost = add(counting, (phase) => phase.lost);
-  const during = latencyOf(steps);
+  const lost = add(phases, ({ counted }) => totalOf(counted));
+  const during = latencyOf(phases.slice(1).filter(({ kind }) => kind !== 'kill'));
   const failures = phases.flatMap(({ name, step }) =>
     step?.error === undefined ? [] : [`${name}: ${step.error}`],
   );
@@ -82,7 +80,8 @@ export function reportOf(
     startedAt: new Date(performance.timeOrigin + ledger.startedAt).toISOString(),
     durationMs: Math.round(phases.at(-1)?.to ?? now),
     requests: add(phases, (phase) => phase.requests),
-    ...{ lost, lostBy: lostBy(counting), lostToKill: lostBy(phases.filter(({ apart }) => apart)) },
+    ...{ lost, lostBy: sumOf(phases.map(({ counted }) => counted)) },
+    lostToKill: sumOf(phases.map(({ forgiven }) => forgiven)),
     connections: {
       opened: ledger.opened,
       closedIdle: add(phases, (phase) => phase.closedIdle),
@@ -101,7 +100,14 @@ function phaseReport(phase: Phase): PhaseReport {
   return {
     ...{ name, kind, fromMs: Math.round(from), toMs: Math.round(to) },
     ...{ tookMs: step?.tookMs ?? null, error: step?.error ?? null },
-    ...{ requests, lost, lostBy: lostBy([phase]), closedIdle, toldToClose, latency: latencyOf([phase]) },
+    ...{
+      requests,
+      lost,
+      lostBy: sumOf([phase.lostBy]),
+      closedIdle,
+      toldToClose,
+      latency: latencyOf([phase]),
+    },
   };
 }
 
@@ -111,10 +117,6 @@ function latencyOf(phases: readonly Phase[]): Latency {
   if (all.count === 0) return { p50: null, p99: null, max: null };
   const ms = (microseconds: number) => Math.round(microseconds / 10) / 100;
   return { p50: ms(all.percentile(50)), p99: ms(all.percentile(99)), max: ms(all.max) };
-}
-
-function lostBy(phases: readonly Phase[]): LostBy {
-  return sumOf(phases.map((phase) => phase.lostBy));
 }
 
 function sumOf<Key extends string | number>(maps: readonly ReadonlyMap<Key, number>[]): Record<Key, number> {

@@ -4,7 +4,7 @@ import { milliseconds, seconds } from './format.js';
 import { Ledger } from './ledger.js';
 import { Load } from './load.js';
 import { lossesAsText } from './losses.js';
-import type { Phase, PhaseKind } from './phase.js';
+import { type Phase, type PhaseKind, totalOf } from './phase.js';
 import type { Progress } from './progress.js';
 import type { Target } from './target.js';
 import type { WebSockets } from './web-sockets.js';
@@ -82,19 +82,21 @@ export class Session {
   }
 
   #print(phase: Phase): void {
-    const { name, step, answered, lostBy, lost, apart, latencies } = phase;
+    const { name, step, answered, lostBy, lost, latencies } = phase;
     const took = step ? ` ${seconds(step.tookMs)}` : '';
     const why = lost > 0 ? `: ${lossesAsText(Object.fromEntries(lostBy))}` : '';
     const failed = step?.error === undefined ? '' : `; ${step.error}`;
     const p99 = answered > 0 ? `, p99 ${milliseconds(latencies.percentile(99) / 1_000)}` : '';
-    const what = `${phase.requests} requests, ${lost} lost${apart && lost > 0 ? ' to the SIGKILL' : ''}${why}`;
+    const forgiven = totalOf(phase.forgiven);
+    const toKill = forgiven === lost ? ' to the SIGKILL' : ` (${forgiven} to the SIGKILL)`;
+    const what = `${phase.requests} requests, ${lost} lost${forgiven > 0 ? toKill : ''}${why}`;
     this.#progress.line(`${name}${took}: ${what}${p99}${failed}`);
   }
 
   #status(): string {
     const { phases, current, now } = this.ledger;
     const sum = (of: (phase: Phase) => number) => phases.reduce((all, phase) => all + of(phase), 0);
-    const lost = sum((phase) => (phase.apart ? 0 : phase.lost));
+    const lost = sum(({ counted }) => totalOf(counted));
     return `${seconds(now)}  ${current.name}: ${sum(({ requests }) => requests)} requests, ${lost} lost`;
   }
 }
