@@ -97,7 +97,7 @@ test('a successor inherits what its predecessor does not serve', () => {
   expect(sockets.notServedBy(first).map(({ handle }) => handle.fd)).toEqual([2]);
 });
 
-test('at the end a socket that no process serves is removed, and a file that has replaced one stays', async () => {
+test('at the end a socket that no process serves is removed, and no other file', async () => {
   const folder = mkdtempSync(path.join(tmpdir(), 'endless-'));
   onTestFinished(() => rmSync(folder, { recursive: true }));
   const [served, stale, file] = ['served', 'stale', 'file'].map((name) => path.join(folder, name)) as [

@@ -1,13 +1,14 @@
 import { EXIT } from '../exit-codes.js';
 import type { Log } from '../print/log.js';
 import type { Supervisor } from './supervisor.js';
-import { terminalIsGone } from './terminal.js';
+import { startedByNohup, Terminal } from './terminal.js';
 
 /** Two stop signals within this time count as one: npm and a terminal both deliver the same Ctrl-C. */
 const ONE_KEYPRESS = 1_000;
 
 /** Lets signals steer the supervisor: restart, stop, force-close, one worker more or fewer. */
 export function listenToSignals(supervisor: Supervisor, log: Log, watches: boolean): void {
+  const terminal = new Terminal();
   let stoppedAt: number | undefined;
   const stop = (signal: NodeJS.Signals) => {
     const now = performance.now();
@@ -26,8 +27,10 @@ export function listenToSignals(supervisor: Supervisor, log: Log, watches: boole
     SIGTERM: () => stop('SIGTERM'),
     SIGINT: () => stop('SIGINT'),
     SIGHUP() {
-      if (terminalIsGone()) stop('SIGTERM');
-      else void supervisor.restart().catch(report('SIGHUP'));
+      if (!terminal.hangsUp) void supervisor.restart().catch(report('SIGHUP'));
+      else if (startedByNohup())
+        log.info('The terminal went away: SIGHUP is ignored, since `nohup` has started this supervisor.');
+      else stop('SIGTERM');
     },
     SIGUSR2: () => supervisor.hammer(),
     // A watched program has one worker, and the terminal uses these two for a job in the background.
