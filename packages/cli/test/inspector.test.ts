@@ -1,6 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import path from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { longTest, test } from '@endless/conformance';
 import { freePort } from '@endless/testkit';
 import { expect } from 'vitest';
@@ -75,4 +76,39 @@ test('a module that `NODE_OPTIONS` preloads does not stop the supervisor', async
   await program.waitFor('internal error, please report it: null');
   program.signal('SIGTERM');
   expect(await program.exited).toEqual({ code: 0, signal: null });
+});
+
+/** As the documentation of deploying shows it. */
+const REGISTER = fileURLToPath(new URL('../../core/bundle/register.js', import.meta.url));
+
+longTest('with endless in `NODE_OPTIONS` a SIGHUP is a rolling restart, and a stop ends with 0', async () => {
+  const served = await run('endless.mjs', {
+    env: { NODE_OPTIONS: `--require ${REGISTER}` },
+    flags: ['--workers', '2'],
+    settings: { idleGrace: 0 },
+  });
+  const { program } = served;
+  await lines(served, /is ready \(2 of 2\)/, 1);
+  const before = workers(served);
+  program.signal('SIGHUP');
+  await program.waitFor('restart: done', { timeout: 15_000 });
+  expect(workers(served).filter((pid) => !before.includes(pid))).toHaveLength(2);
+  await program.waitForPids(3);
+  program.signal('SIGTERM');
+  expect(await program.exited).toEqual({ code: 0, signal: null });
+  await program.waitForPids(0);
+});
+
+test('a copy of endless in `NODE_OPTIONS` that takes the supervisor for a program is refused', async () => {
+  const preload = path.join(temporaryFolder(), 'older.cjs');
+  writeFileSync(
+    preload,
+    "globalThis[Symbol.for('endless.lifecycle')] = { version: '0.0.1', lifecycle: { shared: { surroundings: {} } } };\n",
+  );
+  const { program } = await run('plain.mjs', {
+    env: { NODE_OPTIONS: `--require ${preload}` },
+    ready: /(?:)/,
+  });
+  expect(await program.exited).toEqual({ code: 2, signal: null });
+  expect(program.stderr).toContain('NODE_OPTIONS loads @endless/core into the supervisor');
 });

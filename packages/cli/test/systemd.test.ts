@@ -389,6 +389,22 @@ describe.skipIf(!can('systemd-socket-activate'))(
       expect((await get({ port })).body).toBe('app 0');
     });
 
+    longTest('endless in `NODE_OPTIONS` does not take the sockets from the supervisor', async () => {
+      const port = await freePort();
+      const NODE_OPTIONS = `--require ${fileURLToPath(new URL('../../core/bundle/register.js', import.meta.url))}`;
+      const program = activated(fixture('endless.mjs'), [`127.0.0.1:${port}`], {
+        PORT: String(port),
+        NODE_OPTIONS,
+      });
+      await program.waitFor(/Listening on/);
+      expect((await get({ port })).headers['x-generation']).toBe('0');
+      program.signal('SIGHUP');
+      await program.waitFor('restart: done');
+      expect((await get({ port })).headers['x-generation']).toBe('1');
+      program.signal('SIGTERM');
+      expect(await program.exited).toEqual({ code: 0, signal: null });
+    });
+
     longTest('the workers see none of its variables', async () => {
       const port = await freePort();
       const program = activated(ofCore('deployed.mjs'), [String(port)], { PORT: String(port) });

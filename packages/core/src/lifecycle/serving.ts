@@ -3,6 +3,7 @@ import { isMainThread } from 'node:worker_threads';
 import { Intake } from '../connections/intake.js';
 import { messageOf } from '../errors.js';
 import { concerns } from '../handoff/inheritance.js';
+import { isEndlessCommand } from '../supervisor/endless-command.js';
 import type { Candidate } from '../takeover/candidate.js';
 import { install } from './install.js';
 import type { Listeners } from './listeners.js';
@@ -19,6 +20,9 @@ export interface ServingParts {
   takingOver: TakingOver;
   restarting: Restarting;
 }
+
+/** Whether this thread may run servers of the program. */
+const SERVES = isMainThread && !isEndlessCommand(process.argv[1]);
 
 /** How servers come to this process and leave it again, and when it is ready. */
 export class Serving {
@@ -51,7 +55,7 @@ export class Serving {
     });
     this.#supervised = Supervised.of(shared, parts);
     // A program may look for a free port before it uses endless.
-    if (isMainThread && shared.promised) this.#watch();
+    if (SERVES && shared.promised) this.#watch();
   }
 
   /** Whether the program was preloaded, and so are its workers. */
@@ -62,7 +66,7 @@ export class Serving {
   /** First use: reads the handoff, and then sees each server that begins to listen. */
   install({ forGood = false } = {}): void {
     this.#watchForGood ||= forGood;
-    if (!isMainThread || this.#shared.phase.state === 'terminated') return;
+    if (!SERVES || this.#shared.phase.state === 'terminated') return;
     if (!this.#installed) {
       this.#installed = true;
       const { listeners, stopping, takingOver } = this.#parts;
@@ -80,7 +84,7 @@ export class Serving {
   /** Tracks a server that listened before the first use of endless. Node.js ends its other connections. */
   adopt(server: Server, socket: Socket): void {
     const { servers } = this.#shared;
-    if (!isMainThread || !server.listening) return;
+    if (!SERVES || !server.listening) return;
     if (!servers.get(server)) {
       this.install();
       this.intake.listening(server);
@@ -93,7 +97,7 @@ export class Serving {
     this.install();
     const { candidate, state } = this.#shared.phase;
     if (candidate) candidate.complete();
-    else if (state === 'init' && isMainThread) this.#accept();
+    else if (state === 'init' && SERVES) this.#accept();
   }
 
   /** No server is expected any more. */
