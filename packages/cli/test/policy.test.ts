@@ -510,6 +510,36 @@ const SIGNALS: [name: string, row: () => Promise<void>][] = [
     },
   ],
   [
+    'a stop while a worker drains that was scaled away force-closes nothing: code 0',
+    async () => {
+      const served = await two();
+      const { program, port } = served;
+      // Both workers get some of them.
+      const slow = Array.from({ length: 12 }, () => get({ port, path: '/slow?3000' }));
+      await sleep(300);
+      await begun(ask(served, '/scale', { to: '-1' }));
+      await sleep(1_200);
+      program.signal('SIGTERM');
+      for (const { body } of await Promise.all(slow)) expect(body).toBe('slow');
+      expect(await program.exited).toEqual({ code: 0, signal: null });
+    },
+  ],
+  [
+    'a stop while a worker drains that got its own SIGTERM force-closes nothing: code 0',
+    async () => {
+      const served = await run('endless.mjs');
+      const { program, port } = served;
+      const slow = get({ port, path: '/slow?3000' });
+      await sleep(100);
+      program.signal('SIGTERM', workers(served)[0]);
+      await lines(served, /worker 0: pid \d+ is ready/, 2);
+      await sleep(1_100);
+      program.signal('SIGTERM');
+      expect((await slow).body).toBe('slow');
+      expect(await program.exited).toEqual({ code: 0, signal: null });
+    },
+  ],
+  [
     '`endless stop --now` force-closes: code 1',
     async () => {
       const { program, port, command } = await run('endless.mjs');

@@ -25,7 +25,7 @@ export type FromWorker =
   | { type: 'listening'; asked: Asked; bound: Bound }
   | { type: 'closed'; bound: Bound }
   | { type: 'ready'; generation: number; hammerTime: number }
-  | { type: 'draining'; reason: 'restart' | 'shutdown'; deadline: number }
+  | { type: 'draining'; reason: 'restart' | 'shutdown'; deadline: number; bySignal?: boolean }
   | { type: 'spawn'; id: number; handoff: string; restart: RestartCommand }
   | { type: 'kill'; pid: number; signal: 'SIGTERM' | 'SIGKILL' }
   | { type: 'committed'; pid: number; moved: number }
@@ -72,7 +72,7 @@ const SHAPES: Record<FromWorker['type'], Record<string, Check>> = {
   listening: { asked, bound },
   closed: { bound },
   ready: { generation: number, hammerTime: number },
-  draining: { reason: text, deadline: number },
+  draining: { reason: text, deadline: number, bySignal: (value) => value === undefined || flag(value) },
   spawn: { id: number, handoff: text, restart: command },
   kill: { pid: number, signal },
   committed: { pid: number, moved: number },

@@ -8,6 +8,7 @@ import { type FromWorker, RUN_PROTOCOL } from './messages.js';
 import { isRawHandle } from './node-private.js';
 import { Respawn } from './respawn.js';
 import type { SlotContext } from './slot-context.js';
+import { forceClose, stopAll } from './stop.js';
 import { Successors } from './successors.js';
 import { Worker, type WorkerEvents } from './worker.js';
 
@@ -101,22 +102,12 @@ export class Slot {
   /** Sends the processes that serve or start this signal; kills those that do not exit in time. */
   stop(signal: NodeJS.Signals): void {
     this.respawn.cancel();
-    // A candidate is ended by its predecessor, and one that serves is the newest of its chain.
-    const first = this.candidate?.state === 'ready' ? this.candidate : (this.current ?? this.candidate);
-    for (const worker of this.living) {
-      if (worker === first || worker.stopsAlone) worker.kill(signal);
-      killLate(worker, worker.hammerTime, this.#context.log);
-    }
+    stopAll(this, signal, this.#context.log);
   }
 
   /** Force-closes what drains, or all; kills what does not exit then. */
   hammer(all: boolean): void {
-    for (const worker of this.living) {
-      if (!all && worker.state !== 'draining') continue;
-      // A process that starts has no request yet, and no handler of the signal.
-      worker.kill(worker.state === 'starting' ? 'SIGKILL' : 'SIGUSR2');
-      killLate(worker, 0, this.#context.log);
-    }
+    forceClose(this, all, this.#context.log);
   }
 
   #hear(worker: Worker, message: FromWorker, handle: unknown): void {
@@ -185,8 +176,9 @@ export class Slot {
     this.#context.ready(this);
   }
 
-  #drains(worker: Worker, { reason, deadline }: { reason: string; deadline: number }): void {
+  #drains(worker: Worker, { reason, deadline, bySignal = false }: FromWorker & { type: 'draining' }): void {
     worker.state = 'draining';
+    worker.signalled ||= bySignal;
     worker.deadline = deadline < 0 ? undefined : performance.now() + deadline;
     const { stopping, respawns, log } = this.#context;
     const wanted = stopping() || this.retired;

@@ -61,6 +61,8 @@ export class Worker {
   moved = 0;
   /** Whether it stops without having been asked to, and another process has its place. */
   stopsAlone = false;
+  /** Whether it has got a stop signal, from here or from elsewhere. */
+  signalled = false;
   /** What it answers to pings. */
   readonly pulse: Pulse;
   readonly #timers = new Set<NodeJS.Timeout>();
@@ -181,6 +183,12 @@ export class Worker {
    */
   endedWell({ code, signal }: ProcessEnd): boolean {
     return code === 0 || signal === 'SIGTERM' || signal === 'SIGINT';
+  }
+
+  /** Sends it a stop signal unless it has got one: it takes a second one as an order to force-close. */
+  stop(signal: NodeJS.Signals): void {
+    if (!this.signalled) this.kill(signal);
+    this.signalled = true;
   }
 
   /** Sends it a signal; does nothing once it has exited. */

@@ -39,6 +39,11 @@ export class Stopping {
     return this.#hammersThen;
   }
 
+  /** Whether a stop signal has come: the next one force-closes. */
+  get signalled(): boolean {
+    return this.#signals.came;
+  }
+
   /** `raised`: the application has raised the signal again, having done its part. */
   async bySignal(signal: HookableSignal, raised = false): Promise<void> {
     const { world, log, phase, restarts } = this.#shared;

@@ -14,7 +14,7 @@ import type { Stopping } from './stopping.js';
 /** The parts of the lifecycle that obey `endless run`. */
 export interface SupervisedParts {
   restarting: Pick<Restarting, 'replace'>;
-  stopping: Pick<Stopping, 'bySignal'>;
+  stopping: Pick<Stopping, 'bySignal' | 'signalled'>;
 }
 
 /** When the supervisor gets a copy of the socket of a server that still listens. */
@@ -45,7 +45,8 @@ export class Supervised {
       // Another worker takes the place of this one, on the same sockets.
       this.#copySockets();
       supervisor.sockets.close();
-      supervisor.send({ type: 'draining', reason, deadline: deadlineMs });
+      const bySignal = parts.stopping.signalled;
+      supervisor.send({ type: 'draining', reason, deadline: deadlineMs, bySignal });
     });
     supervisor.onTickets = (secret) => {
       this.#secret = secret;
