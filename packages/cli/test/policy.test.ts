@@ -540,6 +540,20 @@ const SIGNALS: [name: string, row: () => Promise<void>][] = [
     },
   ],
   [
+    'a stop while a candidate takes over ends it too: code 0, and soon',
+    async () => {
+      const { program } = await run('endless.mjs', { env: { CANDIDATE: 'stands still' } });
+      program.signal('SIGHUP');
+      const [, candidate] = await program.waitFor(/candidate (\d+) stands still/);
+      const began = performance.now();
+      program.signal('SIGTERM');
+      await sleep(200);
+      program.signal('SIGCONT', Number(candidate));
+      expect(await program.exited).toEqual({ code: 0, signal: null });
+      expect(performance.now() - began).toBeLessThan(10_000);
+    },
+  ],
+  [
     '`endless stop --now` force-closes: code 1',
     async () => {
       const { program, port, command } = await run('endless.mjs');

@@ -93,6 +93,25 @@ test('a worker that drains gets the signal of a stop only if it has got none', a
   expect(signals).toEqual(['SIGTERM to 2', 'SIGTERM to 3']);
 });
 
+test('a candidate that serves only after a stop has begun gets its signal too', async () => {
+  const { signals, isReady, restart, stop } = await serving();
+  const { candidate } = await restart();
+  stop();
+  expect(signals).toEqual(['SIGTERM to 1']);
+  isReady(candidate);
+  expect(signals).toEqual(['SIGTERM to 1', 'SIGTERM to 2']);
+});
+
+test('a worker that rolls back after a stop has begun gets its signal too', async () => {
+  const { signals, says, isReady, restart, stop } = await serving();
+  const { old, candidate } = await restart();
+  isReady(candidate);
+  stop();
+  expect(signals).toEqual(['SIGTERM to 2']);
+  says(old, { type: 'rolled-back', pid: 2, message: 'why' });
+  expect(signals).toEqual(['SIGTERM to 2', 'SIGTERM to 1']);
+});
+
 test('a worker gets the signal of two stops once', async () => {
   const { slot, signals, stop } = await serving();
   slot.retire('SIGTERM');

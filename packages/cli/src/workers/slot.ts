@@ -39,6 +39,8 @@ export class Slot {
     exit: (worker, end) => this.#exited(worker, end),
   };
   #handover: Handover | undefined;
+  /** The signal of the stop that has begun. */
+  #stopSignal: NodeJS.Signals | undefined;
   #generation = 0;
   /** What the last process ran that became ready. */
   #last: Release | undefined;
@@ -102,6 +104,7 @@ export class Slot {
   /** Sends the processes that serve or start this signal; kills those that do not exit in time. */
   stop(signal: NodeJS.Signals): void {
     this.respawn.cancel();
+    this.#stopSignal = signal;
     stopAll(this, signal, this.#context.log);
   }
 
@@ -147,6 +150,7 @@ export class Slot {
       case 'not-restarted':
         if ('pid' in message && this.candidate?.pid === message.pid) this.candidate = undefined;
         this.#handover?.fail(message.message);
+        this.#servesLate(worker);
         break;
       case 'restart-all':
         void answerRestart(worker, message.id, this, this.#context.restartAll());
@@ -166,6 +170,7 @@ export class Slot {
     worker.hammerTime = hammerTime;
     worker.generation = generation;
     this.#generation = generation;
+    this.#servesLate(worker);
     if (worker !== this.current) return;
     this.#last = worker.release;
     this.respawn.serves();
@@ -174,6 +179,13 @@ export class Slot {
     if (this.#handover && worker.release.id !== this.#handover.release.id) worker.send({ type: 'restart' });
     else this.#handover?.done(worker);
     this.#context.ready(this);
+  }
+
+  /** A process serves. A stop that began before could not reach it. */
+  #servesLate(worker: Worker): void {
+    if (!this.#stopSignal || worker.signalled) return;
+    worker.stop(this.#stopSignal);
+    killLate(worker, worker.hammerTime, this.#context.log);
   }
 
   #drains(worker: Worker, { reason, deadline, bySignal = false }: FromWorker & { type: 'draining' }): void {
@@ -195,7 +207,7 @@ export class Slot {
 
   async #spawn(worker: Worker, request: FromWorker & { type: 'spawn' }): Promise<void> {
     const handover = this.#handover;
-    if (worker !== this.current || this.candidate || !handover || this.#context.stopping()) {
+    if (worker !== this.current || this.candidate || !handover || this.#stopSignal) {
       worker.send({ type: 'not-spawned', id: request.id, message: 'it is not the turn of this worker' });
       return;
     }
