@@ -364,6 +364,34 @@ createServer((request, response) => response.end('${name}')).listen(Number(proce
     },
   ],
   [
+    'a crash of the old worker whose candidate hangs: the candidate is killed, and the next process serves',
+    async () => {
+      const served = await run('endless.mjs', { flags: ['--start-timeout', '1500ms'] });
+      await sleep(1_100);
+      served.fault('block');
+      const restart = ask(served, '/restart');
+      await served.program.waitForPids(3);
+      served.program.signal('SIGKILL', workers(served)[0]);
+      await lines(served, /was not ready within 1.5 s: killed/, 1);
+      served.fault();
+      expect(await restart.code).toBe(1);
+      await until(async () => (await statusOf(served)).state === 'running', 10_000);
+      expect(await pidOf(served)).toBe(workers(served)[0]);
+      await served.program.waitForPids(2);
+    },
+  ],
+  [
+    'a crash of the old worker whose candidate hangs counts for `--give-up`',
+    async () => {
+      const served = await run('endless.mjs', { flags: ['--start-timeout', '2s', '--give-up', '1s'] });
+      served.fault('block');
+      void ask(served, '/restart').code.catch(() => {});
+      await served.program.waitForPids(3);
+      served.program.signal('SIGKILL', workers(served)[0]);
+      await lines(served, /No worker was ready for 1 s: giving up/, 1, 1_700);
+    },
+  ],
+  [
     'the run ends with the code of the worker when none was ready for `--give-up`',
     async () => {
       const served = await run('endless.mjs', { flags: ['--give-up', '1800ms'] });

@@ -206,9 +206,9 @@ export class Supervisor {
       if (end.code !== 0) log.info(`worker 0 ${howEnded(end)} before it was ready.`);
       this.#exitCode = codeOf(end);
       this.#begin();
-    } else if (!slot.current) {
+    } else if (this.ready === 0) {
       this.#lastEnd = end;
-      if (this.ready === 0) this.#giveUp.begin();
+      this.#giveUp.begin();
     }
     if (slot.living.size === 0) this.#leaving.delete(slot);
     this.#changed();

@@ -222,7 +222,7 @@ export class Slot {
   }
 
   #exited(worker: Worker, end: ProcessEnd): void {
-    const { log, sockets, exited, stopping } = this.#context;
+    const { log, sockets, startTimeout, exited, stopping } = this.#context;
     this.living.delete(worker);
     this.#successors.exited(worker, end);
     // Its addresses stay until another process serves them.
@@ -240,6 +240,8 @@ export class Slot {
       if (this.current) {
         log.info(`${worker.name} ${howEnded(end)} during its restart.`);
         if (this.current.state === 'ready') this.#took(this.current);
+        // It takes over alone if it can, and no predecessor watches it any more.
+        else killUnready(this.current, startTimeout, log);
       } else if (!isNext) this.#handover?.fail(`pid ${worker.pid} ${howEnded(end)}`);
     }
     exited(this, worker, end);
