@@ -593,6 +593,14 @@ const SIGNALS: [name: string, row: () => Promise<void>][] = [
     },
   ],
   [
+    '`endless stop --now` of a worker that has drained, and waits for a timer of its program: code 0',
+    async () => {
+      const { program, command } = await run('addresses.mjs', { env: { KIND: 'exclusive' } });
+      expect((await command('stop', '--now')).code).toBe(0);
+      expect(await program.exited).toEqual({ code: 0, signal: null });
+    },
+  ],
+  [
     'SIGINT stops without waiting for idle connections, as SIGTERM does not',
     async () => {
       for (const signal of ['SIGINT', 'SIGTERM'] as const) {

@@ -177,12 +177,11 @@ export class Worker {
   }
 
   /**
-   * Whether a stop of it went well. Each process of a service may get the stop signal, and then once more from
-   * the supervisor: after the drain, when its handlers are gone, that signal ends it before its exit. It also ends a process whose
-   * program has closed every server.
+   * Whether a stop of it went well. After the drain, when its handlers are gone, a second stop signal or a
+   * force-close ends it before its exit, and so does the first if its program has closed every server.
    */
   endedWell({ code, signal }: ProcessEnd): boolean {
-    return code === 0 || signal === 'SIGTERM' || signal === 'SIGINT';
+    return code === 0 || signal === 'SIGTERM' || signal === 'SIGINT' || signal === 'SIGUSR2';
   }
 
   /** Sends it a stop signal unless it has got one: it takes a second one as an order to force-close. */
