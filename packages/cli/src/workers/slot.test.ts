@@ -112,6 +112,31 @@ test('a worker that rolls back after a stop has begun gets its signal too', asyn
   expect(signals).toEqual(['SIGTERM to 2', 'SIGTERM to 1']);
 });
 
+test('another process starts at once if a candidate exits just before the commit', async () => {
+  const { slot, started, says, exits, isReady, restart } = await serving();
+  const { over, old, candidate } = await restart();
+  isReady(candidate);
+  exits(candidate, { code: 7, signal: null });
+  says(old, { type: 'committed', pid: 2, moved: 0 });
+  says(old, { type: 'draining', reason: 'restart', deadline: 60_000 });
+  await expect(over).rejects.toThrow('had handed over to a process that exited');
+  expect(started).toHaveLength(3);
+  expect(slot.current).toBe(started[2]);
+});
+
+test('another process starts if a candidate drains by a signal of its own before the commit', async () => {
+  const { slot, started, says, isReady, restart } = await serving();
+  const { over, old, candidate } = await restart();
+  isReady(candidate);
+  says(candidate, { ...SHUTDOWN, bySignal: true });
+  says(old, { type: 'committed', pid: 2, moved: 0 });
+  says(old, { type: 'draining', reason: 'restart', deadline: 60_000 });
+  expect(await over).toMatchObject({ pid: 2 });
+  await pass(300);
+  expect(started).toHaveLength(3);
+  expect(slot.current).toBe(started[2]);
+});
+
 test('a worker gets the signal of two stops once', async () => {
   const { slot, signals, stop } = await serving();
   slot.retire('SIGTERM');

@@ -8,7 +8,7 @@ import { type FromWorker, RUN_PROTOCOL } from './messages.js';
 import { isRawHandle } from './node-private.js';
 import { Respawn } from './respawn.js';
 import type { SlotContext } from './slot-context.js';
-import { forceClose, stopAll } from './stop.js';
+import { forceClose, Stop } from './stop.js';
 import { Successors } from './successors.js';
 import { Worker, type WorkerEvents } from './worker.js';
 
@@ -34,13 +34,12 @@ export class Slot {
   readonly respawn = new Respawn();
   readonly #context: SlotContext;
   readonly #successors = new Successors();
+  readonly #stop: Stop;
   readonly #events: WorkerEvents = {
     message: (worker, message, handle) => this.#hear(worker, message, handle),
     exit: (worker, end) => this.#exited(worker, end),
   };
   #handover: Handover | undefined;
-  /** The signal of the stop that has begun. */
-  #stopSignal: NodeJS.Signals | undefined;
   #generation = 0;
   /** What the last process ran that became ready. */
   #last: Release | undefined;
@@ -48,6 +47,7 @@ export class Slot {
   constructor(index: number, context: SlotContext) {
     this.index = index;
     this.#context = context;
+    this.#stop = new Stop(context.log);
   }
 
   get ready(): boolean {
@@ -104,8 +104,7 @@ export class Slot {
   /** Sends the processes that serve or start this signal; kills those that do not exit in time. */
   stop(signal: NodeJS.Signals): void {
     this.respawn.cancel();
-    this.#stopSignal = signal;
-    stopAll(this, signal, this.#context.log);
+    this.#stop.begin(this, signal);
   }
 
   /** Force-closes what drains, or all; kills what does not exit then. */
@@ -150,7 +149,7 @@ export class Slot {
       case 'not-restarted':
         if ('pid' in message && this.candidate?.pid === message.pid) this.candidate = undefined;
         this.#handover?.fail(message.message);
-        this.#servesLate(worker);
+        this.#stop.reach(worker);
         break;
       case 'restart-all':
         void answerRestart(worker, message.id, this, this.#context.restartAll());
@@ -162,6 +161,8 @@ export class Slot {
   #took(worker: Worker): void {
     this.#last = worker.release;
     this.#handover?.done(worker);
+    // It may have got a signal of its own within the rollback window.
+    if (worker.state === 'draining') this.#drainsAlone(worker, 'shutdown');
   }
 
   #becameReady(worker: Worker, { generation, hammerTime }: { generation: number; hammerTime: number }): void {
@@ -170,7 +171,7 @@ export class Slot {
     worker.hammerTime = hammerTime;
     worker.generation = generation;
     this.#generation = generation;
-    this.#servesLate(worker);
+    this.#stop.reach(worker);
     if (worker !== this.current) return;
     this.#last = worker.release;
     this.respawn.serves();
@@ -181,33 +182,37 @@ export class Slot {
     this.#context.ready(this);
   }
 
-  /** A process serves. A stop that began before could not reach it. */
-  #servesLate(worker: Worker): void {
-    if (!this.#stopSignal || worker.signalled) return;
-    worker.stop(this.#stopSignal);
-    killLate(worker, worker.hammerTime, this.#context.log);
-  }
-
   #drains(worker: Worker, { reason, deadline, bySignal = false }: FromWorker & { type: 'draining' }): void {
     worker.state = 'draining';
     worker.signalled ||= bySignal;
     worker.deadline = deadline < 0 ? undefined : performance.now() + deadline;
-    const { stopping, respawns, log } = this.#context;
-    const wanted = stopping() || this.retired;
-    if (wanted) killLate(worker, deadline, log);
-    if (wanted || reason !== 'shutdown' || worker !== this.current || !respawns) return;
-    // A signal to all processes of a service reaches this worker first, and then the supervisor.
-    setTimeout(() => {
-      if (worker !== this.current || stopping()) return;
-      this.current = undefined;
-      worker.stopsAlone = true;
-      this.#startAgain(worker, 'stops by itself: starting another');
-    }, OWN_STOP);
+    if (this.#stop.begun) killLate(worker, deadline, this.#context.log);
+    if (worker === this.current) this.#drainsAlone(worker, reason);
+  }
+
+  /** The process that serves drains, and no other serves in its place. */
+  #drainsAlone(worker: Worker, reason: string): void {
+    if (this.#stop.begun) return;
+    if (reason === 'restart') {
+      // It reports the commit before its drain, so its successor has exited just before the commit.
+      this.#handover?.fail(`pid ${worker.pid} had handed over to a process that exited`);
+      this.#replace(worker, 'drains, and its successor has exited: starting another');
+    } else if (this.#context.respawns)
+      // A signal to all processes of a service reaches this worker first, and then the supervisor.
+      setTimeout(() => this.#replace(worker, 'stops by itself: starting another'), OWN_STOP);
+  }
+
+  /** Starts another process in the place of one that drains. */
+  #replace(worker: Worker, why: string): void {
+    if (worker !== this.current || this.#stop.begun) return;
+    this.current = undefined;
+    worker.stopsAlone = true;
+    this.#startAgain(worker, why);
   }
 
   async #spawn(worker: Worker, request: FromWorker & { type: 'spawn' }): Promise<void> {
     const handover = this.#handover;
-    if (worker !== this.current || this.candidate || !handover || this.#stopSignal) {
+    if (worker !== this.current || this.candidate || !handover || this.#stop.begun) {
       worker.send({ type: 'not-spawned', id: request.id, message: 'it is not the turn of this worker' });
       return;
     }
@@ -239,7 +244,7 @@ export class Slot {
       this.candidate = undefined;
       if (this.current) {
         log.info(`${worker.name} ${howEnded(end)} during its restart.`);
-        if (this.current.state === 'ready') this.#took(this.current);
+        if (this.current.state !== 'starting') this.#took(this.current);
         // It takes over alone if it can, and no predecessor watches it any more.
         else killUnready(this.current, startTimeout, log);
       } else if (!isNext) this.#handover?.fail(`pid ${worker.pid} ${howEnded(end)}`);

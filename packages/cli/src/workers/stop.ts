@@ -9,13 +9,36 @@ interface Processes {
   readonly candidate: Worker | undefined;
 }
 
-/** Sends the processes that serve or start this signal; kills those that do not exit in time. */
-export function stopAll({ living, current, candidate }: Processes, signal: NodeJS.Signals, log: Log): void {
-  // A candidate is ended by its predecessor, and one that serves is the newest of its chain.
-  const first = candidate?.state === 'ready' ? candidate : (current ?? candidate);
-  for (const worker of living) {
-    if (worker === first || worker.stopsAlone) worker.stop(signal);
-    killLate(worker, worker.hammerTime, log);
+/** The stop of the processes that take turns in the place of one worker. */
+export class Stop {
+  readonly #log: Log;
+  #signal: NodeJS.Signals | undefined;
+
+  constructor(log: Log) {
+    this.#log = log;
+  }
+
+  /** Whether it has begun: no process may be started any more. */
+  get begun(): boolean {
+    return this.#signal !== undefined;
+  }
+
+  /** Sends the processes that serve or start this signal; kills those that do not exit in time. */
+  begin({ living, current, candidate }: Processes, signal: NodeJS.Signals): void {
+    this.#signal = signal;
+    // A candidate is ended by its predecessor, and one that serves is the newest of its chain.
+    const first = candidate?.state === 'ready' ? candidate : (current ?? candidate);
+    for (const worker of living) {
+      if (worker === first || worker.stopsAlone) worker.stop(signal);
+      killLate(worker, worker.hammerTime, this.#log);
+    }
+  }
+
+  /** A process serves now, or serves again. If the stop began before, it could not reach that process. */
+  reach(worker: Worker): void {
+    if (!this.#signal || worker.signalled) return;
+    worker.stop(this.#signal);
+    killLate(worker, worker.hammerTime, this.#log);
   }
 }
 
