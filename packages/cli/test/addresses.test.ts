@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, longTest, test } from '@endless/conformance';
 import { get } from '@endless/testkit';
 import { expect } from 'vitest';
@@ -69,6 +70,42 @@ describe('a unix socket keeps its path', () => {
         return closed() > worker;
       });
     await until(() => !existsSync(socketPath));
+  });
+});
+
+describe('an address that no worker serves refuses its clients', () => {
+  longTest('once a worker drains that was scaled away', async () => {
+    const socketPath = path.join(temporaryFolder(), 'own.1');
+    const served = await two('path per worker', { env: { SOCKET: socketPath.replace(/\.1$/, '') } });
+    await until(() => existsSync(socketPath));
+    const slow = get({ socketPath, path: '/slow' });
+    await sleep(200);
+    const fewer = served.command('scale', '1');
+    const refused = () =>
+      get({ socketPath, timeout: 300 }).then(
+        () => false,
+        ({ code }) => ['ECONNREFUSED', 'ENOENT'].includes(code),
+      );
+    await until(refused, 2_000);
+    expect((await slow).body).toMatch(/^own 1 /);
+    expect((await fewer).code).toBe(0);
+  });
+
+  longTest('some time after the next process of a crashed worker has not opened it', async () => {
+    const SOCKET = path.join(temporaryFolder(), 'own');
+    const served = await run('addresses.mjs', {
+      env: { KIND: 'path per process', SOCKET },
+      flags: ['--start-timeout', '3s'],
+    });
+    const own = () => `${SOCKET}.${workers(served)[0]}`;
+    const old = own();
+    await sleep(1_100);
+    served.program.signal('SIGKILL', workers(served)[0]);
+    await lines(served, /worker 0: pid \d+ is ready/, 2);
+    await until(() => existsSync(own()));
+    expect(existsSync(old)).toBe(true);
+    await until(() => !existsSync(old), 6_000);
+    expect((await get({ socketPath: own() })).body).toMatch(/^own 0 /);
   });
 });
 

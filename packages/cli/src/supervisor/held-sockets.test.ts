@@ -4,7 +4,6 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
-import type { Slot } from '../workers/slot.js';
 import type { Worker } from '../workers/worker.js';
 import { HeldSockets } from './held-sockets.js';
 
@@ -27,8 +26,7 @@ function held() {
   return { sockets, closed, told, bound, listens, fds: () => sockets.all().map(({ handle }) => handle.fd) };
 }
 
-const [first, second, third] = [{}, {}, {}] as [Worker, Worker, Worker];
-const slot = {} as Slot;
+const [first, second] = [{}, {}] as [Worker, Worker];
 
 test('the first copy of an address is kept, and others are closed at once', () => {
   const { listens, closed, told, fds } = held();
@@ -48,33 +46,12 @@ test('an address is given up once every worker that served it has closed it or h
   expect([closed, told.at(-1)]).toEqual([[2, 1], 'dropped 1']);
 });
 
-test('a crash gives up no address, and neither does the exit of its replacement to a restart', () => {
-  const { sockets, listens, fds } = held();
-  listens(first, 80, 1);
-  // The first crashes, the second replaces it, and the third takes over in a restart.
-  sockets.crashed(first, slot);
-  listens(second, 80, 2);
-  sockets.replaced(slot);
-  listens(third, 80, 3);
-  sockets.left(second);
-  expect(fds()).toEqual([1]);
-});
-
 test('after a stop nothing is held', () => {
   const { sockets, listens, closed, fds } = held();
   listens(first, 80, 1);
   sockets.close();
   listens(first, 81, 2);
   expect([fds(), closed]).toEqual([[], [1, 2]]);
-});
-
-test('an address of a crashed worker is given up with its slot', () => {
-  const { sockets, listens, fds } = held();
-  listens(first, 80, 1);
-  sockets.crashed(first, slot);
-  expect(fds()).toEqual([1]);
-  sockets.left(slot);
-  expect(fds()).toEqual([]);
 });
 
 test('a socket of systemd is held until the end, whether a worker serves it or not', () => {

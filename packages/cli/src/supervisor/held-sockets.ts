@@ -2,7 +2,6 @@ import { lstatSync, unlinkSync } from 'node:fs';
 import { connect } from 'node:net';
 import type { Asked, Bound } from '../workers/messages.js';
 import type { RawHandle } from '../workers/node-private.js';
-import type { Slot } from '../workers/slot.js';
 import type { Worker } from '../workers/worker.js';
 
 /** A listening socket that the supervisor holds for its workers. It never accepts. */
@@ -31,8 +30,8 @@ export interface SocketEvents {
  */
 export class HeldSockets {
   readonly #sockets = new Map<string, HeldSocket>();
-  /** What serves each address: workers, and slots whose crashed worker was not replaced yet. */
-  readonly #servers = new Map<string, Set<Worker | Slot>>();
+  /** The processes that serve each address, and those whose next process may still open it. */
+  readonly #servers = new Map<string, Set<Worker>>();
   /** The paths of unix sockets that were ever held. */
   readonly #paths = new Set<string>();
   /** The addresses whose sockets systemd has opened, and holds too. */
@@ -73,19 +72,14 @@ export class HeldSockets {
     this.#drop(labelOf(bound), worker);
   }
 
-  /** A worker has drained and exited, or a slot goes away: an address that only it served is given up. */
-  left(server: Worker | Slot): void {
-    for (const address of this.#servers.keys()) this.#drop(address, server);
+  /** This process serves no more, and no other opens its addresses: what only it served is given up. */
+  left(worker: Worker): void {
+    for (const address of this.#servers.keys()) this.#drop(address, worker);
   }
 
-  /** A worker has crashed: its slot stands for it until a process there is ready. */
-  crashed(worker: Worker, slot: Slot): void {
-    for (const servers of this.#servers.values()) if (servers.delete(worker)) servers.add(slot);
-  }
-
-  /** The process of this slot is ready: the addresses of those that have crashed stay. */
-  replaced(slot: Slot): void {
-    for (const servers of this.#servers.values()) servers.delete(slot);
+  /** Whether this process serves any of them. */
+  isServedBy(worker: Worker): boolean {
+    return [...this.#servers.values()].some((servers) => servers.has(worker));
   }
 
   /** Those that a worker does not serve: a successor gets the others from it. */
@@ -113,9 +107,9 @@ export class HeldSockets {
     await Promise.all([...this.#paths].map(removeStale));
   }
 
-  #drop(address: string, server: Worker | Slot): void {
+  #drop(address: string, worker: Worker): void {
     const servers = this.#servers.get(address);
-    if (!servers?.delete(server) || servers.size > 0) return;
+    if (!servers?.delete(worker) || servers.size > 0) return;
     this.#servers.delete(address);
     const socket = this.#sockets.get(address);
     if (!socket || this.#activated.has(address)) return;

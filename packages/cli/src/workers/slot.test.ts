@@ -40,9 +40,10 @@ async function serving() {
     started.push(worker);
     return worker;
   });
+  const sockets = new HeldSockets({ added: () => {}, known: () => {}, dropped: () => {} });
   const slot = new Slot(0, {
     log: { info: () => {} },
-    sockets: new HeldSockets({ added: () => {}, known: () => {}, dropped: () => {} }),
+    sockets,
     startTimeout: 10_000,
     count: () => 1,
     release: () => release(1),
@@ -52,13 +53,24 @@ async function serving() {
     exited: () => {},
     restartAll: async () => {},
   });
-  const says = (worker: Worker | undefined, message: FromWorker) =>
-    events.message(worker as Worker, message, undefined);
+  const says = (worker: Worker | undefined, message: FromWorker, handle?: object) =>
+    events.message(worker as Worker, message, handle);
+  const listens = (worker: Worker | undefined, ...ports: number[]) => {
+    for (const port of ports)
+      says(
+        worker,
+        { type: 'listening', asked: { port }, bound: { address: '::', port } },
+        { fd: port, close: () => {} },
+      );
+  };
+  /** The ports that the supervisor holds. */
+  const held = () => sockets.all().map(({ handle }) => handle.fd);
   const exits = (worker: Worker | undefined, end: ProcessEnd) => {
     (worker as Worker).state = 'gone';
     events.exit(worker as Worker, end);
   };
-  const isReady = (worker: Worker | undefined) => says(worker, { type: 'ready', generation: 0, hammerTime: 60_000 });
+  const isReady = (worker: Worker | undefined) =>
+    says(worker, { type: 'ready', generation: 0, hammerTime: 60_000 });
   /** Begins a restart, and starts its candidate. */
   const restart = async () => {
     const over = slot.restart(release(2));
@@ -75,7 +87,7 @@ async function serving() {
   isReady(started[0]);
   // It has served for so long that another process starts at once.
   await pass(2_000);
-  return { slot, started, signals, says, exits, isReady, restart, stop };
+  return { slot, started, signals, says, listens, held, exits, isReady, restart, stop };
 }
 
 const SHUTDOWN = { type: 'draining', reason: 'shutdown', deadline: 60_000 } as const;
@@ -142,4 +154,74 @@ test('a worker gets the signal of two stops once', async () => {
   slot.retire('SIGTERM');
   stop();
   expect(signals).toEqual(['SIGTERM to 1']);
+});
+
+const CRASH: ProcessEnd = { code: null, signal: 'SIGKILL' };
+const EXIT: ProcessEnd = { code: 0, signal: null };
+
+test('an address of a crashed process stays until the next has had the time of a start to open it', async () => {
+  const { started, listens, held, exits, isReady } = await serving();
+  listens(started[0], 80, 81);
+  exits(started[0], CRASH);
+  await pass();
+  isReady(started[1]);
+  listens(started[1], 80);
+  await pass(9_000);
+  expect(held()).toEqual([80, 81]);
+  // A crash of the next one keeps what that one served.
+  exits(started[1], CRASH);
+  await pass(1_000);
+  expect(held()).toEqual([80]);
+  isReady(started[2]);
+  await pass(10_000);
+  expect(held()).toEqual([]);
+});
+
+test('an address that a new release does not open is given up as the old process drains', async () => {
+  const { says, listens, held, exits, isReady, restart } = await serving();
+  const { old, candidate } = await restart();
+  listens(old, 80, 81);
+  listens(candidate, 80);
+  isReady(candidate);
+  says(old, { type: 'committed', pid: 2, moved: 0 });
+  expect(held()).toEqual([80, 81]);
+  says(old, { type: 'draining', reason: 'restart', deadline: 60_000 });
+  expect(held()).toEqual([80]);
+  exits(old, EXIT);
+  expect(held()).toEqual([80]);
+});
+
+test('an address of a worker that goes away is given up as it drains', async () => {
+  const { slot, says, listens, held } = await serving();
+  listens(slot.current, 80);
+  slot.retire('SIGTERM');
+  expect(held()).toEqual([80]);
+  says(slot.current, SHUTDOWN);
+  expect(held()).toEqual([]);
+});
+
+test('an address that only an old process served is given up after its crash in the rollback window', async () => {
+  const { listens, held, exits, isReady, restart } = await serving();
+  const { over, old, candidate } = await restart();
+  listens(old, 80, 81);
+  listens(candidate, 80);
+  isReady(candidate);
+  exits(old, CRASH);
+  expect(await over).toMatchObject({ pid: 2 });
+  expect(held()).toEqual([80, 81]);
+  await pass(10_000);
+  expect(held()).toEqual([80]);
+});
+
+test('an address of a process that stops by itself stays while the next one starts', async () => {
+  const { started, says, listens, held, exits, isReady } = await serving();
+  listens(started[0], 80, 81);
+  says(started[0], SHUTDOWN);
+  await pass(300);
+  isReady(started[1]);
+  listens(started[1], 80);
+  exits(started[0], EXIT);
+  expect(held()).toEqual([80, 81]);
+  await pass(10_000);
+  expect(held()).toEqual([80]);
 });

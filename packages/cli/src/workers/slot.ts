@@ -2,10 +2,10 @@ import { howEnded, NOT_STARTED, type ProcessEnd } from '../exit-codes.js';
 import { changed } from '../program/changes.js';
 import { type Inspector, waitsForDebugger } from '../program/inspect.js';
 import type { Release } from '../program/program.js';
+import { Addresses } from './addresses.js';
 import { answerRestart, Handover, type Replaced } from './handover.js';
 import { killLate, killUnready } from './kill-late.js';
 import { type FromWorker, RUN_PROTOCOL } from './messages.js';
-import { isRawHandle } from './node-private.js';
 import { Respawn } from './respawn.js';
 import type { SlotContext } from './slot-context.js';
 import { forceClose, Stop } from './stop.js';
@@ -35,6 +35,7 @@ export class Slot {
   readonly #context: SlotContext;
   readonly #successors = new Successors();
   readonly #stop: Stop;
+  readonly #addresses: Addresses;
   readonly #events: WorkerEvents = {
     message: (worker, message, handle) => this.#hear(worker, message, handle),
     exit: (worker, end) => this.#exited(worker, end),
@@ -48,6 +49,7 @@ export class Slot {
     this.index = index;
     this.#context = context;
     this.#stop = new Stop(context.log);
+    this.#addresses = new Addresses(context.sockets, context.startTimeout);
   }
 
   get ready(): boolean {
@@ -113,19 +115,12 @@ export class Slot {
   }
 
   #hear(worker: Worker, message: FromWorker, handle: unknown): void {
-    const { log, sockets } = this.#context;
-    if (message.type === 'listening') {
-      if (isRawHandle(handle)) sockets.add(worker, { ...message, handle });
-      return;
-    }
-    if (isRawHandle(handle)) handle.close();
+    const { log } = this.#context;
+    if (this.#addresses.hear(worker, message, handle)) return;
     switch (message.type) {
       case 'hello':
         if (message.inspector) log.info(`${worker.name} has its inspector on ${message.inspector}.`);
         if (message.protocol !== RUN_PROTOCOL) worker.kill('SIGKILL');
-        break;
-      case 'closed':
-        sockets.closedBy(worker, message.bound);
         break;
       case 'ready':
         this.#becameReady(worker, message);
@@ -160,6 +155,7 @@ export class Slot {
   /** This process serves in this slot from now on. */
   #took(worker: Worker): void {
     this.#last = worker.release;
+    this.#addresses.replaced();
     this.#handover?.done(worker);
     // It may have got a signal of its own within the rollback window.
     if (worker.state === 'draining') this.#drainsAlone(worker, 'shutdown');
@@ -175,7 +171,7 @@ export class Slot {
     if (worker !== this.current) return;
     this.#last = worker.release;
     this.respawn.serves();
-    this.#context.sockets.replaced(this);
+    this.#addresses.replaced();
     // It may have been starting already, with the old release, when the restart began.
     if (this.#handover && worker.release.id !== this.#handover.release.id) worker.send({ type: 'restart' });
     else this.#handover?.done(worker);
@@ -186,6 +182,7 @@ export class Slot {
     worker.state = 'draining';
     worker.signalled ||= bySignal;
     worker.deadline = deadline < 0 ? undefined : performance.now() + deadline;
+    this.#addresses.ends(worker, this);
     if (this.#stop.begun) killLate(worker, deadline, this.#context.log);
     if (worker === this.current) this.#drainsAlone(worker, reason);
   }
@@ -207,6 +204,7 @@ export class Slot {
     if (worker !== this.current || this.#stop.begun) return;
     this.current = undefined;
     worker.stopsAlone = true;
+    this.#addresses.keep(worker);
     this.#startAgain(worker, why);
   }
 
@@ -227,13 +225,11 @@ export class Slot {
   }
 
   #exited(worker: Worker, end: ProcessEnd): void {
-    const { log, sockets, startTimeout, exited, stopping } = this.#context;
+    const { log, startTimeout, exited, stopping } = this.#context;
     this.living.delete(worker);
     this.#successors.exited(worker, end);
-    // Its addresses stay until another process serves them.
-    if (this.retired || (this.ready && worker !== this.current)) sockets.left(worker);
-    else sockets.crashed(worker, this);
-    if (this.retired) sockets.left(this);
+    if (worker === this.current || !this.ready) this.#addresses.keep(worker);
+    this.#addresses.ends(worker, this);
     // What was to be replaced was never ready: the new release may do better.
     const { release } = this.#handover ?? worker;
     const isNext = !this.retired && !worker.readyAt && worker.release.id !== release.id;
