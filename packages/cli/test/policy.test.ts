@@ -257,6 +257,26 @@ const POLICY: [name: string, row: () => Promise<void>][] = [
     },
   ],
   [
+    'a restart that is asked for before the first worker is ready replaces the other workers too',
+    async () => {
+      const file = path.join(temporaryFolder(), 'fault');
+      writeFileSync(file, 'wait');
+      const served = await run('endless.mjs', {
+        flags: ['--workers', '3'],
+        env: { FAULT_FILE: file },
+        ready: /(?:)/,
+        maxProcesses: 10,
+      });
+      await until(() => served.program.pids().length === 2);
+      const restart = ask(served, '/restart');
+      await begun(restart);
+      rmSync(file);
+      expect(await restart.code).toBe(0);
+      expect(restart.lines.at(-1)).toMatch(/^worker 2 is now pid \d+ \(3 of 3\)$/);
+      expect(await statusOf(served)).toMatchObject({ state: 'running', workers: { ready: 3, old: 0 } });
+    },
+  ],
+  [
     'a restart mends a release whose workers never become ready',
     async () => {
       const served = await run('endless.mjs');

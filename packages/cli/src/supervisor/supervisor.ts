@@ -44,7 +44,7 @@ export class Supervisor {
   #stopping = false;
   /** Whether the workers have got a signal to stop. */
   #told = false;
-  /** Resolves when the first worker is ready, or the run ends. */
+  /** Resolves when the first worker is ready and the others start, or the run ends. */
   readonly #started: Promise<void>;
   #begun: () => void = () => {};
   #exitCode: number = EXIT.done;
@@ -190,9 +190,11 @@ export class Supervisor {
     log.info(`worker ${slot.index}: pid ${slot.current?.pid} is ready (${this.ready} of ${this.#target}).`);
     if (!this.#everReady) {
       this.#everReady = true;
-      this.#begun();
       // A program opens its further servers right after the first: the other workers inherit those too.
-      setTimeout(() => this.#fill(), SETTLE_TIME);
+      setTimeout(() => {
+        this.#fill();
+        this.#begun();
+      }, SETTLE_TIME);
     }
     this.#changed();
   }
