@@ -495,6 +495,24 @@ createServer((request, response) => response.end('${name}')).listen(Number(proce
     },
   ],
   [
+    'a new worker that goes away again during a restart: the restart is done',
+    async () => {
+      const served = await run('endless.mjs', {
+        flags: ['--start-timeout', '2500ms'],
+        env: { FAULT_WORKER: '1' },
+      });
+      served.fault('wait');
+      const more = ask(served, '/scale', { to: 2 });
+      await served.program.waitForPids(3);
+      expect(await ask(served, '/restart').code).toBe(0);
+      expect([await more.code, more.lines.at(-1)]).toEqual([
+        1,
+        'no new worker became ready: 1 are wanted again',
+      ]);
+      expect(await statusOf(served)).toMatchObject({ state: 'running', workers: { target: 1, old: 0 } });
+    },
+  ],
+  [
     'fewer workers while more are still starting: the earlier command ends with code 5',
     async () => {
       const served = await run('endless.mjs');

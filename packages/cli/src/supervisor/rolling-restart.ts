@@ -57,6 +57,8 @@ export async function rollingRestart(context: RollingRestartContext): Promise<Re
       replaced.push(now);
       progress(`worker ${slot.index} is now pid ${now.pid} (${replaced.length} of ${slots.length})`);
     } catch (error) {
+      // It goes away, so that no process of it runs the old release.
+      if (slot.retired) continue;
       const why = `worker ${slot.index}: ${(error as Error).message}`;
       if (canary) return report('failed', why);
       return report('partly', `${why}. ${replaced.length} of ${slots.length} workers are new.`);
@@ -84,7 +86,7 @@ async function replace(slot: Slot, waits: number[], context: RollingRestartConte
     return await slot.restart(context.release);
   } catch (error) {
     const [wait, ...rest] = waits;
-    if (wait === undefined || context.stopping()) throw error;
+    if (wait === undefined || slot.retired || context.stopping()) throw error;
     context.progress(`worker ${slot.index}: ${(error as Error).message}. Trying again in ${wait / 1_000} s.`);
     await sleep(wait);
     return replace(slot, rest, context);
