@@ -1,5 +1,5 @@
 // What a slot makes of the messages of its processes when they come at the worst moment. The processes are made up.
-import { beforeEach, expect, onTestFinished, test, vi } from 'vitest';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import type { ProcessEnd } from '../exit-codes.js';
 import type { Release } from '../program/program.js';
 import { HeldSockets } from '../supervisor/held-sockets.js';
@@ -9,10 +9,11 @@ import { Worker, type WorkerEvents, type WorkerState } from './worker.js';
 
 beforeEach(() => {
   vi.useFakeTimers({ toFake: ['performance', 'setTimeout', 'clearTimeout'] });
-  onTestFinished(() => {
-    vi.useRealTimers();
-    vi.restoreAllMocks();
-  });
+});
+
+afterEach(() => {
+  vi.useRealTimers();
+  vi.restoreAllMocks();
 });
 
 /** Lets everything happen that is due within so many milliseconds. */
@@ -132,6 +133,7 @@ test('another process starts at once if a candidate exits just before the commit
   says(old, { type: 'committed', pid: 2, moved: 0 });
   says(old, { type: 'draining', reason: 'restart', deadline: 60_000 });
   await expect(over).rejects.toThrow('had handed over to a process that exited');
+  await pass();
   expect(started).toHaveLength(3);
   expect(slot.current).toBe(started[2]);
 });
