@@ -412,25 +412,6 @@ createServer((request, response) => response.end('${name}')).listen(Number(proce
     },
   ],
   [
-    'a new process that exits just before its commit: another one starts at once, and code 1',
-    async () => {
-      const served = await run('endless.mjs', {
-        env: { CANDIDATE: 'exits at its commit' },
-        settings: { rollbackWindow: 300 },
-      });
-      const { port, program } = served;
-      await sleep(1_100);
-      // The old process drains for as long.
-      const slow = get({ port, path: '/slow?4500', timeout: 10_000 });
-      await sleep(100);
-      const restart = ask(served, '/restart');
-      await program.waitFor(/candidate \d+ is killed/);
-      expect((await get({ port, timeout: 2_000 })).status).toBe(200);
-      expect(await restart.code).toBe(1);
-      expect((await slow).body).toBe('slow');
-    },
-  ],
-  [
     'the run ends with the code of the worker when none was ready for `--give-up`',
     async () => {
       const served = await run('endless.mjs', { flags: ['--give-up', '1800ms'] });
