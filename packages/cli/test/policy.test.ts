@@ -390,7 +390,7 @@ createServer((request, response) => response.end('${name}')).listen(Number(proce
       await sleep(1_100);
       served.fault('block');
       const restart = ask(served, '/restart');
-      await served.program.waitForPids(3);
+      await served.program.waitFor(/\d+ blocks/);
       served.program.signal('SIGKILL', workers(served)[0]);
       await lines(served, /was not ready within 1.5 s: killed/, 1);
       served.fault();
@@ -406,7 +406,7 @@ createServer((request, response) => response.end('${name}')).listen(Number(proce
       const served = await run('endless.mjs', { flags: ['--start-timeout', '2s', '--give-up', '1s'] });
       served.fault('block');
       void ask(served, '/restart').code.catch(() => {});
-      await served.program.waitForPids(3);
+      await served.program.waitFor(/\d+ blocks/);
       served.program.signal('SIGKILL', workers(served)[0]);
       await lines(served, /No worker was ready for 1 s: giving up/, 1, 1_700);
     },
