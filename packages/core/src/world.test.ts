@@ -16,6 +16,7 @@ const PAST_WORLD: Record<string, string> = {
   'readiness/private-door.ts': 'knows whether this kernel has unix sockets',
   'signals/signal-exit.ts': 'reads marks that another package leaves on `process`',
   'signals/terminal.ts': 'writes to streams that outlive their terminal',
+  'supervisor/endless-command.ts': 'looks which script this process runs',
   'supervisor/systemd.ts': 'tells systemd a time of the clock that systemd reads',
 };
 

@@ -3,7 +3,7 @@ import { isMainThread } from 'node:worker_threads';
 import { Intake } from '../connections/intake.js';
 import { messageOf } from '../errors.js';
 import { concerns } from '../handoff/inheritance.js';
-import { isEndlessCommand } from '../supervisor/endless-command.js';
+import { RUNS_ENDLESS_COMMAND } from '../supervisor/endless-command.js';
 import type { Candidate } from '../takeover/candidate.js';
 import { install } from './install.js';
 import type { Listeners } from './listeners.js';
@@ -22,7 +22,7 @@ export interface ServingParts {
 }
 
 /** Whether this thread may run servers of the program. */
-const SERVES = isMainThread && !isEndlessCommand(process.argv[1]);
+const SERVES = isMainThread && !RUNS_ENDLESS_COMMAND;
 
 /** How servers come to this process and leave it again, and when it is ready. */
 export class Serving {

@@ -18,3 +18,6 @@ export function isEndlessCommand(script: string | undefined): boolean {
     return false;
   }
 }
+
+/** Whether this process runs such a command. */
+export const RUNS_ENDLESS_COMMAND = isEndlessCommand(process.argv[1]);
