@@ -87,15 +87,17 @@ describe('the drill', () => {
 
   test('says what in the program was in the way', async () => {
     const PORT = String(await freePort());
+    const SECOND = String(await freePort());
     const words = ['--times', '1', '--every', '300ms', '--json', fixture('drill/in-the-way.mjs')];
-    const { code, report } = await drill(words, { env: { PORT } });
+    const { code, report, stderr } = await drill(words, { env: { PORT, SECOND } });
+    expect(report, stderr).toBeDefined();
     const found = report.inTheWay.join('\n');
     expect(code).toBe(1);
     expect(found).toMatch(/process\.exit at \S*in-the-way\.mjs:13 cut \d+ requests? in flight/);
     expect(found).toMatch(/The SIGTERM listener at \S*in-the-way\.mjs:11 closes and exits/);
     expect(found).toMatch(/not ready for \d\.\d s/);
     expect(found).toMatch(
-      new RegExp(`The listener of port ${Number(PORT) + 1} came \\d\\.\\d s after that of port ${PORT}`),
+      new RegExp(`The listener of port ${SECOND} came \\d\\.\\d s after that of port ${PORT}`),
     );
     expect(found).toMatch(/The first response of a process took 2\.\d s/);
   });
