@@ -126,7 +126,7 @@ describe('two workers', () => {
     expect(await answers({ port: Number(port) })).toEqual(['one 0', 'one 1']);
   });
 
-  longTest('that ask for port 0 twice share none of them, also after a crash', async () => {
+  longTest('that ask for port 0 twice each have ports of their own, also after a crash', async () => {
     const served = await two('two on port 0');
     const { program } = served;
     await program.waitFor('Two servers asked for port 0 of one host');
