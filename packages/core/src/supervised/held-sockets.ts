@@ -10,6 +10,9 @@ import { HeldPaths } from './held-paths.js';
 /** How often a claimed socket looks whether its server is a port check. */
 const LOOK_AGAIN = 50;
 
+/** The event before `'error'`, which does not count as a listener of it. */
+const FAILED = errorMonitor as unknown as 'error';
+
 /** The listening sockets that `endless run` holds for this process too, until servers ask for them. */
 export class HeldSockets {
   /** A server has begun to accept on one of them. */
@@ -61,10 +64,14 @@ export class HeldSockets {
     this.#claimed.add(label(bound));
     let release = () => {};
     let over = false;
-    const giveBack = () => {
-      if (over) return;
+    const end = () => {
       over = true;
       release();
+      server.off('listening', listening).off(FAILED, failed);
+    };
+    const giveBack = () => {
+      if (over) return;
+      end();
       this.#claimed.delete(label(bound));
       this.#sockets.push(socket);
     };
@@ -75,24 +82,24 @@ export class HeldSockets {
         this.#world.after(LOOK_AGAIN, open);
         return;
       }
-      over = true;
-      release();
+      end();
       if ('path' in bound && isFilePath(bound.path)) adoptPath(handle, inheritedPath(bound.path));
       const errno = gate.open(handle);
       if (errno === 0) this.onOpened();
       else server.emit('error', new Error(`listen failed on an inherited socket (errno ${errno})`));
     };
-    server.once('listening', () => {
+    const listening = () => {
       this.#claimed.delete(label(bound));
       // Behind the gate nothing else keeps this process alive.
       release = this.#world.stayAlive();
       this.#world.turn(open);
-    });
-    // The look-up of its host name may fail.
-    server.once(errorMonitor as unknown as 'error', () => {
-      if (!over) gate.withdraw();
+    };
+    const failed = () => {
+      gate.withdraw();
       giveBack();
-    });
+    };
+    // The look-up of its host name may fail, and the server may listen again.
+    server.once('listening', listening).once(FAILED, failed);
     return true;
   }
 }

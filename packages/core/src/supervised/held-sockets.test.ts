@@ -1,0 +1,78 @@
+import { createServer } from 'node:net';
+import { expect, test } from 'vitest';
+import type { RawHandle } from '../node-private/handle.js';
+import type { World } from '../world.js';
+import { HeldSockets } from './held-sockets.js';
+
+/** Sockets in a world that counts what keeps its process alive. */
+function held() {
+  let keeps = 0;
+  const world = {
+    now: () => 0,
+    after: () => () => {},
+    turn: () => {},
+    stayAlive() {
+      keeps += 1;
+      return () => {
+        keeps -= 1;
+      };
+    },
+  } as unknown as World;
+  const sockets = new HeldSockets(world);
+  /** Adds a socket of this port; returns whether it was closed. */
+  const add = (port: number) => {
+    let closed = false;
+    const close = () => {
+      closed = true;
+    };
+    const handle = { close } as unknown as RawHandle;
+    sockets.add({ asked: { port }, bound: { address: '::', port }, handle, activated: true });
+    return () => closed;
+  };
+  return { sockets, add, keeps: () => keeps };
+}
+
+/** A server whose look-up of its host name may fail. */
+function serverOf() {
+  return createServer().on('error', () => {});
+}
+
+const failure = new Error('getaddrinfo ENOTFOUND');
+
+test('a server whose look-up has failed listens again, and closes: nothing keeps the process alive', () => {
+  const { sockets, add, keeps } = held();
+  add(80);
+  const server = serverOf();
+  expect(sockets.claim(server, { port: 80 }, false)).toBe(true);
+  server.emit('error', failure);
+  expect(sockets.claim(server, { port: 80 }, false)).toBe(true);
+  server.emit('listening');
+  expect(keeps()).toBe(1);
+  server.close();
+  expect(keeps()).toBe(0);
+  expect([server.listenerCount('listening'), server.listenerCount('error')]).toEqual([0, 1]);
+});
+
+test('a server that listens at another address in the end leaves the first one to its new server', () => {
+  const { sockets, add } = held();
+  for (const port of [80, 81, 80]) add(port);
+  const [server, next] = [serverOf(), serverOf()];
+  sockets.claim(server, { port: 80 }, false);
+  server.emit('error', failure);
+  expect(sockets.claim(next, { port: 80 }, false)).toBe(true);
+  sockets.claim(server, { port: 81 }, false);
+  server.emit('listening');
+  // The new server still looks up its host name.
+  expect(sockets.claim(serverOf(), { port: 80 }, false)).toBe(false);
+});
+
+test.each(['close', 'error'])('a claim that ends with %j gives its socket to the next server', (event) => {
+  const { sockets, add } = held();
+  const closed = add(80);
+  const server = serverOf();
+  sockets.claim(server, { port: 80 }, false);
+  if (event === 'close') server.close();
+  else server.emit('error', failure);
+  expect(closed()).toBe(false);
+  expect(sockets.claim(serverOf(), { port: 80 }, false)).toBe(true);
+});
