@@ -76,3 +76,32 @@ test.each(['close', 'error'])('a claim that ends with %j gives its socket to the
   expect(closed()).toBe(false);
   expect(sockets.claim(serverOf(), { port: 80 }, false)).toBe(true);
 });
+
+test.each([
+  ['the supervisor has dropped', (sockets: HeldSockets) => sockets.drop({ address: '::', port: 80 })],
+  ['this process has drained', (sockets: HeldSockets) => sockets.close()],
+])('a claimed socket that %s is closed when the claim ends', (_reason, giveUp) => {
+  for (const event of ['close', 'error']) {
+    const { sockets, add } = held();
+    const closed = add(80);
+    const server = serverOf();
+    sockets.claim(server, { port: 80 }, false);
+    giveUp(sockets);
+    // The server may still open it.
+    expect(closed()).toBe(false);
+    if (event === 'close') server.close();
+    else server.emit('error', failure);
+    expect(closed()).toBe(true);
+    expect(sockets.claim(serverOf(), { port: 80 }, false)).toBe(false);
+  }
+});
+
+test('a claimed socket stays when the supervisor drops another address', () => {
+  const { sockets, add } = held();
+  const closed = add(80);
+  const server = serverOf();
+  sockets.claim(server, { port: 80 }, false);
+  sockets.drop({ address: '::', port: 81 });
+  server.close();
+  expect(closed()).toBe(false);
+});

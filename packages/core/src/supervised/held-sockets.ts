@@ -22,6 +22,8 @@ export class HeldSockets {
   readonly paths = new HeldPaths();
   readonly #world: World;
   readonly #sockets: ActivatedSocket[] = [];
+  /** Those that servers have claimed and not opened, and that go back to the others if their server closes. */
+  readonly #returning = new Set<ActivatedSocket>();
   /** The addresses of servers that look up their host name. */
   readonly #claimed = new Set<string>();
 
@@ -42,10 +44,13 @@ export class HeldSockets {
     for (const socket of this.#sockets.splice(0, this.#sockets.length))
       if (label(socket.bound) === label(bound)) socket.handle.close();
       else this.#sockets.push(socket);
+    for (const socket of this.#returning)
+      if (label(socket.bound) === label(bound)) this.#returning.delete(socket);
   }
 
   /** Closes those that no server has asked for: this process drains. */
   close(): void {
+    this.#returning.clear();
     for (const { handle } of this.#sockets.splice(0)) handle.close();
   }
 
@@ -60,6 +65,7 @@ export class HeldSockets {
     );
     if (!socket) return false;
     this.#sockets.splice(this.#sockets.indexOf(socket), 1);
+    this.#returning.add(socket);
     const { handle, bound } = socket;
     this.#claimed.add(label(bound));
     let release = () => {};
@@ -73,7 +79,8 @@ export class HeldSockets {
       if (over) return;
       end();
       this.#claimed.delete(label(bound));
-      this.#sockets.push(socket);
+      if (this.#returning.delete(socket)) this.#sockets.push(socket);
+      else handle.close();
     };
     const gate = new Gate(this.#world, server, bound, ipv6Only, giveBack);
     const open = () => {
@@ -83,6 +90,7 @@ export class HeldSockets {
         return;
       }
       end();
+      this.#returning.delete(socket);
       if ('path' in bound && isFilePath(bound.path)) adoptPath(handle, inheritedPath(bound.path));
       const errno = gate.open(handle);
       if (errno === 0) this.onOpened();
