@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { builtin } from '../builtin.js';
 import type { RestartCommand } from '../settings.js';
-import { optionsFor } from './inspect.js';
+import { nodeOptionsFor } from './inspect.js';
 import { HANDOFF_VARIABLE, SUPERVISOR_VARIABLE } from './protocol.js';
 
 /** The variables that `restart.env` replaced, with their values before; null if a variable was not set. */
@@ -38,7 +38,7 @@ export function environmentFor({ env = {}, cwd }: RestartCommand): {
 } {
   const here = cwd !== undefined && path.isAbsolute(cwd) ? { PWD: cwd } : {};
   const replaced = Object.fromEntries(Object.keys(env).map((name) => [name, start[name] ?? null]));
-  const options = start.NODE_OPTIONS && optionsFor(start.NODE_OPTIONS.split(/\s+/)).join(' ');
+  const options = start.NODE_OPTIONS && nodeOptionsFor(start.NODE_OPTIONS);
   const inspect = options === undefined ? {} : { NODE_OPTIONS: options };
   return { env: { ...start, ...inspect, ...here, ...env }, replaced };
 }

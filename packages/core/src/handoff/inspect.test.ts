@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { optionsFor } from './inspect.js';
+import { nodeOptionsFor, optionsFor } from './inspect.js';
 
 test('an option of the inspector becomes one that takes any port and waits for no debugger', () => {
   const options = {
@@ -25,4 +25,8 @@ test('an option of the inspector becomes one that takes any port and waits for n
 test('the port may be the next argument', () => {
   for (const name of ['--inspect-port', '--debug-port'])
     expect(optionsFor([name, '[::1]:9230', '--inspect'])).toEqual([name, '[::1]:0', '--inspect=0']);
+});
+
+test('in `NODE_OPTIONS` any number of spaces is before the port', () => {
+  expect(nodeOptionsFor(' --inspect-port  9230 --inspect  ')).toBe(' --inspect-port  0 --inspect=0  ');
 });

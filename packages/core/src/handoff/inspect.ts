@@ -13,6 +13,14 @@ export function optionsFor(options: readonly string[]): string[] {
   });
 }
 
+/** The same for the text of `NODE_OPTIONS`. Node.js splits it at spaces alone, and reads quotes. */
+export function nodeOptionsFor(text: string): string {
+  const [words, gaps] = [text.split(/ +/), text.match(/ +/g) ?? []];
+  return optionsFor(words)
+    .map((word, at) => word + (gaps[at] ?? ''))
+    .join('');
+}
+
 /** Whether the next argument is the port. */
 function isPortName(option: string | undefined): boolean {
   return option === '--inspect-port' || option === '--debug-port';
