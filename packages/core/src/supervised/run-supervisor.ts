@@ -184,11 +184,14 @@ export class RunSupervisor {
   #spawned(pid: number, received: RawHandle | undefined): Spawned | EndlessError {
     const { ipc } = this.#world;
     const end = received && ipc.reopened(received, this.#supervision.open);
-    if (!end)
+    if (!end) {
+      // It would wait for this process.
+      this.send({ type: 'kill', pid, signal: 'SIGKILL' });
       return new EndlessError(
         'ERR_ENDLESS_SPAWN_FAILED',
         `The line to the successor (pid ${pid}) did not arrive: this process has no free descriptor.`,
       );
+    }
     return {
       pid,
       end,

@@ -1,0 +1,46 @@
+import { expect, test } from 'vitest';
+import { Debug } from '../debug.js';
+import type { RawHandle } from '../node-private/handle.js';
+import type { OnRead } from '../node-private/ipc.js';
+import type { World } from '../world.js';
+import { RUN_PROTOCOL } from './messages.js';
+import { RunSupervisor } from './run-supervisor.js';
+
+/** A worker with what it sends; `receive` lets a message of its supervisor arrive. */
+function workerOf() {
+  const sent: unknown[] = [];
+  let onRead: OnRead = () => {};
+  const end = {
+    send: (message: unknown) => sent.push(message),
+    read(fn: OnRead) {
+      onRead = fn;
+      return () => {};
+    },
+  };
+  const start = { protocol: RUN_PROTOCOL, pid: 1, index: 0, generation: 0, sockets: [] };
+  const world = {
+    env: {},
+    globals: { [Symbol.for('endless.supervision')]: { text: JSON.stringify(start) } },
+    debug: new Debug(Object.assign(() => {}, { enabled: false })),
+    // As if this process had no free descriptor.
+    ipc: { opened: () => end, reopened: () => undefined },
+  } as unknown as World;
+  const worker = RunSupervisor.find(world, 'test') as RunSupervisor;
+  const receive = (message: object, handle?: RawHandle) =>
+    onRead(
+      Buffer.from(`${JSON.stringify(handle ? { cmd: 'NODE_HANDLE', msg: message } : message)}\n`),
+      handle,
+    );
+  return { worker, sent, receive };
+}
+
+test.each([
+  ['is lost on its way', undefined],
+  ['cannot be opened', {} as RawHandle],
+])('a successor is killed if the line to it %s', async (_reason, handle) => {
+  const { worker, sent, receive } = workerOf();
+  const spawned = worker.spawn('{}', {});
+  receive({ type: 'spawned', id: 1, pid: 77 }, handle);
+  await expect(spawned).rejects.toMatchObject({ code: 'ERR_ENDLESS_SPAWN_FAILED' });
+  expect(sent).toContainEqual({ type: 'kill', pid: 77, signal: 'SIGKILL' });
+});
