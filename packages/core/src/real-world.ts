@@ -76,12 +76,12 @@ export const realWorld: World = {
   },
   resources: () => process.getActiveResourcesInfo(),
   rss: () => process.memoryUsage.rss(),
-  inspected() {
+  inspector() {
     try {
-      return builtin('node:inspector').url() !== undefined;
+      return builtin('node:inspector').url();
     } catch {
       // This Node.js was built without it.
-      return false;
+      return undefined;
     }
   },
   onExit(fn) {

@@ -50,8 +50,8 @@ export interface World {
   resources(): readonly string[];
   /** Bytes of memory that this process has in RAM. */
   rss(): number;
-  /** Whether the inspector of this process is open: a debugger may hold it. */
-  inspected(): boolean;
+  /** Where the inspector of this process listens, if it is open: a debugger may hold this process. */
+  inspector(): string | undefined;
   onExit(fn: () => void): () => void;
   writeError(text: string): void;
   /** Whether this process has a controlling terminal that can still be opened. */

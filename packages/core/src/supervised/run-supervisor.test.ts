@@ -7,7 +7,7 @@ import { RUN_PROTOCOL } from './messages.js';
 import { RunSupervisor } from './run-supervisor.js';
 
 /** A worker with what it sends; `receive` lets a message of its supervisor arrive. */
-function workerOf() {
+function workerOf(inspector?: string) {
   const sent: unknown[] = [];
   let onRead: OnRead = () => {};
   const end = {
@@ -24,6 +24,8 @@ function workerOf() {
     debug: new Debug(Object.assign(() => {}, { enabled: false })),
     // As if this process had no free descriptor.
     ipc: { opened: () => end, reopened: () => undefined },
+    rss: () => 1,
+    inspector: () => inspector,
   } as unknown as World;
   const worker = RunSupervisor.find(world, 'test') as RunSupervisor;
   const receive = (message: object, handle?: RawHandle) =>
@@ -43,4 +45,16 @@ test.each([
   receive({ type: 'spawned', id: 1, pid: 77 }, handle);
   await expect(spawned).rejects.toMatchObject({ code: 'ERR_ENDLESS_SPAWN_FAILED' });
   expect(sent).toContainEqual({ type: 'kill', pid: 77, signal: 'SIGKILL' });
+});
+
+test('the supervisor learns whether and where the inspector of a worker is open', () => {
+  const url = 'ws://127.0.0.1:9229/id';
+  for (const inspector of [undefined, url]) {
+    const { sent, receive } = workerOf(inspector);
+    receive({ type: 'ping' });
+    expect(sent).toEqual([
+      { type: 'hello', protocol: RUN_PROTOCOL, version: 'test', ...(inspector && { inspector }) },
+      { type: 'pong', rss: 1, inspected: inspector !== undefined },
+    ]);
+  }
 });

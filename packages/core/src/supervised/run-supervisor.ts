@@ -1,4 +1,3 @@
-import { builtin } from '../builtin.js';
 import { EndlessError } from '../errors.js';
 import { Channel } from '../handoff/channel.js';
 import { SUPERVISOR_VARIABLE } from '../handoff/protocol.js';
@@ -82,7 +81,7 @@ export class RunSupervisor {
     this.#channel.onHandle = () => this.send({ cmd: 'NODE_HANDLE_ACK' });
     this.closed = this.#channel.closed;
     void this.closed.then(() => this.#gone());
-    const inspector = builtin('node:inspector')?.url();
+    const inspector = world.inspector();
     this.send({ type: 'hello', protocol: RUN_PROTOCOL, version, ...(inspector && { inspector }) });
   }
 
@@ -142,7 +141,7 @@ export class RunSupervisor {
         this.onTickets(Buffer.from(message.secret.base64, 'base64'));
         break;
       case 'ping':
-        this.send({ type: 'pong', rss: this.#world.rss(), inspected: this.#world.inspected() });
+        this.send({ type: 'pong', rss: this.#world.rss(), inspected: this.#world.inspector() !== undefined });
         break;
       case 'socket': {
         const { asked, bound } = message;

@@ -233,7 +233,7 @@ export class SimProcess implements Holder {
       onRaise: () => () => {},
       resources: () => [],
       rss: () => 0,
-      inspected: () => false,
+      inspector: () => undefined,
       onExit: (fn) => {
         this.#onExit.add(fn);
         return () => this.#onExit.delete(fn);
