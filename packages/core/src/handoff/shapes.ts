@@ -82,13 +82,8 @@ export function isToPredecessor(message: unknown): message is ToPredecessor {
 
 /** The handoff in a text, or why it is invalid. */
 export function handoffOf(given: string): Handoff | string {
-  let handoff: unknown;
-  try {
-    handoff = JSON.parse(given);
-  } catch {
-    return 'it is not JSON';
-  }
-  if (!isRecord(handoff)) return 'it is not an object';
+  const handoff = recordOf(given);
+  if (typeof handoff === 'string') return handoff;
   const { generation, sockets, notify, pidFile, foreground } = handoff;
   if (!Number.isSafeInteger(generation) || (generation as number) < 1)
     return 'its `generation` is not a whole number above 0';
@@ -98,6 +93,16 @@ export function handoffOf(given: string): Handoff | string {
   if (foreground !== undefined && typeof foreground !== 'boolean')
     return 'its `foreground` is not true or false';
   return handoff as unknown as Handoff;
+}
+
+/** The object that a text describes, or why it describes none. */
+export function recordOf(given: string): Record<string, unknown> | string {
+  try {
+    const value: unknown = JSON.parse(given);
+    return isRecord(value) ? value : 'it is not an object';
+  } catch {
+    return 'it is not JSON';
+  }
 }
 
 /** Whether a value names a listening socket: as it was asked for, and as the kernel knows it. */

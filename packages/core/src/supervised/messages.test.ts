@@ -11,6 +11,13 @@ test('the start of a worker is read as it was written', () => {
   expect(workerStartOf(JSON.stringify(start))).toEqual(start);
 });
 
+test.each([
+  ['{', 'it is not JSON'],
+  ['[]', 'it is not an object'],
+])('the start %j is refused: %s', (given, reason) => {
+  expect(workerStartOf(given)).toBe(reason);
+});
+
 test('any other text is read or refused, and never throws', () => {
   fc.assert(
     fc.property(fc.oneof(fc.string({ unit: 'binary' }), fc.json()), (text) => {

@@ -1,5 +1,14 @@
 import type { HandedSocket } from '../handoff/protocol.js';
-import { type Check, hasShape, isRecord, isSocket, number, type Shapes, text } from '../handoff/shapes.js';
+import {
+  type Check,
+  hasShape,
+  isRecord,
+  isSocket,
+  number,
+  recordOf,
+  type Shapes,
+  text,
+} from '../handoff/shapes.js';
 import type { Asked, Bound } from '../listen/address.js';
 import type { Settings } from '../settings.js';
 
@@ -125,13 +134,8 @@ export function isFromSupervisor(message: unknown): message is FromSupervisor {
 
 /** The start of a worker in a text, or why it is invalid. */
 export function workerStartOf(given: string): WorkerStart | string {
-  let start: unknown;
-  try {
-    start = JSON.parse(given);
-  } catch {
-    return 'it is no JSON';
-  }
-  if (!isRecord(start)) return 'it is no object';
+  const start = recordOf(given);
+  if (typeof start === 'string') return start;
   const { protocol, index, generation, sockets } = start;
   if (protocol !== RUN_PROTOCOL)
     return `it uses version ${protocol} of the messages, and this release uses version ${RUN_PROTOCOL}`;
