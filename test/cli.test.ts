@@ -1,5 +1,7 @@
+import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import { commandLine } from '../packages/cli/dist/arguments/command-line.js';
+import { isEndlessCommand } from '../packages/core/dist/supervisor/endless-command.js';
 import { code, read, rowsOf } from './markdown.js';
 
 const page = read('packages/cli/README.md');
@@ -83,6 +85,15 @@ test('docs/drill.md names every flag of `endless drill`, with its default', () =
   const flags = COMMANDS.get('drill') ?? [];
   expect(rows.map(([flag]) => flag)).toEqual(flags.map(({ flags: flag }) => flag));
   for (const [at, { preset = '' }] of flags.entries()) expect(rows[at]?.[1]).toContain(preset);
+});
+
+test('core takes each file of the command line that a process runs for a command of endless', () => {
+  const { bin } = JSON.parse(read('packages/cli/package.json')) as { bin: Record<string, string> };
+  const files = [...Object.values(bin), 'dist/drill/run-child.js'];
+  const isCommand = (file: string) =>
+    isEndlessCommand(fileURLToPath(new URL(`../packages/cli/${file}`, import.meta.url)));
+  expect(files.filter((file) => !isCommand(file))).toEqual([]);
+  expect(isCommand('dist/main.js')).toBe(false);
 });
 
 describe('docs/from-pm2.md', () => {
