@@ -14,6 +14,8 @@ interface Visit {
   worker: string;
   pid: number;
   shown: boolean;
+  /** Whether its keys are those that the program has set. */
+  own?: boolean;
   keys: string;
 }
 
@@ -68,6 +70,28 @@ async function secure(flags: string[], file = fixture('secure.mjs')): Promise<Ru
 }
 
 const resumed = (visits: Visit[]) => visits.filter((visit) => visit.resumed).length;
+
+describe('keys that a program sets in the callback of `listen` stay its own', () => {
+  // It listens before the secret of the supervisor has come.
+  const ownKeys = () => secure(['--workers', '2'], fixture('own-keys.cjs'));
+  const strange = (visits: Visit[]) => visits.filter(({ own }) => !own);
+  const pids = (visits: Visit[]) => new Set(visits.map(({ pid }) => pid)).size;
+
+  test('in each worker, also with a new certificate', async () => {
+    const client = new Client((await ownKeys()).port, 'TLSv1.3');
+    const visits = [...(await client.visits(20)), await client.visit('/renew')];
+    expect([strange(visits), pids(visits)]).toEqual([[], 2]);
+  });
+
+  longTest('after a restart, and the new process does not get those of the old one', async () => {
+    const served = await ownKeys();
+    const client = new Client(served.port, 'TLSv1.3');
+    const before = await client.visits(20);
+    expect((await served.command('restart')).code).toBe(0);
+    const visits = [...before, ...(await client.visits(20))];
+    expect([strange(visits), pids(visits)]).toEqual([[], 4]);
+  });
+});
 
 describe('a client resumes its TLS session', () => {
   test('on any worker, over a restart that switches a link to another release, and no key can be read from outside', async () => {

@@ -1,4 +1,5 @@
 import type { Server } from 'node:net';
+import type { Server as TlsServer } from 'node:tls';
 import { builtin, isTlsServer } from '../builtin.js';
 import { boundOf, label } from '../listen/address.js';
 import { givenTicketKeys, keepTicketKeys, shareSessions } from '../node-private/tls.js';
@@ -8,6 +9,23 @@ const LENGTH = 48;
 
 /** The servers whose keys came from another process. */
 const shared = new WeakSet<Server>();
+
+/** The servers whose calls of `setTicketKeys` are seen. */
+const watched = new WeakSet<Server>();
+
+/** The servers whose keys the application has set. */
+const own = new WeakSet<Server>();
+
+/** From now on the application can set the keys of this server: no others take their place. */
+export function watchTicketKeys(server: Server): void {
+  if (!isTlsServer(server) || watched.has(server)) return;
+  watched.add(server);
+  const { setTicketKeys } = server;
+  server.setTicketKeys = (keys) => {
+    setTicketKeys.call(server, keys);
+    own.add(server);
+  };
+}
 
 /** The session ticket keys of these servers in base64, by the label of their address. */
 export function ticketKeysOf(servers: Iterable<{ server: Server }>): Record<string, string> {
@@ -19,14 +37,16 @@ export function ticketKeysOf(servers: Iterable<{ server: Server }>): Record<stri
   return keys;
 }
 
-/** Gives the servers the old process's keys, so that clients resume their sessions on the new process. */
+/**
+ * Gives the servers the old process's keys, so that clients resume their sessions on the new process. Those that
+ * have keys of the application keep them.
+ */
 export function useTicketKeys(servers: Iterable<Server>, keys: Record<string, string>): void {
   for (const server of servers) {
     const bound = boundOf(server);
     const key = bound && keys[label(bound)];
-    if (!isTlsServer(server) || key === undefined) continue;
-    server.setTicketKeys(Buffer.from(key, 'base64'));
-    shared.add(server);
+    if (!isTlsServer(server) || key === undefined || hasOwnKeys(server)) continue;
+    give(server, Buffer.from(key, 'base64'));
   }
 }
 
@@ -40,11 +60,22 @@ export function deriveTicketKeys(servers: Iterable<Server>, secret: Buffer): voi
     if (!isTlsServer(server) || !bound) continue;
     shareSessions(server);
     if (givenTicketKeys(server)) continue;
-    if (!shared.has(server)) {
+    if (!shared.has(server) && !own.has(server)) {
       const hash = builtin('node:crypto').createHmac('sha512', secret).update(label(bound)).digest();
-      server.setTicketKeys(hash.subarray(0, LENGTH));
-      shared.add(server);
+      give(server, hash.subarray(0, LENGTH));
     }
     keepTicketKeys(server);
   }
+}
+
+/** Whether the application has given the server its keys, as an option or later. */
+function hasOwnKeys(server: TlsServer): boolean {
+  return givenTicketKeys(server) || own.has(server);
+}
+
+function give(server: TlsServer, keys: Buffer): void {
+  server.setTicketKeys(keys);
+  // This was no call of the application.
+  own.delete(server);
+  shared.add(server);
 }

@@ -3,6 +3,7 @@ import { isMainThread } from 'node:worker_threads';
 import { Intake } from '../connections/intake.js';
 import { messageOf } from '../errors.js';
 import { concerns } from '../handoff/inheritance.js';
+import { watchTicketKeys } from '../handoff/tickets.js';
 import { RUNS_ENDLESS_COMMAND } from '../supervisor/endless-command.js';
 import type { Candidate } from '../takeover/candidate.js';
 import { install } from './install.js';
@@ -127,6 +128,7 @@ export class Serving {
   }
 
   #listening(server: Server): void {
+    watchTicketKeys(server);
     server.once('close', () => this.#closed(server));
     this.#parts.takingOver.tellKept();
     const { candidate } = this.#shared.phase;
