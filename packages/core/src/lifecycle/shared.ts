@@ -73,8 +73,10 @@ export class Shared {
     this.phase = new CurrentPhase(world.debug);
     // First: it runs the preload, which takes the handoff too.
     this.supervisor = RunSupervisor.find(world, version);
-    if (this.supervisor) this.settings.pin(this.supervisor.settings);
-    if (this.supervisor) this.supervisor.sockets.isServed = (bound) => this.servers.listensAt(bound);
+    if (this.supervisor) {
+      this.settings.pin(this.supervisor.settings);
+      this.supervisor.sockets.isServed = (bound) => this.servers.listensAt(bound);
+    }
     this.promised = Predecessor.peek(world);
     this.generation = this.promised?.generation ?? this.supervisor?.generation ?? 0;
     world.debug.generation = this.generation;

@@ -1,13 +1,13 @@
 import type { TrackedServer } from '../connections/tracked-server.js';
 import { EndlessError, messageOf } from '../errors.js';
 import { markActivated } from '../handoff/activated.js';
-import { deriveTicketKeys } from '../handoff/tickets.js';
 import { type Bound, label } from '../listen/address.js';
 import { leavePath } from '../listen/unix-path.js';
 import type { RawHandle } from '../node-private/handle.js';
 import { listeningHandle } from '../node-private/listening.js';
 import type { RunSupervisor } from '../supervised/run-supervisor.js';
 import type { Restarting } from './restarting.js';
+import { SessionTickets } from './session-tickets.js';
 import type { Shared } from './shared.js';
 import type { Stopping } from './stopping.js';
 
@@ -27,18 +27,18 @@ export class Supervised {
   /** The listening sockets of which the supervisor has got a copy. */
   readonly #copied = new WeakSet<RawHandle>();
   #saidApart = false;
-  /** From this all workers derive the keys of their TLS session tickets. */
-  #secret: Buffer | undefined;
+  readonly #tickets: SessionTickets;
 
   private constructor(supervisor: RunSupervisor, shared: Shared, parts: SupervisedParts) {
     this.#supervisor = supervisor;
     this.#shared = shared;
+    this.#tickets = new SessionTickets(supervisor, shared);
     const { world, events, settings } = shared;
     events.on('ready', ({ pid, generation }) => {
       if (pid !== world.pid) return;
       // The supervisor has these already.
       if (shared.promised) this.#copySockets();
-      this.#shareTickets();
+      this.#tickets.share();
       supervisor.send({ type: 'ready', generation, hammerTime: settings.current.hammerTime });
     });
     events.on('draining', ({ reason, deadlineMs }) => {
@@ -48,10 +48,6 @@ export class Supervised {
       const bySignal = parts.stopping.signalled;
       supervisor.send({ type: 'draining', reason, deadline: deadlineMs, bySignal });
     });
-    supervisor.onTickets = (secret) => {
-      this.#secret = secret;
-      this.#shareTickets();
-    };
     supervisor.sockets.onOpened = () => this.#copySockets();
     let moved = 0;
     events.on('handover', () => {
@@ -83,16 +79,8 @@ export class Supervised {
    * supervisor would keep its port in use.
    */
   listening(): void {
-    this.#shareTickets();
+    this.#tickets.share();
     this.#shared.world.after(COPY_AFTER, () => this.#copySockets());
-  }
-
-  /** Clients resume their TLS sessions on any worker. A candidate waits for the keys of its predecessor. */
-  #shareTickets(): void {
-    const { phase, servers, settings } = this.#shared;
-    if (!this.#secret || phase.candidate || !settings.current.tlsTickets) return;
-    const listening = servers.all().map(({ server }) => server);
-    deriveTicketKeys(listening, this.#secret);
   }
 
   /**
