@@ -25,6 +25,12 @@ export default defineConfig([
   },
   {
     ...common,
+    // The supervisor loads this file alone: shared with the others, it would be the whole of core.
+    input: { internal: 'packages/core/src/internal.ts' },
+    output: { ...output, format: 'esm' },
+  },
+  {
+    ...common,
     input: { preload: 'packages/core/src/handoff/preload.cts' },
     output: { ...output, format: 'cjs', entryFileNames: '[name].cjs', banner: '"use strict";' },
   },

@@ -1,8 +1,8 @@
 import { fstatSync } from 'node:fs';
+import { unixSocketOf } from '@endless/core/internal';
 import type { HeldSocket } from '../supervisor/held-sockets.js';
 import type { Bound } from '../workers/messages.js';
 import { addressOf, handleAround } from '../workers/node-private.js';
-import { unixSocketOf } from './unix-table.js';
 
 /** What systemd has opened for this process. */
 export interface Activation {

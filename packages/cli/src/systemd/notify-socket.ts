@@ -1,5 +1,5 @@
 import { writeSync } from 'node:fs';
-import { makeNonBlocking } from '../workers/node-private.js';
+import { makeNonBlocking } from '@endless/core/internal';
 import { MOST_WAITING, type Notifier } from './notifier.js';
 
 /** Time until a full socket is tried again. */

@@ -1,7 +1,7 @@
 import { Socket } from 'node:net';
 
 /**
- * Every private name of Node.js that the supervisor relies on. Handles come and go by public calls; the
+ * Every private name of Node.js that the supervisor relies on, apart from those that core has for it. Handles come and go by public calls; the
  * descriptor of a handle, and a pipe that must not be read, have no public name.
  */
 
@@ -45,23 +45,4 @@ export function addressOf(handle: RawHandle): { address: string; port: number } 
   (handle as { getsockname?(out: object): number }).getsockname?.(found);
   const { address, port } = found;
   return address === undefined || port === undefined ? undefined : { address, port };
-}
-
-/** Makes writes to a socket without a reader fail with EAGAIN instead of blocking; returns whether it did. */
-export function makeNonBlocking(fd: number): boolean {
-  const socket = new Socket().on('error', () => {});
-  try {
-    // This creates a `Pipe`, the only kind of handle that opens a unix datagram socket.
-    socket.connect({ path: '/dev/null/endless' });
-    const { _handle: made } = socket as unknown as { _handle: RawHandle };
-    const Pipe = made.constructor as new (type: number) => { open(fd: number): number; unref(): void };
-    // Never closed, since it does not own the descriptor.
-    const pipe = new Pipe(0);
-    pipe.unref();
-    return pipe.open(fd) === 0;
-  } catch {
-    return false;
-  } finally {
-    socket.destroy();
-  }
 }

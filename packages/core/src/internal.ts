@@ -1,0 +1,6 @@
+/**
+ * The parts of core that the supervisor of `endless run` uses, which has the same version of core; not covered by
+ * semantic versioning. Importing them creates no lifecycle: only `node:` modules and pure functions belong here.
+ */
+export { unixSocketOf } from './listen/unix-table.js';
+export { makeNonBlocking } from './node-private/pipe.js';
