@@ -1,5 +1,5 @@
 import path from 'node:path';
-import type { RestartCommand } from '../workers/messages.js';
+import type { CommandChange } from '../workers/messages.js';
 import { splitNodeArguments } from './node-options.js';
 import { isNode, type Release, scriptAt } from './program.js';
 
@@ -9,7 +9,7 @@ import { isNode, type Release, scriptAt } from './program.js';
  */
 export function changed(
   release: Release,
-  { command = release.command, args, env, cwd }: RestartCommand,
+  { command = release.command, args, env, cwd }: CommandChange,
 ): Release {
   const directory = cwd === undefined ? release.cwd : path.resolve(release.cwd, cwd);
   const variables = { ...(cwd !== undefined && { PWD: directory }), ...env };

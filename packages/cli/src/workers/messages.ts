@@ -1,52 +1,16 @@
+import type { FromSupervisor, Shapes, ToSupervisor } from '@endless/core/internal';
+
 /**
  * The messages between the supervisor and its workers: JSON over the IPC channel that Node.js gives a child.
- * The other side is `supervised/messages.ts` of `@endless/core`, of the release that the program has.
+ * A worker loads the core of its program, which may be another version: what it sends is checked here.
  */
+export { type Asked, type Bound, type CommandChange, RUN_PROTOCOL } from '@endless/core/internal';
 
-/** Version of the messages. A worker of another version does not start. */
-export const RUN_PROTOCOL = 1;
-
-/** An address as a program asks for it. */
-export type Asked = { port: number; host?: string } | { path: string };
-/** An address as the kernel knows it. */
-export type Bound = { address: string; port: number } | { path: string };
-
-/** What the program's `restart` settings change of the command of a successor. */
-export interface RestartCommand {
-  command?: string;
-  args?: string[];
-  env?: Record<string, string | null>;
-  cwd?: string;
-}
-
-/** The messages of a worker. */
-export type FromWorker =
-  | { type: 'hello'; protocol: number; version: string; inspector?: string }
-  | { type: 'listening'; asked: Asked; bound: Bound }
-  | { type: 'closed'; bound: Bound }
-  | { type: 'ready'; generation: number; hammerTime: number }
-  | { type: 'draining'; reason: 'restart' | 'shutdown'; deadline: number; bySignal?: boolean }
-  | { type: 'spawn'; id: number; handoff: string; restart: RestartCommand }
-  | { type: 'kill'; pid: number; signal: 'SIGTERM' | 'SIGKILL' }
-  | { type: 'committed'; pid: number; moved: number }
-  | { type: 'rolled-back'; pid: number; message: string }
-  | { type: 'not-restarted'; message: string }
-  | { type: 'restart-all'; id: number }
-  | { type: 'pong'; rss: number; inspected: boolean };
+/** The messages of a worker. A field that a later version adds is optional: an older worker does not send it. */
+export type FromWorker = Exclude<ToSupervisor, { cmd: string }>;
 
 /** The messages to a worker. */
-export type ToWorker =
-  | { type: 'restart' }
-  | { type: 'cancel' }
-  | { type: 'tickets'; secret: { base64: string } }
-  | { type: 'ping' }
-  | { type: 'socket'; asked: Asked; bound: Bound }
-  | { type: 'drop'; bound: Bound }
-  | { type: 'spawned'; id: number; pid: number }
-  | { type: 'not-spawned'; id: number; message: string }
-  | { type: 'exited'; pid: number; exitCode: number | null; signal: string | null }
-  | { type: 'restarted'; id: number; pid: number; generation: number; durationMs: number }
-  | { type: 'restart-failed'; id: number; message: string };
+export type ToWorker = FromSupervisor;
 
 type Check = (value: unknown) => boolean;
 
@@ -67,7 +31,7 @@ const command: Check = (value) =>
   (value.env === undefined ||
     (isRecord(value.env) && Object.values(value.env).every((each) => each === null || text(each))));
 
-const SHAPES: Record<FromWorker['type'], Record<string, Check>> = {
+const SHAPES: Shapes<FromWorker> = {
   hello: { protocol: number, version: text, inspector: (value) => value === undefined || text(value) },
   listening: { asked, bound },
   closed: { bound },
@@ -86,7 +50,7 @@ const SHAPES: Record<FromWorker['type'], Record<string, Check>> = {
 export function isFromWorker(message: unknown): message is FromWorker {
   if (!isRecord(message) || typeof message.type !== 'string') return false;
   if (!Object.hasOwn(SHAPES, message.type)) return false;
-  const shape = SHAPES[message.type as FromWorker['type']];
+  const shape: Record<string, Check> = SHAPES[message.type as FromWorker['type']];
   return Object.entries(shape).every(([field, check]) => check(message[field]));
 }
 

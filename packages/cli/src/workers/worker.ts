@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import type { Socket } from 'node:net';
 import { isatty } from 'node:tty';
+import type { WorkerStart as SentStart } from '@endless/core/internal';
 import type { ProcessEnd } from '../exit-codes.js';
 import { Pulse } from '../limits/pulse.js';
 import { environmentOf } from '../program/environment.js';
@@ -118,7 +119,7 @@ export class Worker {
       ...{ protocol: RUN_PROTOCOL, pid: process.pid, index, generation, sockets: inherited },
       ...(handoff && { line: FIRST_FD }),
       ...release.decided,
-    };
+    } satisfies SentStart;
     const args = argumentsOf(release, inspector);
     const env: NodeJS.ProcessEnv = {
       ...environmentOf(index, count, inspector),

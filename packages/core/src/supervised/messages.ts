@@ -87,9 +87,9 @@ export type ToSupervisor =
   | { type: 'ready'; generation: number; hammerTime: number }
   /**
    * The worker drains; `deadline`: milliseconds until it force-closes (-1: never). `bySignal`: it has got a stop
-   * signal, and would force-close at the next one.
+   * signal, and would force-close at the next one (optional: an older worker does not send it).
    */
-  | { type: 'draining'; reason: 'restart' | 'shutdown'; deadline: number; bySignal: boolean }
+  | { type: 'draining'; reason: 'restart' | 'shutdown'; deadline: number; bySignal?: boolean }
   /** Start a successor of this worker, with this handoff and what the program's settings say. */
   | { type: 'spawn'; id: number; handoff: string; restart: CommandChange }
   /** Send a signal to a process that was started for this worker. */
