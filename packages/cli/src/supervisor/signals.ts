@@ -1,7 +1,8 @@
+import { startedByNohup } from '@endless/core/internal';
 import { EXIT } from '../exit-codes.js';
 import type { Log } from '../print/log.js';
 import type { Supervisor } from './supervisor.js';
-import { startedByNohup, Terminal } from './terminal.js';
+import { Terminal } from './terminal.js';
 
 /** Two stop signals within this time count as one: npm and a terminal both deliver the same Ctrl-C. */
 const ONE_KEYPRESS = 1_000;
@@ -28,7 +29,7 @@ export function listenToSignals(supervisor: Supervisor, log: Log, watches: boole
     SIGINT: () => stop('SIGINT'),
     SIGHUP() {
       if (!terminal.hangsUp) void supervisor.restart().catch(report('SIGHUP'));
-      else if (startedByNohup())
+      else if (startedByNohup(process.env))
         log.info('The terminal went away: SIGHUP is ignored, since `nohup` has started this supervisor.');
       else stop('SIGTERM');
     },

@@ -1,5 +1,5 @@
 import { fstatSync } from 'node:fs';
-import { unixSocketOf } from '@endless/core/internal';
+import { takePassedDescriptors, unixSocketOf } from '@endless/core/internal';
 import type { HeldSocket } from '../supervisor/held-sockets.js';
 import type { Bound } from '../workers/messages.js';
 import { addressOf, handleAround } from '../workers/node-private.js';
@@ -14,25 +14,15 @@ export interface Activation {
   refused: string[];
 }
 
-/** The first descriptor by systemd's rules. */
-const FIRST = 3;
-/** More than any unit opens: a higher count is invalid. */
-const MOST = 1_024;
-
 /** Reads which descriptors systemd has opened for this process, and forgets those variables. */
 export function takeActivation(env: NodeJS.ProcessEnv = process.env): Activation {
-  const { LISTEN_PID, LISTEN_FDS, LISTEN_FDNAMES } = env;
+  const passed = takePassedDescriptors(env, process.pid) ?? [];
   const activation: Activation = { sockets: [], notify: undefined, refused: [] };
-  if (LISTEN_PID !== String(process.pid)) return activation;
-  for (const name of ['LISTEN_PID', 'LISTEN_FDS', 'LISTEN_FDNAMES']) delete env[name];
-  const count = Number(LISTEN_FDS);
-  if (!Number.isInteger(count) || count < 0 || count > MOST) {
-    activation.refused.push(`LISTEN_FDS is ${LISTEN_FDS}`);
+  if (typeof passed === 'string') {
+    activation.refused.push(passed);
     return activation;
   }
-  const names = LISTEN_FDNAMES?.split(':') ?? [];
-  for (let fd = FIRST; fd < FIRST + count; fd += 1) {
-    const name = names[fd - FIRST] ?? 'unknown';
+  for (const { fd, name } of passed) {
     try {
       if (name === 'notify' && fstatSync(fd).isSocket()) activation.notify = fd;
       else activation.sockets.push(socketAt(fd));

@@ -3,9 +3,9 @@ import path from 'node:path';
 import type { World } from '../world.js';
 
 /** How often a process checks whether its terminal is still there. */
-const CHECK = 500;
+export const TERMINAL_CHECK = 500;
 /** A SIGHUP has another reason if it comes later than this after the terminal was found gone. */
-const HANGUP_TIME = 500;
+export const HANGUP_TIME = 500;
 
 /** The terminal that a process was started from: SIGHUP means a hangup only right after it went away. */
 export class Terminal {
@@ -23,7 +23,7 @@ export class Terminal {
   /** Checks regularly whether the terminal is still there; calls `onGone` when it is not. */
   watch(onGone: () => void = () => {}): void {
     if (!this.#had) return;
-    const stop = this.#world.every(CHECK, () => {
+    const stop = this.#world.every(TERMINAL_CHECK, () => {
       if (this.there) return;
       stop();
       outliveTerminal();
@@ -78,7 +78,8 @@ export function inForeground(): boolean {
   }
 }
 
-function startedByNohup(env: NodeJS.ProcessEnv): boolean {
+/** Whether `nohup` has started this process, which outlives its terminal: Node.js resets the ignored SIGHUP. */
+export function startedByNohup(env: NodeJS.ProcessEnv): boolean {
   // bash and zsh put the command that they start into `_`; nohup replaces stdin by a descriptor that cannot
   // be read.
   if (path.basename(env._ ?? '') === 'nohup') return true;

@@ -4,6 +4,7 @@ import type { Bound } from '../listen/address.js';
 import { unixSocketOf } from '../listen/unix-table.js';
 import { rawHandle } from '../node-private/handle.js';
 import type { World } from '../world.js';
+import { takePassedDescriptors } from './passed-descriptors.js';
 
 /** What systemd has opened for this process. */
 export interface Activation {
@@ -15,29 +16,19 @@ export interface Activation {
   refused: string[];
 }
 
-/** The first descriptor by systemd's rules. */
-const FIRST = 3;
-/** More than any unit opens: a higher count is invalid. */
-const MOST = 1_024;
-
 /**
  * Reads which sockets systemd has opened, and removes those variables from the environment, so that no child
  * uses them. Undefined if they are missing, or meant for another process.
  */
 export function takeActivation(world: World): Activation | undefined {
-  const { env } = world;
-  const { LISTEN_PID, LISTEN_FDS, LISTEN_FDNAMES } = env;
-  if (LISTEN_PID === undefined || LISTEN_PID !== String(world.pid)) return undefined;
-  for (const name of ['LISTEN_PID', 'LISTEN_FDS', 'LISTEN_FDNAMES']) delete env[name];
-  const count = Number(LISTEN_FDS);
+  const passed = takePassedDescriptors(world.env, world.pid);
+  if (passed === undefined) return undefined;
   const activation: Activation = { sockets: [], notify: undefined, refused: [] };
-  if (!Number.isInteger(count) || count < 0 || count > MOST) {
-    activation.refused.push(`LISTEN_FDS is ${LISTEN_FDS}`);
+  if (typeof passed === 'string') {
+    activation.refused.push(passed);
     return activation;
   }
-  const names = LISTEN_FDNAMES?.split(':') ?? [];
-  for (let fd = FIRST; fd < FIRST + count; fd += 1) {
-    const name = names[fd - FIRST] ?? 'unknown';
+  for (const { fd, name } of passed) {
     try {
       if (!fstatSync(fd, { bigint: true }).isSocket()) continue;
       if (name === 'notify') activation.notify = fd;
