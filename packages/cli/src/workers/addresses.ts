@@ -10,6 +10,9 @@ interface Place {
   readonly current: Worker | undefined;
 }
 
+/** The longest time that a process that is ready has to open its further servers: a start may have no limit. */
+const LONGEST_OPENING = 60_000;
+
 /** Until when the addresses stay on which the processes of one worker have listened. */
 export class Addresses {
   readonly #sockets: HeldSockets;
@@ -18,9 +21,9 @@ export class Addresses {
   /** Those that have crashed or stopped by themselves, and whose addresses the next process may still open. */
   readonly #kept = new Set<Worker>();
 
-  constructor(sockets: HeldSockets, limit: number) {
+  constructor(sockets: HeldSockets, startTimeout: number) {
     this.#sockets = sockets;
-    this.#limit = limit;
+    this.#limit = Math.min(startTimeout, LONGEST_OPENING);
   }
 
   /** Takes a message that a server listens or was closed, and closes a handle of any other. Returns whether it was one. */

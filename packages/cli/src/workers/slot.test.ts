@@ -22,7 +22,7 @@ const pass = (ms = 0) => vi.advanceTimersByTimeAsync(ms);
 const release = (id: number) => ({ id, options: [] as string[] }) as unknown as Release;
 
 /** A slot whose first process serves, with every process that it has started and the signals that they got. */
-async function serving() {
+async function serving(startTimeout = 10_000) {
   const started: Worker[] = [];
   const signals: string[] = [];
   const state = { stopping: false };
@@ -45,7 +45,7 @@ async function serving() {
   const slot = new Slot(0, {
     log: { info: () => {} },
     sockets,
-    startTimeout: 10_000,
+    startTimeout,
     count: () => 1,
     release: () => release(1),
     stopping: () => state.stopping,
@@ -177,6 +177,19 @@ test('an address of a crashed process stays until the next has had the time of a
   isReady(started[2]);
   await pass(10_000);
   expect(held()).toEqual([]);
+});
+
+test('an address of a crashed process is given up after a minute where a start may take for ever', async () => {
+  const { started, listens, held, exits, isReady } = await serving(2 ** 31 - 1);
+  listens(started[0], 80, 81);
+  exits(started[0], CRASH);
+  await pass();
+  isReady(started[1]);
+  listens(started[1], 80);
+  await pass(59_000);
+  expect(held()).toEqual([80, 81]);
+  await pass(1_000);
+  expect(held()).toEqual([80]);
 });
 
 test('an address that a new release does not open is given up as the old process drains', async () => {
