@@ -1,9 +1,10 @@
 import { once } from 'node:events';
-import { existsSync, linkSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { linkSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { expect, onTestFinished, test } from 'vitest';
+import { setImmediate } from 'node:timers/promises';
+import { expect, onTestFinished, test, vi } from 'vitest';
 import type { Worker } from '../workers/worker.js';
 import { HeldSockets } from './held-sockets.js';
 
@@ -74,27 +75,50 @@ test('a successor inherits what its predecessor does not serve', () => {
   expect(sockets.notServedBy(first).map(({ handle }) => handle.fd)).toEqual([2]);
 });
 
-test('at the end a socket that no process serves is removed, and no other file', async () => {
+/** A folder, and how to leave a socket in it that no process serves. */
+function folderOfSockets() {
   const folder = mkdtempSync(path.join(tmpdir(), 'endless-'));
   onTestFinished(() => rmSync(folder, { recursive: true }));
-  const [served, stale, file] = ['served', 'stale', 'file'].map((name) => path.join(folder, name)) as [
-    string,
-    string,
-    string,
-  ];
-  const server = createServer();
-  await once(server.listen(served), 'listening');
-  // The server removes only its own name.
-  linkSync(served, stale);
-  await once(server.close(), 'close');
-  writeFileSync(file, 'not a socket');
+  const at = (name: string) => path.join(folder, name);
+  const leave = async (name: string) => {
+    const server = createServer();
+    await once(server.listen(at('served')), 'listening');
+    // The server removes only its own name.
+    linkSync(at('served'), at(name));
+    await once(server.close(), 'close');
+    return at(name);
+  };
+  return { at, leave, names: () => readdirSync(folder).sort() };
+}
+
+const unix = (socketPath: string) => ({
+  asked: { path: socketPath },
+  bound: { path: socketPath },
+  handle: { fd: 1, close() {} },
+});
+
+test('at the end each socket that no process serves is removed, and no other file', async () => {
+  const { at, leave, names } = folderOfSockets();
+  const stale = [await leave('a'), await leave('b'), await leave('c')];
+  writeFileSync(at('file'), 'not a socket');
+  const served = createServer().listen(at('served'));
+  onTestFinished(() => void served.close());
+  await once(served, 'listening');
   const { sockets } = held();
-  for (const [fd, socketPath] of [stale, file].entries())
-    sockets.add(first, {
-      asked: { path: socketPath },
-      bound: { path: socketPath },
-      handle: { fd, close() {} },
-    });
+  for (const each of [...stale, at('file'), at('served')]) sockets.add(first, unix(each));
   await sockets.removePaths();
-  expect([existsSync(stale), existsSync(file)]).toEqual([false, true]);
+  expect(names()).toEqual(['file', 'served']);
+});
+
+test('a path that was removed once is no concern at the end: another program may use it', async () => {
+  const { leave, names } = folderOfSockets();
+  const { sockets } = held();
+  const stale = unix(await leave('a'));
+  sockets.add(first, stale);
+  sockets.closedBy(first, stale.bound);
+  await vi.waitFor(() => expect(names()).toEqual([]));
+  await setImmediate();
+  await leave('a');
+  await sockets.removePaths();
+  expect(names()).toEqual(['a']);
 });

@@ -1,8 +1,7 @@
-import { lstatSync, unlinkSync } from 'node:fs';
-import { connect } from 'node:net';
 import type { Asked, Bound } from '../workers/messages.js';
 import type { RawHandle } from '../workers/node-private.js';
 import type { Worker } from '../workers/worker.js';
+import { removeStale } from './stale-socket.js';
 
 /** A listening socket that the supervisor holds for its workers. It never accepts. */
 export interface HeldSocket {
@@ -32,7 +31,7 @@ export class HeldSockets {
   readonly #sockets = new Map<string, HeldSocket>();
   /** The processes that serve each address, and those whose next process may still open it. */
   readonly #servers = new Map<string, Set<Worker>>();
-  /** The paths of unix sockets that were ever held. */
+  /** The paths of unix sockets that may have to be removed. */
   readonly #paths = new Set<string>();
   /** The addresses whose sockets systemd has opened, and holds too. */
   readonly #activated = new Set<string>();
@@ -104,7 +103,7 @@ export class HeldSockets {
 
   /** Removes the paths on which no process listens any more: the worker that has made one may have crashed. */
   async removePaths(): Promise<void> {
-    await Promise.all([...this.#paths].map(removeStale));
+    await Promise.allSettled([...this.#paths].map(removeStale));
   }
 
   #drop(address: string, worker: Worker): void {
@@ -121,26 +120,12 @@ export class HeldSockets {
 
   /** A program that closes its server may listen on the same socket again at once. */
   #removePathSoon(address: string, path: string): void {
-    setTimeout(() => {
-      if (!this.#sockets.has(address)) void removeStale(path);
+    setTimeout(async () => {
+      if (this.#sockets.has(address)) return;
+      const found = await removeStale(path).catch(() => 'other');
+      if (found !== 'served' && !this.#sockets.has(address)) this.#paths.delete(path);
     }, LISTENS_AGAIN).unref();
   }
-}
-
-/** Removes a socket that no process serves, and no other file. */
-function removeStale(path: string): Promise<void> {
-  return new Promise((resolve) => {
-    const socket = connect(path, () => socket.destroy());
-    socket.once('close', () => resolve());
-    socket.once('error', ({ code }: NodeJS.ErrnoException) => {
-      try {
-        // Any other file refuses as well, such as one that has replaced the socket.
-        if (code === 'ECONNREFUSED' && lstatSync(path).isSocket()) unlinkSync(path);
-      } catch {
-        // Another process was faster.
-      }
-    });
-  });
 }
 
 /** An address, for log lines and to compare it. */
