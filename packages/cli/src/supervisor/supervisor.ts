@@ -42,8 +42,6 @@ export class Supervisor {
   #target: number;
   #everReady = false;
   #stopping = false;
-  /** Whether the workers have got a signal to stop. */
-  #told = false;
   /** Resolves when the first worker is ready and the others start, or the run ends. */
   readonly #started: Promise<void>;
   #begun: () => void = () => {};
@@ -140,11 +138,15 @@ export class Supervisor {
   stop(signal: NodeJS.Signals): void {
     const { log } = this.#options;
     // A worker takes a second signal as an order to force-close.
-    if (this.#told) return;
-    this.#told = true;
+    if (this.#stopping) return;
+    this.#stopping = true;
     if (this.#processes.length > 0) log.info(`Stopping all workers by ${signal}.`);
-    this.#begin();
+    this.#giveUp.cancel();
+    this.#begun();
+    // Before the workers stop: a client that connects to a queue without a worker would wait in vain.
+    this.sockets.close();
     for (const slot of this.#allSlots) slot.stop(signal);
+    this.#changed();
     this.#maybeEnd();
   }
 
@@ -207,7 +209,8 @@ export class Supervisor {
     } else if (!this.#everReady && !watches) {
       if (end.code !== 0) log.info(`worker 0 ${howEnded(end)} before it was ready.`);
       this.#exitCode = codeOf(end);
-      this.#begin();
+      // Another process may have been started in the place of one that drained.
+      this.stop('SIGTERM');
     } else if (this.ready === 0) {
       this.#lastEnd = end;
       this.#giveUp.begin();
@@ -222,16 +225,6 @@ export class Supervisor {
     log.info(`No worker was ready for ${giveUp / 1_000} s: giving up.`);
     this.#exitCode = codeOf(this.#lastEnd) || EXIT.failed;
     this.stop('SIGTERM');
-  }
-
-  #begin(): void {
-    this.#stopping = true;
-    this.#giveUp.cancel();
-    this.#begun();
-    for (const slot of this.slots) slot.respawn.cancel();
-    // Before the workers stop: a client that connects to a queue without a worker would wait in vain.
-    this.sockets.close();
-    this.#changed();
   }
 
   #changed(): void {
