@@ -66,6 +66,8 @@ export class Recycler {
   recycle(): void {
     const { slots, lock, stopping } = this.#supervisor;
     if (stopping || lock.busy) return;
+    // An old process that drains still has its memory.
+    if (slots.some(({ living }) => living.size > 1)) return;
     for (const slot of slots) {
       const { current } = slot;
       if (!current || !slot.ready || performance.now() < (this.#retries.get(slot)?.at ?? 0)) continue;
