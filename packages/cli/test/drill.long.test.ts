@@ -132,6 +132,16 @@ describe('the drill', () => {
     );
   });
 
+  test('does not wait for a worker that was ready without an address, and then crashes at each start', async () => {
+    vi.stubEnv('ONCE', path.join(temporaryFolder(), 'once'));
+    onTestFinished(() => void vi.unstubAllEnvs());
+    const program = new DrilledProgram([fixture('drill/ready-once.mjs')], 1);
+    onTestFinished(() => program.end());
+    await expect(program.addresses(new AbortController().signal, 4_000)).rejects.toThrow(
+      /^not all workers were ready within 4 s\.\n[\s\S]*is ready \(1 of 1\)[\s\S]*exited with code 3/,
+    );
+  });
+
   test('leaves no process and no file when it is interrupted, or killed', async () => {
     for (const signal of ['SIGINT', 'SIGKILL'] as const) {
       const TMPDIR = temporaryFolder();

@@ -71,10 +71,10 @@ export class DrilledProgram {
         readyAt ??= performance.now();
         if (performance.now() - readyAt > ADDRESS_TIME)
           throw new NotServing('the program listens on no address');
-      }
+      } else readyAt = undefined;
       if (end)
         throw new NotServing(`the program ${howEnded(end)} before it was ready.\n${this.#output.trim()}`);
-      if (readyAt === undefined && performance.now() > late)
+      if (status?.state !== 'running' && performance.now() > late)
         throw new NotServing(
           `not all workers were ready within ${startTime / 1_000} s.\n${this.#output.trim()}`,
         );
