@@ -495,6 +495,22 @@ createServer((request, response) => response.end('${name}')).listen(Number(proce
     },
   ],
   [
+    'the same number of workers while one crashes at each start: exit code 4, and it is tried again',
+    async () => {
+      const served = await two({ ...second, flags: ['--workers', '2', '--start-timeout', '1500ms'] });
+      served.fault('throw');
+      served.program.signal('SIGKILL', workers(served)[1]);
+      await until(async () => (await statusOf(served)).workers.ready === 1);
+      expect(await served.command('scale', '2')).toMatchObject({
+        code: 4,
+        output: expect.stringContaining('1 of 2 workers are ready: the others start again'),
+      });
+      served.fault();
+      await until(async () => (await statusOf(served)).state === 'running', 15_000);
+      expect((await served.command('scale', '2')).code).toBe(0);
+    },
+  ],
+  [
     'a new worker that goes away again during a restart: the restart is done',
     async () => {
       const served = await run('endless.mjs', {

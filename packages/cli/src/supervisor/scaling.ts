@@ -26,30 +26,34 @@ export interface ScalingContext {
 
 /** How often a change looks whether it is done. */
 const LOOK_AGAIN = 50;
-/** How often a new worker may crash before it is ready: as often as a restart tries. */
+/** How often a worker may crash before it is ready: as often as a restart tries. */
 const TRIES = 3;
 
 /**
- * Sets the number of workers; resolves when the new ones are ready, or the others have exited. If none of the
- * new ones becomes ready, the old number is back.
+ * Sets the number of workers; resolves when all are ready, and those that are too many have exited. If no new
+ * one becomes ready, the old number is back.
  */
 export async function scaleTo(count: number, limit: number, context: ScalingContext): Promise<ScaleReport> {
   const before = context.target;
-  const more = count > before;
+  const [more, fewer] = [count > before, count < before];
+  const crashes = new Map(context.slots.map((slot) => [slot, slot.restarts.crash]));
   context.setTarget(count);
   const until = performance.now() + limit;
   for (;;) {
     const { target, ready, slots, stopping, allGone } = context;
     const now = `${ready} of ${count} workers are ready`;
     if (stopping) return { exitCode: EXIT.failed, line: 'the supervisor stops' };
-    if (more ? target < count : target > count)
+    if (fewer ? target > count : target < count)
       return { exitCode: EXIT.busy, line: `another command has set the number of workers to ${target}` };
-    if (more ? ready >= count : allGone) return { exitCode: EXIT.done, line: now };
-    const added = slots.slice(before);
-    const failed = added.filter((slot) => !slot.ready && slot.restarts.crash >= TRIES);
-    const settled = failed.length > 0 && added.every((slot) => slot.ready || failed.includes(slot));
-    if (more && (settled || performance.now() > until)) {
-      if (target > count || added.some((slot) => slot.ready))
+    const allReady = fewer || ready >= count;
+    if (allReady && (more || allGone)) return { exitCode: EXIT.done, line: now };
+    const awaited = more ? slots.slice(before) : slots;
+    const failed = awaited.filter(
+      (slot) => !slot.ready && slot.restarts.crash - (crashes.get(slot) ?? 0) >= TRIES,
+    );
+    const settled = failed.length > 0 && awaited.every((slot) => slot.ready || failed.includes(slot));
+    if (!allReady && (settled || performance.now() > until)) {
+      if (!more || target > count || awaited.some((slot) => slot.ready))
         return { exitCode: EXIT.partly, line: `${now}: the others start again` };
       context.setTarget(before);
       return { exitCode: EXIT.failed, line: `no new worker became ready: ${before} are wanted again` };
