@@ -25,23 +25,28 @@ const CODES: Record<RestartReport['result'], number> = {
   partly: EXIT.partly,
 };
 
-/** Each path that takes a POST, and what its fields mean. A path or a field of another name is unknown. */
-const POSTS = new Map<string, { fields: readonly string[]; action(body: Body, present: number): Action }>([
-  ['/restart', { fields: [], action: () => restart }],
-  ['/stop', { fields: ['now'], action: ({ now }) => stop(flagOf(now)) }],
-  ['/scale', { fields: ['to'], action: ({ to }, present) => scale(countOf(to, present)) }],
-]);
+/** A path that takes a POST, and what its fields mean. A field of another name is unknown. */
+export interface Post {
+  readonly url: string;
+  readonly fields: readonly string[];
+  action(body: Body, present: number): Action;
+}
+
+const POSTS: readonly Post[] = [
+  { url: '/restart', fields: [], action: () => restart },
+  { url: '/stop', fields: ['now'], action: ({ now }) => stop(flagOf(now)) },
+  { url: '/scale', fields: ['to'], action: ({ to }, present) => scale(countOf(to, present)) },
+];
 
 type Body = Record<string, unknown>;
 
-/** Whether this path takes a POST. */
-export function takesPost(url: string): boolean {
-  return POSTS.has(url);
+/** The POST that this path takes, if any. */
+export function postAt(path: string): Post | undefined {
+  return POSTS.find(({ url }) => url === path);
 }
 
 /** What a POST asks for. Throws {@link BadRequest} before anything changes. */
-export function actionOf(url: string, text: string, present: number): Action {
-  const { fields, action } = POSTS.get(url) ?? { fields: [], action: () => unknownPath(url) };
+export function actionOf({ url, fields, action }: Post, text: string, present: number): Action {
   const body = bodyOf(text);
   const strange = Object.keys(body).find((name) => !fields.includes(name));
   if (strange !== undefined) throw new BadRequest(`${url} has no field ${strange}`);
@@ -72,10 +77,6 @@ const scale =
     say(line);
     return exitCode;
   };
-
-function unknownPath(url: string): never {
-  throw new BadRequest(`unknown path ${url}`);
-}
 
 function bodyOf(text: string): Body {
   if (text === '') return {};

@@ -1,7 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { EXIT } from '../exit-codes.js';
 import type { Supervisor } from '../supervisor/supervisor.js';
-import { type Action, actionOf, takesPost } from './requests.js';
+import { type Action, actionOf, BadRequest, postAt } from './requests.js';
 import { statusOf } from './status.js';
 
 /** One line of an answer. The last line of each carries the exit code for the command that asked. */
@@ -56,16 +56,16 @@ async function answer(
   response.on('error', () => {});
   const { method, url = '' } = request;
   if (method === 'GET' && url === '/status') return end(response, 200, statusOf(supervisor));
-  const post = takesPost(url);
+  const post = postAt(url);
   if (url !== '/status' && !post) return end(response, 404, { error: `unknown path ${url}` });
   if (method !== 'POST' || !post) return end(response, 405, { error: `${method} is not for ${url}` });
   const text = await textOf(request);
   if (text === undefined) return end(response, 413, { error: `a request has at most ${LONGEST_BODY} bytes` });
   let action: Action;
   try {
-    action = actionOf(url, text, supervisor.target);
+    action = actionOf(post, text, supervisor.target);
   } catch (error) {
-    return end(response, 400, { error: (error as Error).message });
+    return end(response, error instanceof BadRequest ? 400 : 500, { error: (error as Error).message });
   }
   response.writeHead(200, { 'content-type': 'application/x-ndjson' });
   const write = (line: ControlLine) => response.write(`${JSON.stringify(line)}\n`);
