@@ -20,6 +20,6 @@ export function parseSize(text: string, memory: () => number = availableMemory):
 }
 
 /** The memory of the control group, or of the machine if that is less. */
-export function availableMemory(root = '/'): number {
-  return Math.min(memoryLimit(root) ?? Number.POSITIVE_INFINITY, totalmem());
+function availableMemory(): number {
+  return Math.min(memoryLimit() ?? Number.POSITIVE_INFINITY, totalmem());
 }

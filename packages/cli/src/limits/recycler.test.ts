@@ -14,7 +14,7 @@ function oldSlot(index: number, restarted: number[]): Slot {
       restarted.push(index);
       slot.current = { pid: 10 + index, readyAt: performance.now() } as Worker;
       slot.living.add(slot.current);
-      return slot.current;
+      return slot.current.pid;
     },
   };
   return slot as unknown as Slot;

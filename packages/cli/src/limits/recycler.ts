@@ -102,7 +102,7 @@ export class Recycler {
     this.#log.info(`${named} ${why}: replacing it.`);
     try {
       // A limit is no deployment: the new process runs the release of the old one.
-      const { pid } = await slot.restart(worker.release);
+      const pid = await slot.restart(worker.release);
       slot.restarts[counter] += 1;
       this.#retries.delete(slot);
       this.#log.info(`worker ${slot.index} is now pid ${pid}.`);

@@ -31,7 +31,7 @@ export function ownProcess(log: Log): void {
 }
 
 /** The modules that these options preload. */
-export function preloadsIn(options: readonly string[]): string[] {
+function preloadsIn(options: readonly string[]): string[] {
   return options.flatMap((option, at) => {
     const [found, joined] = PRELOAD.exec(option) ?? [];
     return found === undefined ? [] : [joined ?? options[at + 1] ?? ''];

@@ -1,13 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Release } from '../program/program.js';
-import type { Replaced } from '../workers/handover.js';
 import type { Slot } from '../workers/slot.js';
 
 /** How a restart of all workers ended. */
 export interface RestartReport {
   result: 'done' | 'failed' | 'partly';
   error: string | undefined;
-  replaced: Replaced[];
   durationMs: number;
 }
 
@@ -39,9 +37,9 @@ const LONG_DRAIN = 1_000;
 export async function rollingRestart(context: RollingRestartContext): Promise<RestartReport> {
   const { slots, release, progress } = context;
   const began = performance.now();
-  const replaced: Replaced[] = [];
+  let replaced = 0;
   const report = (result: RestartReport['result'], error?: string): RestartReport => {
-    return { result, error, replaced, durationMs: Math.round(performance.now() - began) };
+    return { result, error, durationMs: Math.round(performance.now() - began) };
   };
   let previous: Slot | undefined;
   for (const slot of slots) {
@@ -49,19 +47,19 @@ export async function rollingRestart(context: RollingRestartContext): Promise<Re
     // A change of the number of workers may have sent it away meanwhile.
     if (slot.retired) continue;
     previous = slot;
-    const canary = replaced.length === 0;
-    context.comesTo(replaced.length + 1);
+    const canary = replaced === 0;
+    context.comesTo(replaced + 1);
     try {
-      const now = await replace(slot, canary ? [] : TRIES, context);
+      const pid = await replace(slot, canary ? [] : TRIES, context);
       if (canary) context.pin(slot.current?.release ?? release);
-      replaced.push(now);
-      progress(`worker ${slot.index} is now pid ${now.pid} (${replaced.length} of ${slots.length})`);
+      replaced += 1;
+      progress(`worker ${slot.index} is now pid ${pid} (${replaced} of ${slots.length})`);
     } catch (error) {
       // It goes away, so that no process of it runs the old release.
       if (slot.retired) continue;
       const why = `worker ${slot.index}: ${(error as Error).message}`;
       if (canary) return report('failed', why);
-      return report('partly', `${why}. ${replaced.length} of ${slots.length} workers are new.`);
+      return report('partly', `${why}. ${replaced} of ${slots.length} workers are new.`);
     }
   }
   return report('done');
@@ -80,7 +78,7 @@ async function oldExits(slot: Slot, { stopping, progress }: RollingRestartContex
   }
 }
 
-async function replace(slot: Slot, waits: number[], context: RollingRestartContext): Promise<Replaced> {
+async function replace(slot: Slot, waits: number[], context: RollingRestartContext): Promise<number> {
   try {
     if (context.stopping()) throw new Error('the supervisor stops');
     return await slot.restart(context.release);

@@ -6,28 +6,18 @@ import type { Worker } from './worker.js';
 /** The longest restart of one worker. */
 const LONGEST = 300_000;
 
-/** The process that a restart of one worker has brought. */
-export interface Replaced {
-  index: number;
-  pid: number;
-  generation: number;
-  /** Milliseconds from the request until it could not be rolled back any more. */
-  durationMs: number;
-}
-
 /** A restart of one worker that is under way: a handover, or a start where nothing is left to hand over. */
 export class Handover {
   readonly release: Release;
-  /** Resolves when the new process stays; rejects with the reason if it does not. */
-  readonly over: Promise<Omit<Replaced, 'index'>>;
-  readonly #began = performance.now();
+  /** Resolves with the pid of the new process when it stays; rejects with the reason if it does not. */
+  readonly over: Promise<number>;
   readonly #timer: NodeJS.Timeout;
-  #resolve: (result: Omit<Replaced, 'index'>) => void = () => {};
+  #resolve: (pid: number) => void = () => {};
   #reject: (error: Error) => void = () => {};
 
   constructor(release: Release, onEnd: () => void) {
     this.release = release;
-    const decided = new Promise<Omit<Replaced, 'index'>>((resolve, reject) => {
+    const decided = new Promise<number>((resolve, reject) => {
       this.#resolve = resolve;
       this.#reject = reject;
     });
@@ -38,8 +28,8 @@ export class Handover {
     });
   }
 
-  done({ pid, generation }: { pid: number; generation: number }): void {
-    this.#resolve({ pid, generation, durationMs: Math.round(performance.now() - this.#began) });
+  done({ pid }: Worker): void {
+    this.#resolve(pid);
   }
 
   fail(reason: string): void {

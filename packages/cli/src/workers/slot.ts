@@ -3,7 +3,7 @@ import { changed } from '../program/changes.js';
 import { type Inspector, waitsForDebugger } from '../program/inspect.js';
 import type { Release } from '../program/program.js';
 import { Addresses } from './addresses.js';
-import { answerRestart, Handover, type Replaced } from './handover.js';
+import { answerRestart, Handover } from './handover.js';
 import { killLate, killUnready } from './kill-late.js';
 import { type FromWorker, RUN_PROTOCOL } from './messages.js';
 import { Respawn } from './respawn.js';
@@ -84,8 +84,8 @@ export class Slot {
     return this.#last ? 'again' : 'given';
   }
 
-  /** Replaces the process by one of this release; rejects with the reason if the old one serves on. */
-  async restart(release: Release): Promise<Replaced> {
+  /** Replaces the process by one of this release, and resolves with its pid; rejects if the old one serves on. */
+  async restart(release: Release): Promise<number> {
     if (this.#handover) throw new Error('it restarts already');
     if (this.retired) throw new Error('it goes away');
     const handover = new Handover(release, () => {
@@ -94,7 +94,7 @@ export class Slot {
     this.#handover = handover;
     if (this.ready) this.current?.send({ type: 'restart' });
     else if (!this.current) void this.start(release);
-    return { index: this.index, ...(await handover.over) };
+    return handover.over;
   }
 
   /** Drains the worker and starts no other one. */

@@ -87,10 +87,11 @@ export class Worker {
     // A message or a signal that comes too late may fail: ignore that.
     child.on('error', () => {});
     child.on('message', (message, handle) => {
-      if (isFromWorker(message) && message.type !== 'pong') events.message(this, message, handle);
+      const known = isFromWorker(message) ? message : undefined;
+      if (known && known.type !== 'pong') events.message(this, known, handle);
       // A handle that came with anything else would stay open for ever.
       else closeHandle(handle);
-      if (isFromWorker(message) && message.type === 'pong') this.pulse.answer(message);
+      if (known?.type === 'pong') this.pulse.answer(known);
     });
     child.once('exit', (code, signal) => {
       const gone = () => {
