@@ -66,7 +66,7 @@ function stateOf({ stopping, restarts, ready, target, everReady }: Supervisor, o
   return old > 0 ? 'mixed' : 'running';
 }
 
-function workerStatus({ index, current, restarts, respawn, lastCrash }: Slot): WorkerStatus {
+function workerStatus({ index, current, replacedBy, respawn, lastCrash }: Slot): WorkerStatus {
   const now = performance.now();
   const state = current?.state;
   return {
@@ -76,7 +76,7 @@ function workerStatus({ index, current, restarts, respawn, lastCrash }: Slot): W
     state: state === undefined || state === 'gone' ? 'waiting' : current?.pulse.stalled ? 'stalled' : state,
     uptimeMs: current ? Math.round(now - current.startedAt) : null,
     rss: current?.pulse.last?.rss ?? null,
-    restarts,
+    restarts: replacedBy,
     nextStartMs: respawn.at === undefined ? null : Math.max(0, Math.round(respawn.at - now)),
     lastExit: lastCrash ?? null,
   };

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { howEnded } from '../exit-codes.js';
+import { howEnded } from '../process-end.js';
 
 /** How long a command may take. */
 const LONGEST = 10 * 60_000;

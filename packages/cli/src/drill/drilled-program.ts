@@ -6,7 +6,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { getJson, order } from '../control/client.js';
 import type { Status } from '../control/status.js';
-import { EXIT, howEnded, type ProcessEnd } from '../exit-codes.js';
+import { EXIT } from '../exit-codes.js';
+import { howEnded, type ProcessEnd } from '../process-end.js';
 import { NotServing } from './find-target.js';
 import { type Seen, seenBy } from './seen.js';
 

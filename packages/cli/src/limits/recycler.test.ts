@@ -9,7 +9,7 @@ import { Recycler } from './recycler.js';
 function oldSlot(index: number, restarted: number[]): Slot {
   const old = { pid: index, readyAt: -1_000_000 } as Worker;
   const slot = {
-    ...{ index, ready: true, current: old, living: new Set([old]), restarts: { memory: 0, age: 0 } },
+    ...{ index, ready: true, current: old, living: new Set([old]), replacedBy: { memory: 0, age: 0 } },
     async restart() {
       restarted.push(index);
       slot.current = { pid: 10 + index, readyAt: performance.now() } as Worker;

@@ -103,7 +103,7 @@ export class Recycler {
     try {
       // A limit is no deployment: the new process runs the release of the old one.
       const pid = await slot.restart(worker.release);
-      slot.restarts[counter] += 1;
+      slot.replacedBy[counter] += 1;
       this.#retries.delete(slot);
       this.#log.info(`worker ${slot.index} is now pid ${pid}.`);
     } catch (error) {

@@ -12,7 +12,7 @@ afterEach(() => {
 
 /** Two workers, of which the second has crashed before. */
 function twoWorkers() {
-  const slots = [0, 9].map((crash) => ({ ready: crash === 0, restarts: { crash } }));
+  const slots = [0, 9].map((crash) => ({ ready: crash === 0, replacedBy: { crash } }));
   const state = { allGone: true };
   const context = {
     ...{ target: 2, stopping: false, slots: slots as unknown as Slot[], setTarget: () => {} },
@@ -23,7 +23,7 @@ function twoWorkers() {
       return state.allGone;
     },
   };
-  const [, second] = slots as [object, { ready: boolean; restarts: { crash: number } }];
+  const [, second] = slots as [object, { ready: boolean; replacedBy: { crash: number } }];
   let ended = false;
   const report = scaleTo(2, 60_000, context).finally(() => {
     ended = true;
@@ -63,9 +63,9 @@ test('it ends with code 4 if the others are not ready in time', async () => {
 
 test('it ends with code 4 if the others crash three more times', async () => {
   const { second, report, ended } = twoWorkers();
-  second.restarts.crash += 2;
+  second.replacedBy.crash += 2;
   await looksAgain();
   expect(ended()).toBe(false);
-  second.restarts.crash += 1;
+  second.replacedBy.crash += 1;
   expect(await report).toEqual(PARTLY);
 });

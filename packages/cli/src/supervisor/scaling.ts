@@ -36,7 +36,7 @@ const TRIES = 3;
 export async function scaleTo(count: number, limit: number, context: ScalingContext): Promise<ScaleReport> {
   const before = context.target;
   const [more, fewer] = [count > before, count < before];
-  const crashes = new Map(context.slots.map((slot) => [slot, slot.restarts.crash]));
+  const crashes = new Map(context.slots.map((slot) => [slot, slot.replacedBy.crash]));
   context.setTarget(count);
   const until = performance.now() + limit;
   for (;;) {
@@ -49,7 +49,7 @@ export async function scaleTo(count: number, limit: number, context: ScalingCont
     if (allReady && (more || allGone)) return { exitCode: EXIT.done, line: now };
     const awaited = more ? slots.slice(before) : slots;
     const failed = awaited.filter(
-      (slot) => !slot.ready && slot.restarts.crash - (crashes.get(slot) ?? 0) >= TRIES,
+      (slot) => !slot.ready && slot.replacedBy.crash - (crashes.get(slot) ?? 0) >= TRIES,
     );
     const settled = failed.length > 0 && awaited.every((slot) => slot.ready || failed.includes(slot));
     if (!allReady && (settled || performance.now() > until)) {

@@ -1,4 +1,5 @@
-import { codeOf, EXIT, howEnded, type ProcessEnd } from '../exit-codes.js';
+import { EXIT } from '../exit-codes.js';
+import { codeOf, howEnded, type ProcessEnd } from '../process-end.js';
 import type { Release } from '../program/program.js';
 import { Slot } from '../workers/slot.js';
 import type { Worker } from '../workers/worker.js';

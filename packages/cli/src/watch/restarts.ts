@@ -1,5 +1,5 @@
-import { howEnded } from '../exit-codes.js';
 import type { Log } from '../print/log.js';
+import { howEnded } from '../process-end.js';
 import type { RestartReport } from '../supervisor/rolling-restart.js';
 import type { Supervisor } from '../supervisor/supervisor.js';
 import type { Slot } from '../workers/slot.js';

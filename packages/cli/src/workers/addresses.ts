@@ -40,18 +40,18 @@ export class Addresses {
   }
 
   /** The next process opens the addresses of this one: clients wait there meanwhile. */
-  keep(worker: Worker): void {
+  keepFor(worker: Worker): void {
     if (this.#sockets.isServedBy(worker)) this.#kept.add(worker);
   }
 
   /** A process drains or has exited. No client may wait at what no process serves and none will. */
-  ends(worker: Worker, { retired, ready, current }: Place): void {
+  processEnds(worker: Worker, { retired, ready, current }: Place): void {
     if (retired) this.#leave([...this.#kept, worker]);
     else if (ready && worker !== current && !this.#kept.has(worker)) this.#sockets.left(worker);
   }
 
   /** A process serves in place of those that are kept. */
-  replaced(): void {
+  nextServes(): void {
     const before = [...this.#kept];
     if (before.length > 0) setTimeout(() => this.#leave(before), this.#limit).unref();
   }

@@ -1,4 +1,4 @@
-import type { ProcessEnd } from '../exit-codes.js';
+import type { ProcessEnd } from '../process-end.js';
 import type { Release } from '../program/program.js';
 import type { ToWorker } from './messages.js';
 import type { Worker } from './worker.js';

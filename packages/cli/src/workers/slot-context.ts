@@ -1,5 +1,5 @@
-import type { ProcessEnd } from '../exit-codes.js';
 import type { Log } from '../print/log.js';
+import type { ProcessEnd } from '../process-end.js';
 import type { Release } from '../program/program.js';
 import type { HeldSockets } from '../supervisor/held-sockets.js';
 import type { Slot } from './slot.js';

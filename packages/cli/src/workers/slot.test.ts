@@ -1,6 +1,6 @@
 // What a slot makes of the messages of its processes when they come at the worst moment. The processes are made up.
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import type { ProcessEnd } from '../exit-codes.js';
+import type { ProcessEnd } from '../process-end.js';
 import type { Release } from '../program/program.js';
 import { HeldSockets } from '../supervisor/held-sockets.js';
 import type { FromWorker } from './messages.js';

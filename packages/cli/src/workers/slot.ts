@@ -1,4 +1,4 @@
-import { howEnded, NOT_STARTED, type ProcessEnd } from '../exit-codes.js';
+import { howEnded, NOT_STARTED, type ProcessEnd } from '../process-end.js';
 import { changed } from '../program/changes.js';
 import { type Inspector, waitsForDebugger } from '../program/inspect.js';
 import type { Release } from '../program/program.js';
@@ -27,7 +27,7 @@ export class Slot {
   /** How the last process ended that crashed. */
   lastCrash: ProcessEnd | undefined;
   /** How often a process was replaced, by the reason. */
-  readonly restarts = { crash: 0, memory: 0, age: 0, stall: 0 };
+  readonly replacedBy = { crash: 0, memory: 0, age: 0, stall: 0 };
   /** Whether the slot goes away with its worker. */
   retired = false;
   /** The next start of this worker after a crash. */
@@ -155,7 +155,7 @@ export class Slot {
   /** This process serves in this slot from now on. */
   #took(worker: Worker): void {
     this.#last = worker.release;
-    this.#addresses.replaced();
+    this.#addresses.nextServes();
     this.#handover?.done(worker);
     // It may have got a signal of its own within the rollback window.
     if (worker.state === 'draining') this.#drainsAlone(worker, 'shutdown');
@@ -171,7 +171,7 @@ export class Slot {
     if (worker !== this.current) return;
     this.#last = worker.release;
     this.respawn.serves();
-    this.#addresses.replaced();
+    this.#addresses.nextServes();
     // It may have been starting already, with the old release, when the restart began.
     if (this.#handover && worker.release.id !== this.#handover.release.id) worker.send({ type: 'restart' });
     else this.#handover?.done(worker);
@@ -182,7 +182,7 @@ export class Slot {
     worker.state = 'draining';
     worker.signalled ||= bySignal;
     worker.deadline = deadline < 0 ? undefined : performance.now() + deadline;
-    this.#addresses.ends(worker, this);
+    this.#addresses.processEnds(worker, this);
     if (this.#stop.begun) killLate(worker, deadline, this.#context.log);
     if (worker === this.current) this.#drainsAlone(worker, reason);
   }
@@ -204,7 +204,7 @@ export class Slot {
     if (worker !== this.current || this.#stop.begun) return;
     this.current = undefined;
     worker.stopsAlone = true;
-    this.#addresses.keep(worker);
+    this.#addresses.keepFor(worker);
     this.#startAgain(worker, why);
   }
 
@@ -228,8 +228,8 @@ export class Slot {
     const { log, startTimeout, exited, stopping } = this.#context;
     this.living.delete(worker);
     this.#successors.exited(worker, end);
-    if (worker === this.current || !this.ready) this.#addresses.keep(worker);
-    this.#addresses.ends(worker, this);
+    if (worker === this.current || !this.ready) this.#addresses.keepFor(worker);
+    this.#addresses.processEnds(worker, this);
     // What was to be replaced was never ready: the new release may do better.
     const { release } = this.#handover ?? worker;
     const isNext = !this.retired && !worker.readyAt && worker.release.id !== release.id;
@@ -247,7 +247,7 @@ export class Slot {
     }
     exited(this, worker, end);
     if (this.current || this.retired || stopping() || this.lastCrash !== end) return;
-    this.restarts[worker.pulse.doomed ? 'stall' : 'crash'] += 1;
+    this.replacedBy[worker.pulse.doomed ? 'stall' : 'crash'] += 1;
     if (isNext) void this.start(release);
     else this.#startAgain(worker, `${howEnded(end)}: starting it again`);
   }

@@ -1,4 +1,4 @@
-import type { ProcessEnd } from '../exit-codes.js';
+import type { ProcessEnd } from '../process-end.js';
 import { exitOf } from './handover.js';
 import type { FromWorker } from './messages.js';
 import { Worker, type WorkerEvents, type WorkerStart } from './worker.js';
