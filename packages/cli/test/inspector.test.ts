@@ -1,11 +1,11 @@
 import { writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import path from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { longTest, test } from '@endless/conformance';
-import { freePort } from '@endless/testkit';
-import { expect } from 'vitest';
-import { lines, type Run, run, temporaryFolder, until, workers } from './program.js';
+import { freePort, startProgram } from '@endless/testkit';
+import { expect, onTestFinished } from 'vitest';
+import { BIN, fixture, lines, type Run, run, temporaryFolder, until, workers } from './program.js';
 
 /** The port of the inspector of each process, as the supervisor has logged it. */
 function inspectors({ program }: Run): Map<number, number> {
@@ -109,6 +109,22 @@ test('a copy of endless in `NODE_OPTIONS` that takes the supervisor for a progra
     env: { NODE_OPTIONS: `--require ${preload}` },
     ready: /(?:)/,
   });
+  expect(await program.exited).toEqual({ code: 2, signal: null });
+  expect(program.stderr).toContain('NODE_OPTIONS loads @endless/core into the supervisor');
+});
+
+test('endless in `NODE_OPTIONS` is refused where it does not know the script as the command', async () => {
+  const script = path.join(temporaryFolder(), 'command.mjs');
+  const main = pathToFileURL(path.join(path.dirname(BIN), 'index.js'));
+  writeFileSync(
+    script,
+    `import { main } from '${main}';\nprocess.exit(await main(process.argv.slice(2)));\n`,
+  );
+  const program = startProgram(script, {
+    args: ['run', '--control', 'none', fixture('plain.mjs')],
+    env: { NODE_OPTIONS: `--require ${REGISTER}`, PORT: '0' },
+  });
+  onTestFinished(() => program.stop());
   expect(await program.exited).toEqual({ code: 2, signal: null });
   expect(program.stderr).toContain('NODE_OPTIONS loads @endless/core into the supervisor');
 });
