@@ -42,7 +42,7 @@ test('the number that is wanted already is done once all are ready', async () =>
   expect(await report).toEqual({ exitCode: 0, line: '2 of 2 workers are ready' });
 });
 
-test('it is done only once those are gone that an earlier change has sent away', async () => {
+test('it is done only once the workers are gone that an earlier change has retired', async () => {
   const { second, state, report, ended } = twoWorkers();
   Object.assign(state, { allGone: false });
   second.ready = true;
