@@ -24,9 +24,10 @@ export async function removeStale(socketPath: string): Promise<Found> {
   const served = await isServed(taken);
   try {
     if (served) linkSync(taken, socketPath);
-  } finally {
-    unlinkSync(taken);
+  } catch {
+    // A third process listens there by now.
   }
+  unlinkSync(taken);
   return served ? 'served' : 'nothing';
 }
 
