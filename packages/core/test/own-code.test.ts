@@ -176,6 +176,7 @@ describe('a stop', () => {
       await sleep(1_200);
       program.signal('SIGTERM');
       expect((await program.exited).signal ?? 'SIGTERM').toBe('SIGTERM');
+      expect(program.stderr).toContain('It is the second stop signal: force-closing what is left');
       expect(program.stderr).toContain('[STOP - Hammer Time]');
       expect(await never.answer).not.toBe('generation 0');
     },

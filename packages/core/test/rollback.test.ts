@@ -286,7 +286,9 @@ describe('a second restart within the rollback window', () => {
     const [restart, refused] = [getJson(port, '/restart'), sleep(100).then(() => getJson(port, '/restart'))];
     await program.waitFor('Restart delayed');
     program.signal('SIGHUP', first);
-    await program.waitFor(`${first} Received SIGHUP.`);
+    await program.waitFor(
+      `${first} Received SIGHUP. A restart already waits for the end of the rollback window.`,
+    );
     expect(await refused).toMatchObject({ code: 'ERR_ENDLESS_RESTART_IN_PROGRESS' });
     const { pid: second } = (await restart) as { pid: number };
     expect(performance.now() - began).toBeGreaterThan(600);

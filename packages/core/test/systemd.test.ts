@@ -183,7 +183,7 @@ describe.skipIf(!can('python3'))('the notify protocol (needs python3)', () => {
       reload();
       await manager.waitFor('reload done');
       manager.signal('SIGTERM', first);
-      await manager.waitFor(`${first} Received SIGTERM.`);
+      await manager.waitFor(`${first} Received SIGTERM. This process drains and exits.`);
       expect((await slow).body).toBe('slow 0');
       await until(() => manager.pids().length === 2, 10_000);
       expect(heard().filter((line) => line.includes('STOPPING'))).toEqual([]);

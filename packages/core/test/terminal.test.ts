@@ -65,7 +65,7 @@ describe.skipIf(!canScript)('in a terminal (needs script, of Debian’s bsdutils
     await until(() => shell.servers().length === 2);
     shell.type('\x03');
     await shell.terminal.waitFor(`${fresh} Received SIGINT.`);
-    await shell.terminal.waitFor(`${old} Received SIGINT.`);
+    await shell.terminal.waitFor(`${old} Received SIGINT. This process drains and exits.`);
     expect((await slow).body).toBe('generation 0');
     await until(() => shell.servers().length === 0);
     // The shell is there, and has the terminal.
