@@ -175,8 +175,9 @@ describe('new code that listens elsewhere', () => {
     const { program, change } = await plan([listenKept, { listen: { name: 'dropped', port: dropped } }]);
     const load = await littleLoad('kept', { port: kept });
     change(listenKept, { ready: true });
-    // `startTimeout` is longer than a test may take.
-    expect((await restart(kept)).generation).toBe(1);
+    const { generation, durationMs } = await restart(kept);
+    expect(generation).toBe(1);
+    expect(durationMs).toBeLessThan(3_000);
     await until(async () => (await connecting(dropped)) === 'ECONNREFUSED');
     expect(warnings(program)).toEqual([expect.stringMatching(new RegExp(`:${dropped} closes after`))]);
     await expectNothingLost(load, 0, 1);
@@ -517,8 +518,7 @@ describe('programs of every kind', () => {
       });
       const pids = [program.pid];
       await until(() => load.answered > 0);
-      // Such a program has the default window, for which each restart waits.
-      for (let generation = 1; generation <= (option === '--require' ? 1 : 2); generation += 1) {
+      for (let generation = 1; generation <= 2; generation += 1) {
         program.signal('SIGHUP', pids.at(-1));
         const [, pid] = await program.waitFor(
           new RegExp(`pid (\\d+), generation ${generation}, has taken over`),
