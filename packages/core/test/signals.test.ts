@@ -220,7 +220,7 @@ describe('`hook`', () => {
     await get({ port, path: '/undo?name=second' });
     await get({ port, path: '/undo?name=second' });
     program.signal('SIGUSR2');
-    await program.waitFor('Received SIGUSR2.');
+    await program.waitFor('Force-close ignored: this process is not draining');
     expect(story(program, program.pid)).toEqual(['hook first', 'hook third']);
   });
 
@@ -289,7 +289,7 @@ describe('the setting `signals`', () => {
   test('makes SIGTERM force-close, which does nothing while nothing shuts down', async () => {
     const { program, port } = await serve('control.mjs', { signals: { SIGTERM: 'hammer' } });
     program.signal('SIGTERM');
-    await program.waitFor('Received SIGTERM.');
+    await program.waitFor('Force-close ignored: this process is not draining');
     expect((await get({ port })).status).toBe(200);
   });
 
@@ -379,7 +379,9 @@ describe('a second SIGTERM or SIGINT', () => {
     const { answer } = await ask(program, port, '/never');
     const successor = await hup(program);
     program.signal('SIGTERM');
-    await program.waitFor(`${program.pid} Received SIGTERM.`);
+    await program.waitFor(
+      `${program.pid} Received SIGTERM. This process drains and exits. Send the signal again to force-close what is left.`,
+    );
     await sleep(1_050);
     await endBy(program, 'SIGTERM');
     await expect(answer).rejects.toThrow();
@@ -395,7 +397,7 @@ describe('SIGUSR2', () => {
     const { answer } = await ask(program, port, '/slow?ms=500');
     program.signal('SIGUSR2');
     await program.waitFor('Received SIGUSR2.');
-    await program.waitFor('Force-close ignored');
+    await program.waitFor('Force-close ignored: this process is not draining');
     expect((await answer).body).toBe('generation 0');
     expect(parts(program, program.pid, /^event/)).toEqual([]);
   });
@@ -494,7 +496,9 @@ describe('a candidate', () => {
     const { program, port } = await serve('gated.mjs');
     const candidate = await candidateOf(program);
     program.signal('SIGHUP', candidate);
-    await program.waitFor(`${candidate} Received SIGHUP.`);
+    await program.waitFor(
+      `${candidate} Received SIGHUP. This process is still starting, so it ignores the signal.`,
+    );
     program.signal('SIGUSR1', candidate);
     await program.waitFor('event handover');
     expect((await get({ port })).body).toBe('generation 1');
