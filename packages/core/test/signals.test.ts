@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, longTest, rowsOf, rowTest, test } from '@endless/conformance';
 import { get, type Program } from '@endless/testkit';
 import { expect } from 'vitest';
-import { getJson, hup, newestPid, RawClient, serve, until } from './program.js';
+import { endTimed, exitedAt, getJson, hup, loggedAt, newestPid, RawClient, serve, until } from './program.js';
 
 /** The lines of a process of the program, in order: its own, and its events by name. */
 function story(program: Program, pid: number): string[] {
@@ -18,10 +18,7 @@ function parts(program: Program, pid: number, pattern: RegExp): string[] {
   return story(program, pid).filter((part) => pattern.test(part));
 }
 
-/**
- * Sends a signal; resolves, after the exit of the first process, with its status. Where no time is measured, the next time
- * that could end the process, the default of `hammerTime`, is longer than a test may take.
- */
+/** Sends a signal; resolves, after the exit of the first process, with its status. */
 function endBy(program: Program, signal: NodeJS.Signals) {
   program.signal(signal);
   return program.exited;
@@ -186,8 +183,10 @@ describe('a hook that never ends is bounded:', () => {
   test.each(['pre', 'post'])('%s SIGTERM by `hammerTime`', async (phase) => {
     const { program } = await hang(phase, 'SIGTERM', { hammerTime: 500 });
     const began = performance.now();
-    expect((await endBy(program, 'SIGTERM')).code).toBe(0);
+    const { status, after } = await endTimed(program, 'SIGTERM');
+    expect(status.code).toBe(0);
     expect(performance.now() - began).toBeGreaterThan(495);
+    expect(after).toBeLessThan(1_000);
   });
 
   longTest('pre SIGHUP by `startTimeout`, then the restart goes on', async () => {
@@ -208,6 +207,8 @@ describe('a hook that never ends is bounded:', () => {
     await hup(program);
     expect(await program.exited).toEqual({ code: 0, signal: null });
     expect(performance.now() - asked).toBeGreaterThan(495);
+    const after = (await exitedAt(program)) - (await loggedAt(program, 'has taken over'));
+    expect(after).toBeLessThan(1_000);
     expect((await get({ port })).body).toBe('generation 1');
   });
 });
@@ -369,7 +370,9 @@ describe('a second SIGTERM or SIGINT', () => {
     program.signal(first);
     await program.waitFor(`Received ${first}.`);
     await sleep(1_050);
-    expect((await endBy(program, second)).code).toBe(1);
+    const { status, after } = await endTimed(program, second);
+    expect(status.code).toBe(1);
+    expect(after).toBeLessThan(500);
     await expect(answer).rejects.toThrow();
     await program.waitFor('[STOP - Hammer Time] Forcefully shutting down parent');
   });
@@ -383,7 +386,7 @@ describe('a second SIGTERM or SIGINT', () => {
       `${program.pid} Received SIGTERM. This process drains and exits. Send the signal again to force-close what is left.`,
     );
     await sleep(1_050);
-    await endBy(program, 'SIGTERM');
+    expect((await endTimed(program, 'SIGTERM')).after).toBeLessThan(500);
     await expect(answer).rejects.toThrow();
     expect((await get({ port })).body).toBe('generation 1');
     expect(program.pids()).toEqual([successor]);
@@ -407,7 +410,9 @@ describe('SIGUSR2', () => {
     const { answer } = await ask(program, port, '/never');
     program.signal('SIGTERM');
     await program.waitFor('event draining');
-    expect((await endBy(program, 'SIGUSR2')).code).toBe(1);
+    const { status, after } = await endTimed(program, 'SIGUSR2');
+    expect(status.code).toBe(1);
+    expect(after).toBeLessThan(500);
     await expect(answer).rejects.toThrow();
   });
 
@@ -415,7 +420,7 @@ describe('SIGUSR2', () => {
     const { program, port } = await serve('stop.mjs');
     const { answer } = await ask(program, port, '/never');
     const successor = await hup(program);
-    await endBy(program, 'SIGUSR2');
+    expect((await endTimed(program, 'SIGUSR2')).after).toBeLessThan(500);
     await expect(answer).rejects.toThrow();
     expect((await get({ port })).body).toBe('generation 1');
     expect(program.pids()).toEqual([successor]);
