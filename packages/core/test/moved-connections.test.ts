@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, RawClient, rowTest, test } from '@endless/conformance';
 import { freePort, get, startLoad, testedNodes } from '@endless/testkit';
 import { expect } from 'vitest';
-import { getJson, hup, serve, temporaryFolder, until } from './program.js';
+import { exitedAt, getJson, hup, serve, temporaryFolder, until } from './program.js';
 
 /** Without a rollback window, so that the old process exits at once. */
 const AT_ONCE = { rollbackWindow: 0 };
@@ -171,6 +171,7 @@ describe('a connection that has moved', () => {
     ];
     await until(async () => (await getJson<Counts>(port, '/counts')).opened >= 30);
     const { opened } = await getJson<Counts>(port, '/counts');
+    const began = Date.now();
     await hup(program);
     const [, text = ''] = await program.waitFor(/done \d+ (.*)/);
     // A listener for each, and an event for each.
@@ -184,6 +185,7 @@ describe('a connection that has moved', () => {
     });
     await program.waitFor(`server closed ${program.pid}`);
     expect(await program.exited).toEqual({ code: 0, signal: null });
+    expect((await exitedAt(program)) - began).toBeLessThan(2_000);
     expect(await getJson<Counts>(port, '/counts')).toEqual({
       opened: 31,
       closed: 0,
