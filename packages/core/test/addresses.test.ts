@@ -186,12 +186,12 @@ describe('new code that listens elsewhere', () => {
   test('fails with ERR_ENDLESS_ADDRESS_UNCLAIMED when it listens on none of the old ports', async () => {
     const [old, other] = [await freePort(), await freePort()];
     const listenOld = { listen: { name: 'app', port: old } };
-    const { program, change } = await plan([listenOld], { startTimeout: 1_000 });
+    const { program, change } = await plan([listenOld], { startTimeout: 2_000 });
     const load = await littleLoad('app', { port: old });
     change({ listen: { name: 'app', port: other } });
     const { code, message } = await restart(old);
     expect(code).toBe('ERR_ENDLESS_ADDRESS_UNCLAIMED');
-    expect(message).toContain('`startTimeout` (1000 ms)');
+    expect(message).toContain('`startTimeout` (2000 ms)');
     expect(program.pids()).toEqual([program.pid]);
     expect(await connecting(other)).toBe('ECONNREFUSED');
     change(listenOld);
