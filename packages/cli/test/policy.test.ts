@@ -232,7 +232,7 @@ describe('during a restart', () => {
       const served = await two({ settings: { idleGrace: 0 } });
       served.fault('wait');
       const restart = ask(served, '/restart');
-      await served.program.waitForPids(4);
+      await served.program.waitFor(/\d+ waits/);
       await during(served, restart);
       if (served.program.pids().length > 0)
         await served.program.waitForPids((await statusOf(served)).workers.target + 1);
@@ -283,15 +283,11 @@ const POLICY: [name: string, row: () => Promise<void>][] = [
       await sleep(1_100);
       served.fault('hang');
       served.program.signal('SIGKILL', workers(served)[0]);
-      await lines(served, /starting it again/, 1);
-      await until(() => served.program.pids().length === 2);
+      const [, hanging] = await served.program.waitFor(/(\d+) hangs/);
       served.fault();
       const restart = ask(served, '/restart');
-      await sleep(200);
-      served.program.signal(
-        'SIGKILL',
-        served.program.pids().find((pid) => pid !== served.program.pid),
-      );
+      await until(async () => (await statusOf(served)).state === 'restarting');
+      served.program.signal('SIGKILL', Number(hanging));
       expect(await restart.code).toBe(0);
       expect((await served.command('status')).code).toBe(0);
     },
@@ -519,7 +515,7 @@ createServer((request, response) => response.end('${name}')).listen(Number(proce
       });
       served.fault('wait');
       const more = ask(served, '/scale', { to: 2 });
-      await served.program.waitForPids(3);
+      await served.program.waitFor(/\d+ waits/);
       expect(await ask(served, '/restart').code).toBe(0);
       expect([await more.code, more.lines.at(-1)]).toEqual([
         1,
