@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Release } from '../program/program.js';
 import type { Slot } from '../workers/slot.js';
+import type { Worker } from '../workers/worker.js';
 
 /** How a restart of all workers ended. */
 export interface RestartReport {
@@ -69,7 +70,9 @@ export async function rollingRestart(context: RollingRestartContext): Promise<Re
 async function oldExits(slot: Slot, { stopping, progress }: RollingRestartContext): Promise<void> {
   const began = performance.now();
   let waits = false;
-  while (slot.living.size > 1 && !stopping()) {
+  // A process that waits for this restart cannot exit before it is over.
+  const counts = (worker: Worker) => worker === slot.current || worker.calls === 0;
+  while ([...slot.living].filter(counts).length > 1 && !stopping()) {
     if (!waits && performance.now() - began > LONG_DRAIN) {
       waits = true;
       progress(`worker ${slot.index}: its old process still drains, and the next worker waits`);

@@ -50,6 +50,7 @@ export async function answerRestart(
   restart: Promise<unknown>,
 ): Promise<void> {
   const began = performance.now();
+  worker.calls += 1;
   try {
     await restart;
     const { pid, generation } = slot.current ?? worker;
@@ -57,5 +58,7 @@ export async function answerRestart(
     worker.send({ type: 'restarted', id, pid, generation, durationMs });
   } catch (error) {
     worker.send({ type: 'restart-failed', id, message: (error as Error).message });
+  } finally {
+    worker.calls -= 1;
   }
 }

@@ -64,6 +64,8 @@ export class Worker {
   stopsAlone = false;
   /** Whether it has got a stop signal, from here or from elsewhere. */
   signalled = false;
+  /** How many of its calls of `endless.restart()` wait for the result. */
+  calls = 0;
   /** What it answers to pings. */
   readonly pulse: Pulse;
   readonly #timers = new Set<NodeJS.Timeout>();
