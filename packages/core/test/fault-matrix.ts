@@ -224,7 +224,7 @@ export function faultMatrix(name: string, node?: string): void {
       program.signal('SIGHUP');
       const [, successor] = await program.waitFor(/listening (\d+) 1/);
       program.signal('SIGKILL');
-      await program.waitFor('this one takes over once it is ready');
+      await program.waitFor('takes over once it is ready');
       rmSync(sick);
       await until(() => load.answers.has('1'));
       expect(notTaken(await load.stop())).toBe(0);
