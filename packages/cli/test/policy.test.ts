@@ -618,6 +618,38 @@ const SIGNALS: [name: string, row: () => Promise<void>][] = [
     },
   ],
   [
+    'a stop in the `shutdownDelay` of a worker that got its own SIGTERM force-closes nothing: code 0',
+    async () => {
+      const { program, port } = await run('endless.mjs', { settings: { shutdownDelay: 2_500 } });
+      const slow = get({ port, path: '/slow?4500', timeout: 10_000 });
+      await sleep(100);
+      program.signal('SIGTERM', workers({ program } as Run)[0]);
+      await program.waitFor('Received SIGTERM.');
+      await sleep(1_200);
+      program.signal('SIGTERM');
+      expect((await slow).body).toBe('slow');
+      expect(await program.exited).toEqual({ code: 0, signal: null });
+      expect(program.stderr).not.toContain('second stop signal');
+    },
+  ],
+  [
+    'a stop while a worker drains that got its own SIGTERM after `endless.shutdown()` force-closes nothing: code 0',
+    async () => {
+      const served = await run('endless.mjs');
+      const { program, port } = served;
+      const [pid] = workers(served);
+      const slow = get({ port, path: '/slow?8000', timeout: 20_000 });
+      expect((await get({ port, path: '/shutdown' })).status).toBe(200);
+      await lines(served, /worker 0: pid \d+ is ready/, 2);
+      program.signal('SIGTERM', pid);
+      await program.waitFor('Received SIGTERM. This process drains and exits.');
+      await sleep(1_200);
+      program.signal('SIGTERM');
+      expect((await slow).body).toBe('slow');
+      expect(await program.exited).toEqual({ code: 0, signal: null });
+    },
+  ],
+  [
     'a stop while a candidate takes over ends it too: code 0, and soon',
     async () => {
       const { program } = await run('endless.mjs', { env: { CANDIDATE: 'stands still' } });

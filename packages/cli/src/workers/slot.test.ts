@@ -95,11 +95,12 @@ const SHUTDOWN = { type: 'draining', reason: 'shutdown', deadline: 60_000 } as c
 
 test('a worker that drains gets the signal of a stop only if it has got none', async () => {
   const { started, signals, says, isReady, stop } = await serving();
-  says(started[0], { ...SHUTDOWN, bySignal: true });
+  (started[0] as Worker).signalled = true;
+  says(started[0], SHUTDOWN);
   await pass(300);
   isReady(started[1]);
   // Its program has called `endless.shutdown()`: it exits by a signal alone.
-  says(started[1], { ...SHUTDOWN, bySignal: false });
+  says(started[1], SHUTDOWN);
   await pass(2_000);
   isReady(started[2]);
   stop();
@@ -142,7 +143,8 @@ test('another process starts if a candidate drains by a signal of its own before
   const { slot, started, says, isReady, restart } = await serving();
   const { over, old, candidate } = await restart();
   isReady(candidate);
-  says(candidate, { ...SHUTDOWN, bySignal: true });
+  (candidate as Worker).signalled = true;
+  says(candidate, SHUTDOWN);
   says(old, { type: 'committed', pid: 2, moved: 0 });
   says(old, { type: 'draining', reason: 'restart', deadline: 60_000 });
   expect(await over).toBe(2);

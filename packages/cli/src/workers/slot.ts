@@ -178,9 +178,8 @@ export class Slot {
     this.#context.ready(this);
   }
 
-  #drains(worker: Worker, { reason, deadline, bySignal = false }: FromWorker & { type: 'draining' }): void {
+  #drains(worker: Worker, { reason, deadline }: FromWorker & { type: 'draining' }): void {
     worker.state = 'draining';
-    worker.signalled ||= bySignal;
     worker.deadline = deadline < 0 ? undefined : performance.now() + deadline;
     this.#addresses.processEnds(worker, this);
     if (this.#stop.begun) killLate(worker, deadline, this.#context.log);

@@ -89,11 +89,9 @@ export class Worker {
     // A message or a signal that comes too late may fail: ignore that.
     child.on('error', () => {});
     child.on('message', (message, handle) => {
-      const known = isFromWorker(message) ? message : undefined;
-      if (known && known.type !== 'pong') events.message(this, known, handle);
+      if (isFromWorker(message) && !this.#hear(message)) events.message(this, message, handle);
       // A handle that came with anything else would stay open for ever.
       else closeHandle(handle);
-      if (known?.type === 'pong') this.pulse.answer(known);
     });
     child.once('exit', (code, signal) => {
       const gone = () => {
@@ -192,6 +190,14 @@ export class Worker {
   stop(signal: NodeJS.Signals): void {
     if (!this.signalled) this.kill(signal);
     this.signalled = true;
+  }
+
+  /** Handles what is about this process alone; returns whether that was all. */
+  #hear(message: FromWorker): boolean {
+    if (message.type === 'pong') this.pulse.answer(message);
+    else if (message.type === 'signalled') this.signalled = true;
+    else return false;
+    return true;
   }
 
   /** Sends it a signal; does nothing once it has exited. */

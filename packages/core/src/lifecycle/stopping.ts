@@ -39,14 +39,9 @@ export class Stopping {
     return this.#hammersThen;
   }
 
-  /** Whether a stop signal has come: the next one force-closes. */
-  get signalled(): boolean {
-    return this.#signals.came;
-  }
-
   /** `raised`: the application has raised the signal again, having done its part. */
   async bySignal(signal: HookableSignal, raised = false): Promise<void> {
-    const { world, log, phase, restarts } = this.#shared;
+    const { world, log, phase, restarts, supervisor } = this.#shared;
     const { listeners } = this.#parts;
     if (raised && (phase.state === 'terminated' || listeners.ownEnd.hasRaised(signal))) return;
     const which = this.#signals.next(world.now());
@@ -56,6 +51,8 @@ export class Stopping {
       this.hammer();
       return;
     }
+    // Before any hook or `shutdownDelay`: a stop of the supervisor must not be the second signal.
+    supervisor?.send({ type: 'signalled' });
     const crossing = this.#crossing();
     if (crossing) await crossing;
     const committed = restarts.commitOwn();

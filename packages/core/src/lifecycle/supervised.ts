@@ -14,7 +14,7 @@ import type { Stopping } from './stopping.js';
 /** The parts of the lifecycle that obey `endless run`. */
 export interface SupervisedParts {
   restarting: Pick<Restarting, 'replace'>;
-  stopping: Pick<Stopping, 'bySignal' | 'signalled'>;
+  stopping: Pick<Stopping, 'bySignal'>;
 }
 
 /** When the supervisor gets a copy of the socket of a server that still listens. */
@@ -45,8 +45,7 @@ export class Supervised {
       // Another worker takes the place of this one, on the same sockets.
       this.#copySockets();
       supervisor.sockets.close();
-      const bySignal = parts.stopping.signalled;
-      supervisor.send({ type: 'draining', reason, deadline: deadlineMs, bySignal });
+      supervisor.send({ type: 'draining', reason, deadline: deadlineMs });
     });
     supervisor.sockets.onOpened = () => this.#copySockets();
     let moved = 0;

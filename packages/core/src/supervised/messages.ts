@@ -85,11 +85,10 @@ export type ToSupervisor =
   | { type: 'closed'; bound: Bound }
   /** The worker serves. `hammerTime`: milliseconds that a drain of it may take (-1: no limit). */
   | { type: 'ready'; generation: number; hammerTime: number }
-  /**
-   * The worker drains; `deadline`: milliseconds until it force-closes (-1: never). `bySignal`: it has got a stop
-   * signal, and would force-close at the next one (optional: an older worker does not send it).
-   */
-  | { type: 'draining'; reason: 'restart' | 'shutdown'; deadline: number; bySignal?: boolean }
+  /** The worker has got a stop signal, and force-closes at the next one. */
+  | { type: 'signalled' }
+  /** The worker drains; `deadline`: milliseconds until it force-closes (-1: never). */
+  | { type: 'draining'; reason: 'restart' | 'shutdown'; deadline: number }
   /** Start a successor of this worker, with this handoff and what the program's settings say. */
   | { type: 'spawn'; id: number; handoff: string; restart: CommandChange }
   /** Send a signal to a process that was started for this worker. */
