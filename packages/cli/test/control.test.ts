@@ -4,7 +4,7 @@ import path from 'node:path';
 import { promisify } from 'node:util';
 import { describe, test } from '@endless/conformance';
 import { expect } from 'vitest';
-import { BIN, run } from './program.js';
+import { BIN, run, temporaryFolder } from './program.js';
 
 describe('the control socket', () => {
   test('shows the status to its owner alone', async () => {
@@ -20,6 +20,16 @@ describe('the control socket', () => {
       draining: [],
       lastRestart: null,
     });
+  });
+
+  test('is in a folder of this user alone, in which the other commands look for it', async () => {
+    const env = { TMPDIR: temporaryFolder() };
+    const { program } = await run('plain.mjs', { env, control: null });
+    const folder = path.join(env.TMPDIR, `endless-run-${process.geteuid?.()}`);
+    expect(statSync(folder).mode & 0o777).toBe(0o700);
+    const options = { env: { ...process.env, ...env } };
+    const { stdout } = await promisify(execFile)(process.execPath, [BIN, 'status', '--json'], options);
+    expect(JSON.parse(stdout)).toMatchObject({ pid: program.pid, state: 'running' });
   });
 
   test('a second supervisor for the same socket is refused with exit code 5', async () => {

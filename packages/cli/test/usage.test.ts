@@ -1,7 +1,11 @@
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { once } from 'node:events';
+import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
 import path from 'node:path';
-import { afterEach, describe, expect, test, vi } from 'vitest';
+import { afterEach, describe, expect, onTestFinished, test, vi } from 'vitest';
+import { controlPath } from '../dist/control/path.js';
 import { main } from '../dist/main.js';
+import { directoryAsTyped } from '../dist/program/directory.js';
 import { run, temporaryFolder } from './program.js';
 
 /** What every command listens to from its begin on. */
@@ -101,5 +105,29 @@ test.each(['status', 'restart', 'stop', 'scale 2'])(
       `endless: no supervisor answers on ${socket}. Go to the directory of \`endless run\`, or name its --control.\n`,
     );
     expect(code).toBe(3);
+  },
+);
+
+test.each(['status', 'restart', 'stop', 'scale 2'])(
+  '`endless %s` asks no server whose socket is in a folder that another user may have made: code 2',
+  async (line) => {
+    vi.stubEnv('TMPDIR', temporaryFolder());
+    const socket = controlPath(directoryAsTyped());
+    const folder = path.dirname(socket);
+    // The server works: only the link to its folder is wrong.
+    mkdirSync(`${folder}-of-another`, { mode: 0o700 });
+    symlinkSync(`${folder}-of-another`, folder);
+    let asked = 0;
+    const server = createServer((_request, response) => {
+      asked += 1;
+      response.end('{"exitCode":0}');
+    });
+    onTestFinished(() => void server.close());
+    await once(server.listen(path.join(`${folder}-of-another`, path.basename(socket))), 'listening');
+    const { code, output } = await typed(line.split(' '));
+    expect(output).toBe(
+      `endless: ${folder} must be a folder of this user with mode 0700, and it is a symbolic link. Remove it\n`,
+    );
+    expect([code, asked]).toEqual([2, 0]);
   },
 );

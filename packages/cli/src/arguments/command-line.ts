@@ -1,6 +1,6 @@
 import { Command, Option } from 'commander';
 import type { RunFlags } from '../commands/run.js';
-import { controlPath } from '../control/path.js';
+import { checkedControlPath } from '../control/path.js';
 import { directoryAsTyped } from '../program/directory.js';
 import { VERSION } from '../version.js';
 import { addDrill } from './drill.js';
@@ -69,7 +69,7 @@ export function commandLine(done: (exitCode: number) => void): Command {
       .description(description)
       .option('--control <path>', 'the socket of the supervisor')
       .showHelpAfterError(`\`endless ${name} --help\` lists the flags.`);
-  const socketOf = ({ control }: ControlFlag) => control ?? controlPath(directoryAsTyped());
+  const socketOf = ({ control }: ControlFlag) => control ?? checkedControlPath(directoryAsTyped());
 
   ask('restart', 'replace all workers one by one; nothing changes if the first cannot be replaced')
     .addOption(timeOption('--timeout', 'how long to wait for the end', '5m'))
