@@ -34,7 +34,12 @@ export function commandLine(done: (exitCode: number) => void): Command {
     .argument('<program...>', 'the script with its arguments, or a command of node')
     .option('--workers <count>', 'how many workers, or max (default: WEB_CONCURRENCY, else 1)', parseWorkers)
     .addOption(timeOption('--start-timeout', 'how long a start may take', '60s'))
-    .addOption(timeOption('--give-up', 'exit when no worker was ready for so long; 0: never', '60s'))
+    .addOption(
+      timeOption(
+        '--give-up',
+        'exit when no worker was ready for so long; 0: never (default: 60s, or a longer --start-timeout)',
+      ),
+    )
     .addOption(timeOption('--stall', 'kill a worker that is blocked for so long; 0: never', '30s'))
     .addOption(
       new Option('--max-memory <size>', 'replace a larger worker: 300M, 40%')

@@ -8,6 +8,7 @@ import { EXIT } from '../exit-codes.js';
 import { enforceLimits, sampleInterval } from '../limits/limits.js';
 import { stderrLog as log } from '../print/log.js';
 import { Program, UsageError } from '../program/program.js';
+import { giveUpAfter } from '../supervisor/give-up.js';
 import { watchOrphans } from '../supervisor/orphans.js';
 import { ownProcess } from '../supervisor/own-process.js';
 import { writePidFile } from '../supervisor/pid-file.js';
@@ -20,7 +21,7 @@ import { ServiceManager } from '../systemd/service-manager.js';
 export interface RunFlags {
   workers?: number;
   startTimeout: number;
-  giveUp: number;
+  giveUp?: number;
   stall: number;
   maxMemory: number;
   maxAge: number;
@@ -50,7 +51,7 @@ export async function run(words: readonly string[], flags: RunFlags): Promise<nu
   // A build may write the script later.
   if (!watches) program.check();
   const workers = flags.workers ?? fromEnvironment() ?? 1;
-  const { startTimeout, giveUp } = flags;
+  const { startTimeout, giveUp = giveUpAfter(startTimeout) } = flags;
   const supervisor = new Supervisor({
     ...{ program, workers, startTimeout, giveUp, watches, log, restartLog: log },
     ...watching?.OVERRIDES,

@@ -1,3 +1,10 @@
+const SHORTEST = 60_000;
+
+/** Milliseconds of `--give-up` if it is not typed: no start is given up before `--start-timeout` is over. */
+export function giveUpAfter(startTimeout: number): number {
+  return Math.max(SHORTEST, startTimeout);
+}
+
 /** Ends the run when no worker has been ready for a long time: an orchestrator can act on an exit. */
 export class GiveUp {
   readonly #after: number;
