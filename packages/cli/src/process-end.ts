@@ -5,6 +5,8 @@ import { EXIT } from './exit-codes.js';
 export interface ProcessEnd {
   code: number | null;
   signal: NodeJS.Signals | null;
+  /** When, for a process of a worker. */
+  at?: Date;
 }
 
 /** What a shell reports for a command that it cannot start. */

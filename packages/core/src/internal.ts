@@ -12,6 +12,7 @@ export {
   type FromSupervisor,
   RUN_PROTOCOL,
   type ToSupervisor,
+  type WorkerCounts,
   type WorkerStart,
 } from './supervised/messages.js';
 export { takePassedDescriptors } from './supervisor/passed-descriptors.js';

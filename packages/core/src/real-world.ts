@@ -76,6 +76,8 @@ export const realWorld: World = {
   },
   resources: () => process.getActiveResourcesInfo(),
   rss: () => process.memoryUsage.rss(),
+  // A program may have replaced the global `performance` by one that knows only the time.
+  loopTime: () => builtin('node:perf_hooks').performance.eventLoopUtilization(),
   inspector() {
     try {
       return builtin('node:inspector').url();

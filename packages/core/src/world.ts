@@ -50,6 +50,8 @@ export interface World {
   resources(): readonly string[];
   /** Bytes of memory that this process has in RAM. */
   rss(): number;
+  /** For how long the event loop of this process has been idle and active, in milliseconds. */
+  loopTime(): { idle: number; active: number };
   /** Where the inspector of this process listens, if it is open: a debugger may hold this process. */
   inspector(): string | undefined;
   onExit(fn: () => void): () => void;

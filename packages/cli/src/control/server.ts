@@ -55,7 +55,7 @@ async function answer(
 ): Promise<void> {
   response.on('error', () => {});
   const { method, url = '' } = request;
-  if (method === 'GET' && url === '/status') return end(response, 200, statusOf(supervisor));
+  if (method === 'GET' && url === '/status') return end(response, 200, await statusOf(supervisor));
   const post = postAt(url);
   if (url !== '/status' && !post) return end(response, 404, { error: `unknown path ${url}` });
   if (method !== 'POST' || !post) return end(response, 405, { error: `${method} is not for ${url}` });

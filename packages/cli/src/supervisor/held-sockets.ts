@@ -8,6 +8,8 @@ export interface HeldSocket {
   asked: Asked;
   bound: Bound;
   handle: RawHandle;
+  /** How many connections may wait there, as the program asked for. */
+  backlog?: number;
 }
 
 /** How long the path of a unix socket stays that no worker serves. */

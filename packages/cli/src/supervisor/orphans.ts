@@ -12,7 +12,7 @@ export function watchOrphans(supervisor: Supervisor, log: Log): void {
   if (process.pid !== 1) return;
   let before = 0;
   const timer = setInterval(() => {
-    const own = supervisor.slots.flatMap(({ living }) => [...living].map(({ pid }) => pid));
+    const own = supervisor.processes.map(({ pid }) => pid);
     const now = zombies().filter((pid) => !own.includes(pid)).length;
     if (now > 0 && before > 0) {
       clearInterval(timer);

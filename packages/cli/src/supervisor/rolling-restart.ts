@@ -8,6 +8,8 @@ export interface RestartReport {
   result: 'done' | 'failed' | 'partly';
   error: string | undefined;
   durationMs: number;
+  /** How many live connections went to the new processes. */
+  moved: number;
 }
 
 /** What a restart of all workers needs. */
@@ -39,8 +41,9 @@ export async function rollingRestart(context: RollingRestartContext): Promise<Re
   const { slots, release, progress } = context;
   const began = performance.now();
   let replaced = 0;
+  let moved = 0;
   const report = (result: RestartReport['result'], error?: string): RestartReport => {
-    return { result, error, durationMs: Math.round(performance.now() - began) };
+    return { result, error, durationMs: Math.round(performance.now() - began), moved };
   };
   let previous: Slot | undefined;
   for (const slot of slots) {
@@ -54,6 +57,7 @@ export async function rollingRestart(context: RollingRestartContext): Promise<Re
       const pid = await replace(slot, canary ? [] : TRIES, context);
       if (canary) context.pin(slot.current?.release ?? release);
       replaced += 1;
+      moved += slot.current?.moved ?? 0;
       progress(`worker ${slot.index} is now pid ${pid} (${replaced} of ${slots.length})`);
     } catch (error) {
       // It goes away, so that no process of it runs the old release.

@@ -20,16 +20,18 @@ export class Supervisor {
   readonly sockets = new HeldSockets({
     // Also the worker that listens gets one: its program may close the server, and listen again at once.
     added: (socket) => {
-      for (const worker of this.#processes) worker.sendSocket(socket);
+      for (const worker of this.processes) worker.sendSocket(socket);
     },
     known: (worker, socket) => worker.sendSocket(socket),
     dropped: ({ bound }) => {
-      for (const worker of this.#processes) worker.send({ type: 'drop', bound });
+      for (const worker of this.processes) worker.send({ type: 'drop', bound });
     },
   });
   /** Held while workers are replaced. */
   readonly lock = new Lock();
   readonly startedAt = new Date();
+  /** The script as it was typed. */
+  readonly script: string;
   /** The release of the last successful start. */
   release: Release;
   /** Resolves with the exit code of the run. */
@@ -53,8 +55,9 @@ export class Supervisor {
   constructor(options: RunOptions) {
     this.#options = options;
     this.#target = options.workers;
-    this.release = options.program.resolve();
     const { program, restartLog } = options;
+    this.script = program.name;
+    this.release = program.resolve();
     this.restarts = new Restarts(
       restartLog,
       this,
@@ -141,7 +144,7 @@ export class Supervisor {
     // A worker takes a second signal as an order to force-close.
     if (this.#stopping) return;
     this.#stopping = true;
-    if (this.#processes.length > 0) log.info(`Stopping all workers by ${signal}.`);
+    if (this.processes.length > 0) log.info(`Stopping all workers by ${signal}.`);
     this.#giveUp.cancel();
     this.#begun();
     // Before the workers stop: a client that connects to a queue without a worker would wait in vain.
@@ -160,7 +163,8 @@ export class Supervisor {
     return [...this.slots, ...this.#leaving];
   }
 
-  get #processes(): Worker[] {
+  /** Every process that lives, also those of workers that go away. */
+  get processes(): Worker[] {
     return this.#allSlots.flatMap(({ living }) => [...living]);
   }
 
@@ -233,6 +237,6 @@ export class Supervisor {
   }
 
   #maybeEnd(): void {
-    if (this.#stopping && this.#processes.length === 0) this.#end(this.#exitCode);
+    if (this.#stopping && this.processes.length === 0) this.#end(this.#exitCode);
   }
 }

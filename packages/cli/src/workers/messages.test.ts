@@ -7,7 +7,7 @@ test('each message of a worker is known', () => {
   for (const message of [
     { type: 'hello', protocol: 1, version: '0.1.0' },
     { type: 'listening', asked: { port: 80 }, bound },
-    { type: 'listening', asked: { path: '/a' }, bound: { path: '/a' } },
+    { type: 'listening', asked: { path: '/a' }, bound: { path: '/a' }, backlog: 511 },
     { type: 'closed', bound },
     { type: 'ready', generation: 0, hammerTime: -1 },
     { type: 'draining', reason: 'shutdown', deadline: -1 },
@@ -20,6 +20,7 @@ test('each message of a worker is known', () => {
     { type: 'not-restarted', message: 'why' },
     { type: 'restart-all', id: 1 },
     { type: 'pong', rss: 1, inspected: false },
+    { type: 'counts', connections: 3, upgraded: 1, requests: 1, loop: 0.4 },
   ])
     expect([message, isFromWorker(message)]).toEqual([message, true]);
 });
@@ -29,6 +30,7 @@ test('anything else is dropped', () => {
     ...[undefined, null, 1, 'ready', [], {}],
     { type: 'constructor' },
     { type: 'listening', asked: { port: '80' }, bound },
+    { type: 'listening', asked: { port: 80 }, bound, backlog: '511' },
     { type: 'closed', bound: [] },
     { type: 'ready', generation: '0', hammerTime: 0 },
     { type: 'draining', reason: 'shutdown', deadline: '1' },

@@ -33,7 +33,7 @@ const command: Check = (value) =>
 
 const SHAPES: Shapes<FromWorker> = {
   hello: { protocol: number, version: text, inspector: (value) => value === undefined || text(value) },
-  listening: { asked, bound },
+  listening: { asked, bound, backlog: (value) => value === undefined || number(value) },
   closed: { bound },
   ready: { generation: number, hammerTime: number },
   signalled: {},
@@ -45,6 +45,7 @@ const SHAPES: Shapes<FromWorker> = {
   'not-restarted': { message: text },
   'restart-all': { id: number },
   pong: { rss: number, inspected: flag },
+  counts: { connections: number, upgraded: number, requests: number, loop: number },
 };
 
 /** Whether a message is one that a worker sends. The program itself cannot reach the channel. */

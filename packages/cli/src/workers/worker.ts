@@ -8,6 +8,7 @@ import { environmentOf } from '../program/environment.js';
 import type { Inspector } from '../program/inspect.js';
 import { argumentsOf, type Release } from '../program/program.js';
 import type { HeldSocket } from '../supervisor/held-sockets.js';
+import { Counts } from './counts.js';
 import { type FromWorker, isFromWorker, RUN_PROTOCOL, type ToWorker } from './messages.js';
 import { closeHandle, leaveUnread } from './node-private.js';
 import { preferAsVictim } from './oom-score.js';
@@ -68,6 +69,8 @@ export class Worker {
   calls = 0;
   /** What it answers to pings. */
   readonly pulse: Pulse;
+  /** What it holds, if it is asked. */
+  readonly counts = new Counts(() => this.send({ type: 'count' }));
   readonly #timers = new Set<NodeJS.Timeout>();
   readonly #child: ChildProcess;
   /** The supervisor's end of the line to its predecessor, until the predecessor has got it. */
@@ -100,7 +103,8 @@ export class Worker {
         for (const timer of this.#timers) clearTimeout(timer);
         this.#timers.clear();
         this.line?.destroy();
-        events.exit(this, { code, signal });
+        this.counts.answer();
+        events.exit(this, { code, signal, at: new Date() });
       };
       // Its last messages, such as a listening socket, may still be unread.
       if (!child.connected) gone();
@@ -195,6 +199,7 @@ export class Worker {
   /** Handles what is about this process alone; returns whether that was all. */
   #hear(message: FromWorker): boolean {
     if (message.type === 'pong') this.pulse.answer(message);
+    else if (message.type === 'counts') this.counts.answer(message);
     else if (message.type === 'signalled') this.signalled = true;
     else return false;
     return true;

@@ -149,6 +149,17 @@ export class Servers implements Source {
     return this.all().map(statsOf);
   }
 
+  /** How many connections are open. */
+  get connections(): number {
+    return this.all().reduce((sum, { sockets }) => sum + sockets.size, 0);
+  }
+
+  /** How many of them are no longer HTTP: WebSockets and tunnels. */
+  get upgraded(): number {
+    const doing = this.all().flatMap((tracked) => [...activities(tracked).values()]);
+    return doing.filter((activity) => activity === 'upgraded').length;
+  }
+
   /** How many requests are in flight now. */
   get activeRequests(): number {
     return this.stats().reduce((sum, { activeRequests }) => sum + activeRequests, 0);

@@ -64,6 +64,10 @@ export class Supervised {
         supervisor.send({ type: 'not-restarted', message: messageOf(error) });
       });
     };
+    supervisor.counts = () => {
+      const { connections, upgraded, activeRequests } = shared.servers;
+      return { connections, upgraded, requests: activeRequests };
+    };
     supervisor.onCancel = () => shared.restarts.cancel(cancelled());
     void supervisor.closed.then(() => this.#alone(parts.stopping));
   }
@@ -89,13 +93,13 @@ export class Supervised {
   #copySockets(): void {
     const { servers } = this.#shared;
     const { listeningSockets, ambiguous } = servers.listeningSockets();
-    for (const { server, asked, bound } of servers.all()) {
+    for (const { server, asked, bound, backlog } of servers.all()) {
       const handle = listeningHandle(server);
       if (!handle || !asked || !bound) continue;
       if (ambiguous.includes(label(bound))) this.#keepApart(handle, bound);
       else if (!this.#copied.has(handle) && listeningSockets.some((each) => each.handle === handle)) {
         this.#copied.add(handle);
-        this.#supervisor.send({ type: 'listening', asked, bound }, handle);
+        this.#supervisor.send({ type: 'listening', asked, bound, backlog }, handle);
         // Its path is the supervisor's from now on.
         markActivated(handle);
         leavePath(server);

@@ -46,6 +46,7 @@ test('a message with a field of another kind is unknown', () => {
     { type: 'cancel' },
     { type: 'tickets', secret: { base64: 'AAAA' } },
     { type: 'ping' },
+    { type: 'count' },
     { type: 'drop', bound },
     { type: 'socket', asked: { port: 80 }, bound },
     { type: 'exited', pid: 7, exitCode: null, signal: 'SIGKILL' },

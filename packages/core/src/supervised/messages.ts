@@ -42,6 +42,18 @@ export interface InheritedSocket extends Pick<HandedSocket, 'asked' | 'bound'> {
   fd: number;
 }
 
+/** What a worker holds at one moment. */
+export interface WorkerCounts {
+  /** Open connections. */
+  connections: number;
+  /** Those of them that are no longer HTTP, such as WebSockets. */
+  upgraded: number;
+  /** In-flight requests. */
+  requests: number;
+  /** The part of the last seconds in which the event loop was busy, from 0 to 1. */
+  loop: number;
+}
+
 /** What the program's `restart` settings change of the command of a successor; null removes a variable. */
 export interface CommandChange {
   command?: string;
@@ -60,6 +72,8 @@ export type FromSupervisor =
   | { type: 'tickets'; secret: { base64: string } }
   /** Does the event loop of this worker still turn? The reply is `pong`. */
   | { type: 'ping' }
+  /** What does this worker hold? The reply is `counts`. */
+  | { type: 'count' }
   /** A copy of a listening socket, for a server that asks for its address: this worker, or another, listens there. */
   | { type: 'socket'; asked: Asked; bound: Bound }
   /** No worker serves this address any more. */
@@ -79,8 +93,11 @@ export type FromSupervisor =
 export type ToSupervisor =
   /** `inspector`: where the inspector of the worker listens, if it has one. */
   | { type: 'hello'; protocol: number; version: string; inspector?: string }
-  /** The worker listens here; the handle is a copy of its listening socket. */
-  | { type: 'listening'; asked: Asked; bound: Bound }
+  /**
+   * The worker listens here; the handle is a copy of its listening socket. `backlog`: how many connections may
+   * wait there (optional: an older worker does not send it).
+   */
+  | { type: 'listening'; asked: Asked; bound: Bound; backlog?: number }
   /** The program has closed its server at this address. */
   | { type: 'closed'; bound: Bound }
   /** The worker serves. `hammerTime`: milliseconds that a drain of it may take (-1: no limit). */
@@ -103,6 +120,8 @@ export type ToSupervisor =
   | { type: 'restart-all'; id: number }
   /** The reply to `ping`: bytes of resident memory, and whether an inspector is open, which may hold this worker. */
   | { type: 'pong'; rss: number; inspected: boolean }
+  /** The reply to `count`. */
+  | ({ type: 'counts' } & WorkerCounts)
   /** Node.js sends the next handle once the last one was acknowledged. */
   | { cmd: 'NODE_HANDLE_ACK' };
 
@@ -114,6 +133,7 @@ const FROM_SUPERVISOR: Shapes<FromSupervisor> = {
   cancel: {},
   tickets: { secret: (value) => isRecord(value) && text(value.base64) },
   ping: {},
+  count: {},
   socket: { asked: isRecord, bound: isRecord },
   drop: { bound: isRecord },
   spawned: { id: number, pid: number },

@@ -25,6 +25,7 @@ function workerOf(inspector?: string) {
     // As if this process had no free descriptor.
     ipc: { opened: () => end, reopened: () => undefined },
     rss: () => 1,
+    loopTime: () => ({ idle: 1, active: 3 }),
     inspector: () => inspector,
   } as unknown as World;
   const worker = RunSupervisor.find(world, 'test') as RunSupervisor;
@@ -57,4 +58,11 @@ test('the supervisor learns whether and where the inspector of a worker is open'
       { type: 'pong', rss: 1, inspected: inspector !== undefined },
     ]);
   }
+});
+
+test('the supervisor gets what a worker holds, once it asks for it', () => {
+  const { worker, sent, receive } = workerOf();
+  worker.counts = () => ({ connections: 4, upgraded: 1, requests: 2 });
+  receive({ type: 'count' });
+  expect(sent.at(-1)).toEqual({ type: 'counts', connections: 4, upgraded: 1, requests: 2, loop: 0.75 });
 });

@@ -7,6 +7,7 @@ import { type RawHandle, rawHandle } from '../node-private/handle.js';
 import type { TakenIpc } from '../node-private/ipc.js';
 import type { World } from '../world.js';
 import { HeldSockets } from './held-sockets.js';
+import { LoopUse } from './loop-use.js';
 import {
   type CommandChange,
   type FromSupervisor,
@@ -14,6 +15,7 @@ import {
   type PinnedSettings,
   RUN_PROTOCOL,
   type ToSupervisor,
+  type WorkerCounts,
   type WorkerStart,
   workerStartOf,
 } from './messages.js';
@@ -56,6 +58,9 @@ export class RunSupervisor {
   onCancel: () => void = () => {};
   /** The secret of the TLS session tickets has come. */
   onTickets: (secret: Buffer) => void = () => {};
+  /** What this worker holds now. */
+  counts: () => Omit<WorkerCounts, 'loop'> = () => ({ connections: 0, upgraded: 0, requests: 0 });
+  readonly #loop: LoopUse;
   readonly #world: World;
   readonly #supervision: Supervision;
   readonly #channel: Channel<FromSupervisor, ToSupervisor>;
@@ -72,6 +77,7 @@ export class RunSupervisor {
     this.settings = start.settings ?? {};
     this.quiet = start.quiet === true;
     this.sockets = new HeldSockets(world);
+    this.#loop = new LoopUse(world);
     for (const { fd, asked, bound } of start.sockets)
       this.sockets.add({ asked, bound, handle: rawHandle(fd), activated: true });
     const end = world.ipc.opened(supervision.ipc);
@@ -141,7 +147,11 @@ export class RunSupervisor {
         this.onTickets(Buffer.from(message.secret.base64, 'base64'));
         break;
       case 'ping':
+        this.#loop.sample();
         this.send({ type: 'pong', rss: this.#world.rss(), inspected: this.#world.inspector() !== undefined });
+        break;
+      case 'count':
+        this.send({ type: 'counts', ...this.counts(), loop: this.#loop.busy });
         break;
       case 'socket': {
         const { asked, bound } = message;

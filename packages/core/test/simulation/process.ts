@@ -233,6 +233,7 @@ export class SimProcess implements Holder {
       onRaise: () => () => {},
       resources: () => [],
       rss: () => 0,
+      loopTime: () => ({ idle: 0, active: 0 }),
       inspector: () => undefined,
       onExit: (fn) => {
         this.#onExit.add(fn);
