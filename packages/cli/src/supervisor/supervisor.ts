@@ -47,7 +47,7 @@ export class Supervisor {
   #stopping = false;
   /** Resolves when the first worker is ready and the others start, or the run ends. */
   readonly #started: Promise<void>;
-  #begun: () => void = () => {};
+  #resolveStarted: () => void = () => {};
   #exitCode: number = EXIT.done;
   #lastEnd: ProcessEnd = { code: 0, signal: null };
   #end: (code: number) => void = () => {};
@@ -69,14 +69,14 @@ export class Supervisor {
       this.#end = resolve;
     });
     this.#started = new Promise((resolve) => {
-      this.#begun = resolve;
+      this.#resolveStarted = resolve;
     });
   }
 
   /** Starts worker 0 alone: it opens the sockets, and the others inherit them. */
   start(): void {
     // A restart starts a watched program whose first start has failed.
-    if (this.#options.watches) this.#begun();
+    if (this.#options.watches) this.#resolveStarted();
     void this.#addSlot().start();
   }
 
@@ -146,7 +146,7 @@ export class Supervisor {
     this.#stopping = true;
     if (this.processes.length > 0) log.info(`Stopping all workers by ${signal}.`);
     this.#giveUp.cancel();
-    this.#begun();
+    this.#resolveStarted();
     // Before the workers stop: a client that connects to a queue without a worker would wait in vain.
     this.sockets.close();
     for (const slot of this.#allSlots) slot.stop(signal);
@@ -200,7 +200,7 @@ export class Supervisor {
       // A program opens its further servers right after the first: the other workers inherit those too.
       setTimeout(() => {
         this.#fill();
-        this.#begun();
+        this.#resolveStarted();
       }, SETTLE_TIME);
     }
     this.#changed();
