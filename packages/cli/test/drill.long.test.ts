@@ -1,8 +1,7 @@
-import { execFileSync } from 'node:child_process';
 import { readdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { serve, temporaryFolder, until } from '@endless/conformance';
+import { serve, temporaryFolder } from '@endless/conformance';
 import { freePort, startProgram } from '@endless/testkit';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { DrilledProgram } from '../dist/drill/drilled-program.js';
@@ -17,51 +16,6 @@ describe('the drill', () => {
     const { report } = await drill(['--url', `http://127.0.0.1:${port}/`, '--do', 'true', ...SHORT]);
     const { seen, lost } = await getJson<{ seen: number; lost: number }>(port, '/counts');
     expect([report.lostBy, report.requests]).toEqual([{ silence: lost }, seen - 1]);
-  });
-
-  test('finds the requests that a stop and a start lose', async () => {
-    const port = await freePort();
-    const folder = temporaryFolder();
-    const program = fixture('drill/stop-and-start.mjs');
-    const pid = path.join(folder, 'pid');
-    const script = path.join(folder, 'restart.sh');
-    writeFileSync(
-      script,
-      `test ! -e ${pid} || kill $(cat ${pid})\nsleep 0.3\nPORT=${port} ${process.execPath} ${program} >/dev/null 2>&1 & echo $! >${pid}\n`,
-    );
-    const restart = () => execFileSync('/bin/sh', [script], { stdio: 'ignore' });
-    restart();
-    onTestFinished(() => {
-      execFileSync('/bin/sh', ['-c', `kill $(cat ${pid})`]);
-    });
-    await until(() =>
-      getJson(port, '/').then(
-        () => true,
-        ({ code }) => code !== 'ECONNREFUSED',
-      ),
-    );
-    const { code, report } = await drill([
-      '--url',
-      `http://127.0.0.1:${port}/`,
-      '--do',
-      `sh ${script}`,
-      ...SHORT,
-    ]);
-    expect(code).toBe(1);
-    expect(report.lostBy.refused).toBeGreaterThan(10);
-    expect(report.lostBy.closed ?? report.lostBy.reset).toBeGreaterThan(0);
-    expect(report.inTheWay.join()).toMatch(/no process listened for up to 0\.\d s/);
-  });
-
-  test('counts the connections that node:cluster closes in a rolling restart', async () => {
-    const done = path.join(temporaryFolder(), 'done');
-    const { program, port } = await serve(fixture('drill/rolling-cluster.mjs'), {}, { env: { DONE: done } });
-    const command = `rm -f ${done}; kill -HUP ${program.pid}; while [ ! -e ${done} ]; do sleep 0.05; done`;
-    const { report } = await drill(['--url', `http://127.0.0.1:${port}/`, '--do', command, ...SHORT]);
-    const { closedIdle, toldToClose } = report.connections;
-    expect(closedIdle + toldToClose).toBeGreaterThan(50);
-    expect(report.lostBy.refused).toBe(undefined);
-    expect(report.inTheWay.join()).toContain('In restarts the server closed');
   });
 
   test.each([
