@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import type { Socket } from 'node:net';
 import { isatty } from 'node:tty';
 import type { WorkerStart as SentStart } from '@endless/core/internal';
+import { decideAfter } from '../decide-after.js';
 import { Pulse } from '../limits/pulse.js';
 import type { ProcessEnd } from '../process-end.js';
 import { environmentOf } from '../program/environment.js';
@@ -41,8 +42,6 @@ export type WorkerState = 'starting' | 'ready' | 'draining' | 'gone';
 const FIRST_FD = 4;
 /** How long the last messages of an exited process may take. */
 const LAST_MESSAGES = 200;
-/** A longer timer of Node.js fires at once. */
-const LONGEST_TIMER = 2_147_483_647;
 
 /** One process of a worker. */
 export class Worker {
@@ -71,7 +70,7 @@ export class Worker {
   readonly pulse: Pulse;
   /** What it holds, if it is asked. */
   readonly counts = new Counts(() => this.send({ type: 'count' }));
-  readonly #timers = new Set<NodeJS.Timeout>();
+  readonly #undos = new Set<() => void>();
   readonly #child: ChildProcess;
   /** The supervisor's end of the line to its predecessor, until the predecessor has got it. */
   readonly line: Socket | undefined;
@@ -100,8 +99,8 @@ export class Worker {
       const gone = () => {
         if (this.state === 'gone') return;
         this.state = 'gone';
-        for (const timer of this.#timers) clearTimeout(timer);
-        this.#timers.clear();
+        for (const undo of this.#undos) undo();
+        this.#undos.clear();
         this.line?.destroy();
         this.counts.answer();
         events.exit(this, { code, signal, at: new Date() });
@@ -110,7 +109,7 @@ export class Worker {
       if (!child.connected) gone();
       else {
         child.once('disconnect', gone);
-        setTimeout(gone, LAST_MESSAGES);
+        this.#undos.add(decideAfter(LAST_MESSAGES, gone));
       }
     });
   }
@@ -179,7 +178,7 @@ export class Worker {
   /** Does something in so many milliseconds, unless the process has exited by then. */
   later(ms: number, act: () => void): void {
     if (this.state === 'gone') return;
-    this.#timers.add(setTimeout(act, Math.min(LONGEST_TIMER, ms)).unref());
+    this.#undos.add(decideAfter(ms, act));
   }
 
   /**
