@@ -4,7 +4,7 @@ import { isatty } from 'node:tty';
 import type { WorkerStart as SentStart } from '@endless/core/internal';
 import { decideAfter } from '../decide-after.js';
 import { Pulse } from '../limits/pulse.js';
-import type { ProcessEnd } from '../process-end.js';
+import { codeOf, type ProcessEnd } from '../process-end.js';
 import { environmentOf } from '../program/environment.js';
 import type { Inspector } from '../program/inspect.js';
 import { argumentsOf, type Release } from '../program/program.js';
@@ -40,6 +40,8 @@ export type WorkerState = 'starting' | 'ready' | 'draining' | 'gone';
 
 /** The first descriptor after stdio and the channel to the supervisor. */
 const FIRST_FD = 4;
+/** The exit codes of a process that a stop signal or a force-close has ended. */
+const WELL = (['SIGTERM', 'SIGINT', 'SIGUSR2'] as const).map((signal) => codeOf({ code: null, signal }));
 /** How long the last messages of an exited process may take. */
 const LAST_MESSAGES = 200;
 
@@ -183,10 +185,11 @@ export class Worker {
 
   /**
    * Whether a stop of it went well. After the drain, when its handlers are gone, a second stop signal or a
-   * force-close ends it before its exit, and so does the first if its program has closed every server.
+   * force-close ends it before its exit, and so does the first if its program has closed every server. A
+   * program that listens to the signal may report it as a shell does.
    */
-  endedWell({ code, signal }: ProcessEnd): boolean {
-    return code === 0 || signal === 'SIGTERM' || signal === 'SIGINT' || signal === 'SIGUSR2';
+  endedWell(end: ProcessEnd): boolean {
+    return end.code === 0 || WELL.includes(codeOf(end));
   }
 
   /** Sends it a stop signal unless it has got one: it takes a second one as an order to force-close. */
