@@ -11,6 +11,13 @@ async function restart({ program }: Served, times: number, processes = 2): Promi
   }
 }
 
+/** A request whose end the test decides on: it has come, but for the last byte of its body. */
+async function begun(port: number): Promise<RawClient> {
+  const client = new RawClient(port).send('POST /body HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n.');
+  await sleep(50);
+  return client;
+}
+
 /** The processes that live, by pid. */
 const alive = ({ program }: Served) => program.pids().sort((one, other) => one - other);
 
@@ -33,10 +40,7 @@ describe('a process that has drained and only waits for an older one exits:', ()
 
   test('a slow request is answered after five restarts, and its connection moves to the newest', async () => {
     const served = await serve('app.mjs', { rollbackWindow: 20 });
-    const client = new RawClient(served.port).send(
-      'POST /body HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n.',
-    );
-    await sleep(50);
+    const client = await begun(served.port);
     await restart(served, 5);
     expect(await client.send('.').receive(/body \d+$/)).toMatch(/connection: keep-alive[\s\S]*body 0$/i);
     await served.program.waitForPids(1);
@@ -46,18 +50,17 @@ describe('a process that has drained and only waits for an older one exits:', ()
   longTest('only processes that hold something stay, and each hands over to the newest', async () => {
     const served = await serve('app.mjs', { rollbackWindow: 20, maxDraining: 5 });
     const { program, port } = served;
-    const client = (ms: number) => new RawClient(port).get(`/slow?ms=${ms}`);
-    const [oldest] = [client(3_500), await sleep(50)];
+    const oldest = await begun(port);
     await restart(served, 1);
-    const [younger] = [client(1_500), await sleep(50)];
+    const younger = await begun(port);
     await hup(program);
     await hup(program);
     // Generation 1 has a request of its own; generation 2 has none.
     await program.waitForPids(3);
-    await younger.receive(/slow 1$/);
+    await younger.send('.').receive(/body 1$/);
     await program.waitForPids(2);
     expect(alive(served)).toEqual([program.pid, newestPid(program)]);
-    await oldest.receive(/slow 0$/);
+    await oldest.send('.').receive(/body 0$/);
     await program.waitForPids(1);
     for (const each of [oldest, younger])
       expect(await each.get('/next').receive(/generation \d+$/)).toMatch(/generation 3$/);
@@ -65,10 +68,9 @@ describe('a process that has drained and only waits for an older one exits:', ()
 
   longTest('a connection that cannot move keeps its own process only', async () => {
     const served = await serve('app.mjs', { rollbackWindow: 20, migrate: false });
-    const client = new RawClient(served.port).get('/slow?ms=4000');
-    await sleep(50);
+    const client = await begun(served.port);
     await restart(served, 3);
-    expect(await client.receive(/slow \d+$/)).toMatch(/connection: close[\s\S]*slow 0$/i);
+    expect(await client.send('.').receive(/body \d+$/)).toMatch(/connection: close[\s\S]*body 0$/i);
     await served.program.waitForPids(1);
   });
 
@@ -99,7 +101,7 @@ describe('a process that has drained and only waits for an older one exits:', ()
 
   longTest('what the oldest says of a socket reaches it two processes on', async () => {
     const served = await serve('lines.mjs', { settings: { rollbackWindow: 20 } });
-    const client = new RawClient(served.port).send('name told\nlater 2500\n');
+    const client = new RawClient(served.port).send('name told\nlater 6000\n');
     await sleep(50);
     await restart(served, 3);
     expect(await client.send('who\n').receive(/\n/)).toBe('told 0 3\n');
