@@ -26,6 +26,9 @@ const EXITED = 'ERR_ENDLESS_SUCCESSOR_EXITED';
 const UNCLAIMED = 'ERR_ENDLESS_ADDRESS_UNCLAIMED';
 const KILLED = { exitCode: null, signal: 'SIGKILL' };
 
+/** A successor that never becomes ready fails after this time, which such a row waits for twice. */
+const NEVER_READY = { startTimeout: 3_000 };
+
 /** The faults of a successor before it takes over. */
 const FAULTS: Record<string, Told & { settings?: object }> = {
   throw: { code: EXITED, exitCode: 1, stderr: /no database/ },
@@ -35,9 +38,9 @@ const FAULTS: Record<string, Told & { settings?: object }> = {
   'exit-after-listening': { code: EXITED, exitCode: 5 },
   killed: { code: EXITED, ...KILLED },
   'killed-after-listening': { code: EXITED, ...KILLED },
-  idle: { code: UNCLAIMED, ...KILLED },
-  busy: { code: UNCLAIMED, ...KILLED },
-  'other-port': { code: UNCLAIMED, ...KILLED },
+  idle: { code: UNCLAIMED, ...KILLED, settings: NEVER_READY },
+  busy: { code: UNCLAIMED, ...KILLED, settings: NEVER_READY },
+  'other-port': { code: UNCLAIMED, ...KILLED, settings: NEVER_READY },
   'shuts-down': { code: EXITED, message: /shut itself down before it was ready/ },
   unhealthy: { code: 'ERR_ENDLESS_UNHEALTHY', ...KILLED },
   'closes-channel': { code: EXITED, ...KILLED },
@@ -45,7 +48,7 @@ const FAULTS: Record<string, Told & { settings?: object }> = {
   'out-of-memory': {
     code: EXITED,
     signal: 'SIGABRT',
-    settings: { startTimeout: 10_000, restart: { env: { NODE_OPTIONS: '--max-old-space-size=48' } } },
+    settings: { restart: { env: { NODE_OPTIONS: '--max-old-space-size=48' } } },
   },
 };
 
@@ -61,7 +64,7 @@ const DAMAGES: Record<string, { damage(script: string): void; stderr: RegExp }> 
 /** Loads with both kinds of connections, and their results. */
 function startLoads(port: number) {
   const loads = (['keep-alive', 'new-connection'] as const).map((mode) =>
-    startLoad({ port, connections: 10, mode }),
+    startLoad({ port, connections: 10, mode, thinkTime: () => 5 }),
   );
   return {
     answeredBy: (generation: string) => until(() => loads.every(({ answers }) => answers.has(generation))),
@@ -74,6 +77,9 @@ function startLoads(port: number) {
     },
   };
 }
+
+/** The outcome of a restart that the program begins itself, for which the client waits longer than the program does. */
+const restart = <Outcome = object>(port: number) => getJson<Outcome>(port, '/restart', 30_000);
 
 /** Restarts twice in vain, under load, then once for good. */
 async function failTwice(
@@ -89,7 +95,7 @@ async function failTwice(
   const during = startLoads(port);
   await during.answeredBy('0');
   damage();
-  const failures = [await getJson<Failure>(port, '/restart'), await getJson<Failure>(port, '/restart')];
+  const failures = [await restart<Failure>(port), await restart<Failure>(port)];
   expect(program.pids()).toEqual([program.pid]);
   expect(await getJson(port, '/stats')).toMatchObject({ state: 'running', failedRestarts: 2 });
   expect(await during.stop()).toEqual({ lost: [], answers: ['0'] });
@@ -98,7 +104,7 @@ async function failTwice(
   mend();
   const after = startLoads(port);
   await after.answeredBy('0');
-  expect(await getJson(port, '/restart')).toMatchObject({ generation: 1 });
+  expect(await restart(port)).toMatchObject({ generation: 1 });
   await after.answeredBy('1');
   expect(await after.stop()).toEqual({ lost: [], answers: ['0', '1'] });
   await program.waitForPids(1);
@@ -112,7 +118,7 @@ function notTaken({ lostBy }: LoadReport): number {
 
 /** Faults of the new process, and of the old one; on a Node.js binary, by default the one that runs the tests. */
 export function faultMatrix(name: string, node?: string): void {
-  const settings = { startTimeout: 1_500, rollbackWindow: 0, idleGrace: 200 };
+  const settings = { startTimeout: 10_000, rollbackWindow: 0, idleGrace: 200 };
   const serve = (file = fixture('app.mjs'), { env, ...options }: ServeOptions = {}, more: object = {}) =>
     serveFile(file, { ...settings, ...more }, { ...options, ...(node && { node }), ...(env && { env }) });
 
@@ -213,12 +219,8 @@ export function faultMatrix(name: string, node?: string): void {
   describe(`${name}: an old process that is killed takes only what it held with it`, () => {
     test('before its successor is ready: that becomes the process', async () => {
       const sick = path.join(temporaryFolder(), 'sick');
-      const { program, port } = await serve(
-        undefined,
-        { env: { SICK_FILE: sick } },
-        { startTimeout: 10_000 },
-      );
-      const load = startLoad({ port, connections: 10, mode: 'new-connection' });
+      const { program, port } = await serve(undefined, { env: { SICK_FILE: sick } });
+      const load = startLoad({ port, connections: 10, mode: 'new-connection', thinkTime: () => 5 });
       await until(() => load.answered > 20);
       writeFileSync(sick, '');
       program.signal('SIGHUP');
@@ -229,14 +231,14 @@ export function faultMatrix(name: string, node?: string): void {
       await until(() => load.answers.has('1'));
       expect(notTaken(await load.stop())).toBe(0);
       expect(program.pids()).toEqual([Number(successor)]);
-      expect(await getJson(port, '/restart')).toMatchObject({ generation: 2 });
+      expect(await restart(port)).toMatchObject({ generation: 2 });
     });
 
     for (const after of [0, 2, 5, 10])
       test(`${after} ms after it began to move its connections: none hangs, the new process serves on`, async () => {
         const { program, port } = await serve(undefined, {}, { rollbackWindow: 1_000 });
         const sockets = await Promise.all(Array.from({ length: 300 }, () => open(port)));
-        const load = startLoad({ port, connections: 10, mode: 'new-connection' });
+        const load = startLoad({ port, connections: 10, mode: 'new-connection', thinkTime: () => 5 });
         await until(() => load.answered > 20);
         const successor = await hup(program);
         await sleep(after);
@@ -247,7 +249,7 @@ export function faultMatrix(name: string, node?: string): void {
         await until(() => load.answers.has('1'));
         expect(notTaken(await load.stop())).toBe(0);
         expect(program.pids()).toEqual([successor]);
-        expect(await getJson(port, '/restart')).toMatchObject({ generation: 2 });
+        expect(await restart(port)).toMatchObject({ generation: 2 });
       });
 
     test('while it drains: no other process and no client is affected', async () => {
@@ -261,7 +263,7 @@ export function faultMatrix(name: string, node?: string): void {
       program.signal('SIGKILL');
       await expect(slow).rejects.toThrow();
       await until(() => !program.pids().includes(program.pid));
-      expect(await getJson(port, '/restart')).toMatchObject({ generation: 2 });
+      expect(await restart(port)).toMatchObject({ generation: 2 });
       await loads.answeredBy('2');
       expect(await loads.stop()).toEqual({ lost: [], answers: ['1', '2'] });
       await until(() => !program.pids().includes(successor));
