@@ -78,6 +78,8 @@ for (const { name, command, cwd, args } of examples)
     );
     const asking: Omit<LoadOptions, 'connections'> = {
       mode: 'keep-alive',
+      // Each restart waits for the end of a rollback window: clients that pause leave the cores to other tests.
+      thinkTime: () => 5,
       label: ({ body }) => /pid (\d+)/.exec(body.toString())?.[1] ?? 'nobody',
     };
     const loads = [

@@ -40,7 +40,7 @@ describe.skipIf(!has)('examples/haproxy (needs haproxy)', () => {
     haproxy = spawn('haproxy', ['-db', '-f', 'haproxy.cfg'], { cwd: folder, env, stdio: 'ignore' });
     await until(async () => (await get({ port }).catch(() => ({ status: 0 }))).status === 200);
     const label = ({ body }: { body: Buffer }) => /pid (\d+)/.exec(body.toString())?.[1] ?? 'nobody';
-    load = startLoad({ port, connections: 12, mode: 'keep-alive', label });
+    load = startLoad({ port, connections: 12, mode: 'keep-alive', label, thinkTime: () => 5 });
     await until(() => load.answers.size === 3);
   });
 

@@ -45,8 +45,8 @@ test.skipIf(!canUnshare)(
     await program.waitFor(/is ready \(2 of 2\)/, { timeout: 30_000 });
     const endless = (...words: string[]) => run(command, words, { cwd: app });
     const loads = [
-      startLoad({ port, connections: 20, mode: 'keep-alive' }),
-      startLoad({ port, connections: 2, mode: 'new-connection' }),
+      startLoad({ port, connections: 20, mode: 'keep-alive', thinkTime: () => 5 }),
+      startLoad({ port, connections: 2, mode: 'new-connection', thinkTime: () => 5 }),
     ];
     for (let restart = 1; restart <= 3; restart += 1)
       expect((await endless('restart')).stdout).toMatch(

@@ -89,8 +89,13 @@ describe('a program', () => {
         ready: /\(2 of 2\)/,
         maxProcesses: 12,
       });
-      const kept = startLoad({ port: served.port, connections: 10, mode: 'keep-alive' });
-      const fresh = startLoad({ port: served.port, connections: 2, mode: 'new-connection' });
+      const kept = startLoad({ port: served.port, connections: 10, mode: 'keep-alive', thinkTime: () => 5 });
+      const fresh = startLoad({
+        port: served.port,
+        connections: 2,
+        mode: 'new-connection',
+        thinkTime: () => 5,
+      });
       await restarted(served);
       await restarted(served);
       expect(await kept.stop()).toMatchObject({ lost: [], opened: 10 });
@@ -106,7 +111,7 @@ describe('a program', () => {
         ready: /\(2 of 2\)/,
         maxProcesses: 12,
       });
-      const load = startLoad({ port: served.port, connections: 10, mode: 'keep-alive' });
+      const load = startLoad({ port: served.port, connections: 10, mode: 'keep-alive', thinkTime: () => 5 });
       await restarted(served);
       expect(await load.stop()).toMatchObject({ lost: [], opened: 10 });
     });
@@ -157,7 +162,7 @@ describe('a program', () => {
 
   longTest('that listens seconds after its start is waited for, at the start and in a restart', async () => {
     const served = await run('kinds.mjs', { env: { KIND: 'late' } });
-    const load = startLoad({ port: served.port, connections: 4, mode: 'new-connection' });
+    const load = startLoad({ port: served.port, connections: 4, mode: 'new-connection', thinkTime: () => 5 });
     await restarted(served);
     expect(await load.stop()).toMatchObject({ lost: [] });
     const [before] = workers(served);
@@ -186,7 +191,7 @@ describe('a program', () => {
       return [...seen];
     };
     expect(await asked(20)).toEqual(['own 1 ']);
-    const load = startLoad({ port: own, connections: 4, mode: 'new-connection' });
+    const load = startLoad({ port: own, connections: 4, mode: 'new-connection', thinkTime: () => 5 });
     await restarted(served);
     expect(await load.stop()).toMatchObject({ lost: [] });
     await crash(served, 1);

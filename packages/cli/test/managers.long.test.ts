@@ -124,7 +124,7 @@ describe('the recipe of docs/deploying.md for', () => {
       async () => {
         const { program, port, folder, status } = await start(manager);
         const { pid } = await status();
-        const load = startLoad({ port, connections: 10, mode: 'keep-alive' });
+        const load = startLoad({ port, connections: 10, mode: 'keep-alive', thinkTime: () => 5 });
         await until(() => load.answered > 0);
         const [restart, ...words] = manager.restart(folder);
         await call(restart, words);

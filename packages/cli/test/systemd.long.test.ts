@@ -47,7 +47,7 @@ describe.skipIf(!canManage())('`endless run` under systemd itself (needs root, u
     const ready = () => until(async () => (await show('StatusText')) === '2 of 2 workers ready', 10_000);
     await ready();
     const main = await show('MainPID');
-    const load = startLoad({ port, connections: 10, mode: 'keep-alive' });
+    const load = startLoad({ port, connections: 10, mode: 'keep-alive', thinkTime: () => 5 });
     await until(() => load.answered > 0);
     for (const expected of ['1', '2']) {
       await systemctl('reload', 'app');
@@ -91,7 +91,7 @@ describe.skipIf(!canManage())('`endless run` under systemd itself (needs root, u
       await systemctl('start', 'app');
       await until(async () => (await generation(units)) === '0', 10_000);
       const main = await show('MainPID');
-      const load = startLoad({ port, connections: 10, mode: 'keep-alive' });
+      const load = startLoad({ port, connections: 10, mode: 'keep-alive', thinkTime: () => 5 });
       await systemctl('reload', 'app');
       await until(() => load.answers.has('1'), 10_000);
       expect((await load.stop()).lost).toEqual([]);

@@ -13,7 +13,12 @@ describe('a successor that dies at any moment of the rollback window', () => {
     test(`refuses no connection, ${DEATHS} times of ${DEATHS}, Node ${major}`, async () => {
       const { program, port } = await serve('app.mjs', { rollbackWindow: WINDOW }, { node: path });
       const loads = [true, false].map((keepAlive) =>
-        startLoad({ port, connections: 10, mode: keepAlive ? 'keep-alive' : 'new-connection' }),
+        startLoad({
+          port,
+          connections: 10,
+          mode: keepAlive ? 'keep-alive' : 'new-connection',
+          thinkTime: () => 5,
+        }),
       );
       for (let death = 1; death <= DEATHS; death += 1) {
         const successor = await hup(program, program.pid);

@@ -27,7 +27,7 @@ const start = (env: Record<string, string> = {}, settings: object = {}) =>
 
 /** Restarts a few times under keep-alive load and expects that nothing was lost. */
 async function expectRestarts({ program, port }: Served, count = 3): Promise<void> {
-  const load = startLoad({ port, connections: 10, mode: 'keep-alive' });
+  const load = startLoad({ port, connections: 10, mode: 'keep-alive', thinkTime: () => 5 });
   onTestFinished(() => void load.stop());
   for (let restart = 0; restart < count; restart += 1) await hup(program);
   await until(() => load.answers.has(String(count)));

@@ -35,7 +35,9 @@ async function expectRestarts(
   targets: Partial<LoadOptions>[],
   count = 3,
 ): Promise<void> {
-  const loads = targets.map((target) => startLoad({ connections: 8, mode: 'keep-alive', ...target }));
+  const loads = targets.map((target) =>
+    startLoad({ connections: 8, mode: 'keep-alive', thinkTime: () => 5, ...target }),
+  );
   onTestFinished(() => void loads.map((load) => load.stop()));
   // A generation may live for less time than a client thinks.
   const answered = (generation: number) =>
