@@ -1,18 +1,55 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { defineConfig, type ViteUserConfig } from 'vitest/config';
+import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
 /** Tests that measure time from outside: they run alone, after all others. */
-const CLOCK = ['packages/core/test/{hammer,slow-start,timeouts}.test.ts', 'bench/test/*.test.ts'];
+const CLOCK = ['packages/core/test/{hammer,slow-start,timeouts}.test.ts'];
 
-/** Tests that keep both cores busy, or whose long rows measure time: they run alone in the long suite. */
+/** Tests whose long rows keep both cores busy, or have narrow bounds: they run alone in the long suite. */
 const CLOCK_IN_LONG = [
-  'packages/core/test/{addresses,chain,drain,migrate,moved-connections,own-code,progress,protocols}.test.ts',
-  'packages/core/test/{rollback,seed,shutdown,signals,systemd,watchers}.test.ts',
-  'packages/core/test/{faults,late-decisions,load,migrate,pipelines-fuzz,restart,signals-fuzz,systemd}.long.test.ts',
-  'packages/fastify/test/apps.test.ts',
-  'packages/ws/test/{apps,move,moved}.test.ts',
+  'packages/core/test/{migrate,shutdown}.test.ts',
+  'packages/core/test/{migrate,pipelines-fuzz,restart,signals-fuzz}.long.test.ts',
+  'packages/ws/test/move.test.ts',
   'packages/ws/test/{half,move,moved}.long.test.ts',
 ];
+
+/** The files that take a minute or more in the long suite, the longest first. */
+const LONGEST = [
+  'packages/cli/test/policy.test.ts',
+  'packages/cli/test/watch.long.test.ts',
+  'test/packages.long.test.ts',
+  'examples/examples.long.test.ts',
+  'packages/core/test/load.long.test.ts',
+  'packages/core/test/proxies.long.test.ts',
+  'packages/core/test/faults.long.test.ts',
+  'packages/core/test/generations.long.test.ts',
+  'packages/cli/test/workers.test.ts',
+  'packages/core/test/downloads.long.test.ts',
+  'packages/core/test/conformance.long.test.ts',
+  'packages/fastify/test/conformance.long.test.ts',
+  'packages/cli/test/kinds.test.ts',
+  'packages/cli/test/addresses.test.ts',
+  'packages/express/test/conformance.long.test.ts',
+  'packages/cli/test/drill.long.test.ts',
+  'bench/test/bench.long.test.ts',
+  'packages/cli/test/limits.test.ts',
+  'packages/core/test/late-decisions.long.test.ts',
+  'packages/fastify/test/apps.test.ts',
+  'packages/core/test/unix.long.test.ts',
+  'packages/koa/test/conformance.long.test.ts',
+  'packages/express/test/apps.test.ts',
+];
+
+/** Begins with the longest files: one of them at the end would leave a core without work. */
+class LongestFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const place = ({ moduleId }: TestSpecification) => {
+      const at = LONGEST.findIndex((file) => moduleId.endsWith(`/${file}`));
+      return at === -1 ? LONGEST.length : at;
+    };
+    return (await super.sort(files)).sort((one, other) => place(one) - place(other));
+  }
+}
 
 /** Tests of one file of source: they start no process, or next to none. */
 const UNIT = ['packages/*/src/**/*.test.ts', 'testkit/src/*.test.ts'];
@@ -34,7 +71,7 @@ export function suite({ long }: { long: boolean }): ViteUserConfig {
   const include = long ? [...LONG, ...ofPackages.filter(isInBoth)] : ['**/*.test.ts'];
   const clock = long ? [...CLOCK, ...CLOCK_IN_LONG] : CLOCK;
   // Most of the time a test waits, so that three files keep two cores busy.
-  const workers = { maxWorkers: long ? 2 : 3, sequence: { groupOrder: 0 } };
+  const workers = { maxWorkers: 3, sequence: { groupOrder: 0 } };
   const exclude = [...NEVER, ...(long ? ofPackages.filter((file) => !isInBoth(file)) : LONG)];
   return defineConfig({
     test: {
@@ -42,6 +79,7 @@ export function suite({ long }: { long: boolean }): ViteUserConfig {
       env: long ? { LONG_SUITE: '1' } : {},
       testTimeout: long ? 600_000 : 30_000,
       hookTimeout: long ? 60_000 : 30_000,
+      sequence: long ? { sequencer: LongestFirst } : {},
       // CI counts the results from a file.
       reporters: process.env.TEST_RESULTS
         ? ['default', ['json', { outputFile: process.env.TEST_RESULTS }]]

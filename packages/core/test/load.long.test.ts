@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { type LoadOptions, nodeBinaries, startHttp2Load, startLoad } from '@endless/testkit';
 import { describe, expect, test } from 'vitest';
 import { hup, until } from './program.js';
@@ -72,23 +71,4 @@ for (const { version, path: node } of nodeBinaries())
         expect(lost).toEqual([]);
         await served.program.waitForPids(1);
       });
-
-    test('of downloads of 10 MB at 1 MB/s', async () => {
-      const served = await serveSecure({ maxDraining: RESTARTS }, node, { maxProcesses: RESTARTS + 2 });
-      const load = startLoad({
-        port: served.ports.http,
-        connections: 20,
-        mode: 'keep-alive',
-        timeout: 20_000,
-        request: () => ({ target: '/download' }),
-      });
-      for (let restarts = 0, pid = served.program.pid; restarts < RESTARTS; restarts += 1) {
-        await sleep(1_200);
-        pid = await hup(served.program, pid);
-      }
-      const { lost, answered } = await load.stop();
-      expect(lost).toEqual([]);
-      expect(answered).toBeGreaterThanOrEqual(20);
-      await served.program.waitForPids(1);
-    });
   });
