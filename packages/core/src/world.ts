@@ -11,6 +11,8 @@ export interface ListenWatcher {
   beforeListen(server: Server, options: Record<string, unknown>): void;
   /** Called when the server listens and has accepted nothing yet. */
   listening(server: Server): void;
+  /** Called when the server could not listen, before it emits this error. */
+  failed(server: Server, error: Error): void;
 }
 
 /** Everything outside this process that endless uses, so that its parts can be tested without it. */

@@ -1,5 +1,3 @@
-import { decideAfter } from '../decide-after.js';
-
 const SHORTEST = 60_000;
 
 /** Milliseconds of `--give-up` if it is not typed: no start is given up before `--start-timeout` is over. */
@@ -11,7 +9,7 @@ export function giveUpAfter(startTimeout: number): number {
 export class GiveUp {
   readonly #after: number;
   readonly #act: () => void;
-  #undo: (() => void) | undefined;
+  #timer: NodeJS.Timeout | undefined;
 
   /** Calls `act` when no worker was ready for so many milliseconds; 0: never. */
   constructor(after: number, act: () => void) {
@@ -21,12 +19,12 @@ export class GiveUp {
 
   /** No worker is ready. */
   begin(): void {
-    if (this.#after > 0) this.#undo ??= decideAfter(this.#after, this.#act);
+    if (this.#after > 0) this.#timer ??= setTimeout(this.#act, this.#after);
   }
 
   /** A worker is ready, or the run ends. */
   cancel(): void {
-    this.#undo?.();
-    this.#undo = undefined;
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
   }
 }

@@ -1,6 +1,7 @@
 import { EXIT } from '../exit-codes.js';
 import { codeOf, howEnded, type ProcessEnd } from '../process-end.js';
 import type { Release } from '../program/program.js';
+import { Searches } from '../workers/searches.js';
 import { Slot } from '../workers/slot.js';
 import type { Worker } from '../workers/worker.js';
 import { GiveUp } from './give-up.js';
@@ -39,6 +40,7 @@ export class Supervisor {
   readonly #options: RunOptions;
   readonly restarts: Restarts;
   readonly #giveUp: GiveUp;
+  readonly #searches = new Searches(() => this.processes);
   /** The slots that go away with their workers. */
   readonly #leaving = new Set<Slot>();
   readonly #observers: (() => void)[] = [];
@@ -171,7 +173,7 @@ export class Supervisor {
   #addSlot(): Slot {
     const { log, startTimeout, watches } = this.#options;
     const slot = new Slot(this.slots.length, {
-      ...{ log, startTimeout, sockets: this.sockets, respawns: !watches },
+      ...{ log, startTimeout, sockets: this.sockets, searches: this.#searches, respawns: !watches },
       count: () => this.#target,
       release: () => this.release,
       stopping: () => this.#stopping,

@@ -1,4 +1,3 @@
-import { decideAfter } from '../decide-after.js';
 import type { ProcessEnd } from '../process-end.js';
 import type { Release } from '../program/program.js';
 import type { ToWorker } from './messages.js';
@@ -12,6 +11,7 @@ export class Handover {
   readonly release: Release;
   /** Resolves with the pid of the new process when it stays; rejects with the reason if it does not. */
   readonly over: Promise<number>;
+  readonly #timer: NodeJS.Timeout;
   #resolve: (pid: number) => void = () => {};
   #reject: (error: Error) => void = () => {};
 
@@ -21,9 +21,9 @@ export class Handover {
       this.#resolve = resolve;
       this.#reject = reject;
     });
-    const undo = decideAfter(LONGEST, () => this.fail(`it took longer than ${LONGEST / 1_000} s`));
+    this.#timer = setTimeout(() => this.fail(`it took longer than ${LONGEST / 1_000} s`), LONGEST);
     this.over = decided.finally(() => {
-      undo();
+      clearTimeout(this.#timer);
       onEnd();
     });
   }

@@ -35,6 +35,8 @@ const SHAPES: Shapes<FromWorker> = {
   hello: { protocol: number, version: text, inspector: (value) => value === undefined || text(value) },
   listening: { asked, bound, backlog: (value) => value === undefined || number(value) },
   closed: { bound },
+  search: { id: number },
+  copied: { id: number },
   ready: { generation: number, hammerTime: number },
   signalled: {},
   draining: { reason: text, deadline: number },

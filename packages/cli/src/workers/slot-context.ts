@@ -2,6 +2,7 @@ import type { Log } from '../print/log.js';
 import type { ProcessEnd } from '../process-end.js';
 import type { Release } from '../program/program.js';
 import type { HeldSockets } from '../supervisor/held-sockets.js';
+import type { Searches } from './searches.js';
 import type { Slot } from './slot.js';
 import type { Worker } from './worker.js';
 
@@ -9,6 +10,7 @@ import type { Worker } from './worker.js';
 export interface SlotContext {
   log: Log;
   sockets: HeldSockets;
+  searches: Searches;
   /** Milliseconds that a start without a predecessor may take. */
   startTimeout: number;
   /** How many workers there are. */

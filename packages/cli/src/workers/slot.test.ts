@@ -4,6 +4,7 @@ import type { ProcessEnd } from '../process-end.js';
 import type { Release } from '../program/program.js';
 import { HeldSockets } from '../supervisor/held-sockets.js';
 import type { FromWorker } from './messages.js';
+import { Searches } from './searches.js';
 import { Slot } from './slot.js';
 import { Worker, type WorkerEvents, type WorkerState } from './worker.js';
 
@@ -45,6 +46,7 @@ async function serving(startTimeout = 10_000) {
   const slot = new Slot(0, {
     log: { info: () => {} },
     sockets,
+    searches: new Searches(() => []),
     startTimeout,
     count: () => 1,
     release: () => release(1),

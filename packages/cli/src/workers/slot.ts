@@ -49,7 +49,7 @@ export class Slot {
     this.index = index;
     this.#context = context;
     this.#stop = new Stop(context.log);
-    this.#addresses = new Addresses(context.sockets, context.startTimeout);
+    this.#addresses = new Addresses(context);
   }
 
   get ready(): boolean {
@@ -195,7 +195,7 @@ export class Slot {
       this.#replace(worker, 'drains, and its successor has exited: starting another');
     } else if (this.#context.respawns)
       // A signal to all processes of a service reaches this worker first, and then the supervisor.
-      worker.later(OWN_STOP, () => this.#replace(worker, 'stops by itself: starting another'));
+      setTimeout(() => this.#replace(worker, 'stops by itself: starting another'), OWN_STOP);
   }
 
   /** Starts another process in the place of one that drains. */

@@ -25,6 +25,10 @@ export interface IntakeContext {
   expectsAll(): boolean;
   /** A server listens, and endless looks after it. */
   onListening(server: Server): void;
+  /** A server is made to listen, with these options. */
+  asks(server: Server, options: Record<string, unknown>): void;
+  /** A server is about to bind its address itself. */
+  binds(server: Server, asked: Asked): void;
 }
 
 /** Follows each server from before it listens to the moment before it accepts: its options and address. */
@@ -69,13 +73,22 @@ export class Intake {
       },
       world,
     );
+    this.#context.asks(server, options);
     const asked = askedOf(options);
+    // It may have asked for another address before.
+    this.#asked.delete(server);
     if (!asked) return;
     this.#asked.set(server, asked);
     if (typeof options.backlog === 'number') this.#backlogs.set(server, options.backlog);
     if (claim(server, asked, options.ipv6Only === true)) return;
+    this.#context.binds(server, asked);
     // The server of a cluster worker listens in its primary.
     if ('path' in asked && isFilePath(asked.path) && !cluster.isWorker) bindBesidePath(server, asked.path);
+  }
+
+  /** The address that a server has asked for last. */
+  askedBy(server: Server): Asked | undefined {
+    return this.#asked.get(server);
   }
 
   /** A server listens. */

@@ -8,12 +8,19 @@ import type { World } from '../world.js';
 /** How long a server may look like a port check: a check closes in its `'listening'` callback. */
 export const CHECK_TIME = 1_000;
 
+/** How a server listens that is only bound. */
+export interface Deferred {
+  asked: AskedPort;
+  backlog: number;
+  /** Returns the error number, 0 for success. */
+  listen(): number;
+}
+
 type AskedPort = { port: number; host?: string };
 
 /** The servers of a candidate that ask for addresses which it does not inherit. */
 export class Newcomers {
-  /** The function that makes each of them listen. */
-  readonly #held = new Map<Server, () => number>();
+  readonly #held = new Map<Server, Deferred>();
   /** Port checks that are open now. */
   readonly #checks = new Set<Server>();
   readonly #world: World;
@@ -37,9 +44,13 @@ export class Newcomers {
           this.#check(server, handle, asked, errno);
           return 0;
         }
-        this.#held.set(server, () => {
-          handle.listen = listen;
-          return handle.listen(backlog);
+        this.#held.set(server, {
+          asked,
+          backlog,
+          listen() {
+            handle.listen = listen;
+            return handle.listen(backlog);
+          },
         });
         server.once('close', () => this.#held.delete(server));
         return 0;
@@ -53,9 +64,9 @@ export class Newcomers {
   }
 
   /** Makes all of them listen; returns those that failed. */
-  open(): { server: Server; errno: number }[] {
+  open(): { server: Server; errno: number; deferred: Deferred }[] {
     return [...this.#held]
-      .map(([server, listen]) => ({ server, errno: listen() }))
+      .map(([server, deferred]) => ({ server, errno: deferred.listen(), deferred }))
       .filter(({ errno }) => errno !== 0);
   }
 

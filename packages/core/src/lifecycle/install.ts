@@ -29,6 +29,12 @@ export function install(shared: Shared, context: InstallContext): void {
   const candidate: Candidate | undefined = Candidate.find({
     ...{ world, version, settings, log, servers, olders },
     beforeOpening,
+    cannotListen({ server, errno, deferred }) {
+      const fail = () =>
+        void server.emit('error', new Error(`listen failed on an inherited socket (errno ${errno})`));
+      if (supervisor && deferred) void supervisor.sockets.overtaken.rescue(server, { ...deferred, fail });
+      else fail();
+    },
     onGo: (window) => candidate && onGo(candidate, window),
   });
   if (candidate) {

@@ -53,6 +53,11 @@ export class Serving {
         ),
       expectsAll: () => !this.#retired,
       onListening: (server) => this.#listening(server),
+      asks: (server, options) => shared.supervisor?.sockets.late.asks(server, options),
+      binds: (server, asked) => {
+        shared.phase.candidate?.binds(server, asked);
+        shared.supervisor?.sockets.late.binds(server, asked);
+      },
     });
     this.#supervised = Supervised.of(shared, parts);
     // A program may look for a free port before it uses endless.
@@ -115,6 +120,10 @@ export class Serving {
           if (this.#installed) this.intake.beforeListen(server, options);
         }),
       listening: (server) => this.#guard(() => this.#installed && this.intake.listening(server)),
+      failed: (server, error) =>
+        this.#guard(
+          () => this.#installed && this.#supervised?.failed(server, this.intake.askedBy(server), error),
+        ),
     });
   }
 

@@ -76,6 +76,7 @@ export class Shared {
     if (this.supervisor) {
       this.settings.pin(this.supervisor.settings);
       this.supervisor.sockets.isServed = (bound) => this.servers.listensAt(bound);
+      this.supervisor.sockets.mayOpen = () => !this.phase.candidate;
     }
     this.promised = Predecessor.peek(world);
     this.generation = this.promised?.generation ?? this.supervisor?.generation ?? 0;

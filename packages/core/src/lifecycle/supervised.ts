@@ -1,7 +1,8 @@
+import type { Server } from 'node:net';
 import type { TrackedServer } from '../connections/tracked-server.js';
 import { EndlessError, messageOf } from '../errors.js';
 import { markActivated } from '../handoff/activated.js';
-import { type Bound, label } from '../listen/address.js';
+import { type Asked, type Bound, label, matchOf } from '../listen/address.js';
 import { leavePath } from '../listen/unix-path.js';
 import type { RawHandle } from '../node-private/handle.js';
 import { listeningHandle } from '../node-private/listening.js';
@@ -68,6 +69,7 @@ export class Supervised {
       const { connections, upgraded, activeRequests } = shared.servers;
       return { connections, upgraded, requests: activeRequests };
     };
+    supervisor.onCopy = (done) => this.#copyAll(done);
     supervisor.onCancel = () => shared.restarts.cancel(cancelled());
     void supervisor.closed.then(() => this.#alone(parts.stopping));
   }
@@ -86,25 +88,65 @@ export class Supervised {
     this.#shared.world.after(COPY_AFTER, () => this.#copySockets());
   }
 
+  /** A server could not listen: another worker may have bound its address at the same moment. */
+  failed(server: Server, asked: Asked | undefined, error: NodeJS.ErrnoException): void {
+    const { phase, servers } = this.#shared;
+    if (error.code !== 'EADDRINUSE' || !asked || ('port' in asked && asked.port === 0) || phase.end) return;
+    const isOwn = servers
+      .all()
+      .some(
+        (own) =>
+          own.server.listening &&
+          own.asked &&
+          own.bound &&
+          matchOf(asked, { asked: own.asked, bound: own.bound }) > 0,
+      );
+    if (!isOwn) this.#supervisor.sockets.late.wait(server, error);
+  }
+
+  /** Sends the supervisor what it has not got yet, once a port check would have closed. */
+  #copyAll(done: () => void): void {
+    const { phase, world } = this.#shared;
+    if (phase.candidate || this.#uncopied().length === 0) done();
+    else
+      world.after(COPY_AFTER, () => {
+        this.#copySockets();
+        done();
+      });
+  }
+
   /**
    * Sends the supervisor a copy of each listening socket that it has not got from this process. A socket that
    * the program has opened by its descriptor is left out: the next process would not ask for it.
    */
   #copySockets(): void {
     const { servers } = this.#shared;
-    const { listeningSockets, ambiguous } = servers.listeningSockets();
-    for (const { server, asked, bound, backlog } of servers.all()) {
+    const { ambiguous } = servers.listeningSockets();
+    for (const { server, bound } of servers.all()) {
       const handle = listeningHandle(server);
-      if (!handle || !asked || !bound) continue;
-      if (ambiguous.includes(label(bound))) this.#keepApart(handle, bound);
-      else if (!this.#copied.has(handle) && listeningSockets.some((each) => each.handle === handle)) {
-        this.#copied.add(handle);
-        this.#supervisor.send({ type: 'listening', asked, bound, backlog }, handle);
-        // Its path is the supervisor's from now on.
-        markActivated(handle);
-        leavePath(server);
-      }
+      if (handle && bound && ambiguous.includes(label(bound))) this.#keepApart(handle, bound);
     }
+    for (const { server, handle, asked, bound, backlog } of this.#uncopied()) {
+      this.#copied.add(handle);
+      this.#supervisor.send({ type: 'listening', asked, bound, backlog }, handle);
+      // Its path is the supervisor's from now on.
+      markActivated(handle);
+      leavePath(server);
+    }
+  }
+
+  /** The servers of whose sockets the supervisor has got no copy from this process. */
+  #uncopied() {
+    const { servers } = this.#shared;
+    const { overtaken } = this.#supervisor.sockets;
+    const { listeningSockets } = servers.listeningSockets();
+    return servers.all().flatMap(({ server, asked, bound, backlog }) => {
+      const handle = listeningHandle(server);
+      if (!handle || !asked || !bound || this.#copied.has(handle) || overtaken.has(server)) return [];
+      return listeningSockets.some((each) => each.handle === handle)
+        ? [{ server, handle, asked, bound, backlog }]
+        : [];
+    });
   }
 
   /** Another server asks for port 0 too: the supervisor gives this one up, if it has got it. */

@@ -4,6 +4,7 @@ import type { ListenWatcher } from '../world.js';
 
 const START = 'tracing:net.server.listen:asyncStart';
 const END = 'tracing:net.server.listen:asyncEnd';
+const FAILED = 'tracing:net.server.listen:error';
 
 /**
  * Watches every server of this process begin to listen, by Node's documented diagnostics channel; returns the
@@ -15,10 +16,16 @@ export function watchListening(watcher: ListenWatcher): () => void {
     watcher.beforeListen(server, options);
   };
   const onEnd = (message: unknown) => watcher.listening((message as { server: Server }).server);
+  const onError = (message: unknown) => {
+    const { server, error } = message as { server: Server; error: Error };
+    watcher.failed(server, error);
+  };
   subscribe(START, onStart);
   subscribe(END, onEnd);
+  subscribe(FAILED, onError);
   return () => {
     unsubscribe(START, onStart);
     unsubscribe(END, onEnd);
+    unsubscribe(FAILED, onError);
   };
 }

@@ -38,6 +38,19 @@ export function acceptAgain(server: Server, backlog: number): number {
   return errno;
 }
 
+/**
+ * Calls `fn` with the backlog whenever a server binds its address: also with one that was an argument of its
+ * own. Node keeps this name for code that wraps it.
+ */
+export function onBind(server: Server, fn: (backlog: number | undefined) => void): void {
+  const { _listen2: bind } = server as unknown as { _listen2(...args: unknown[]): void };
+  const value = (...args: unknown[]) => {
+    fn(Number(args[3]) || undefined);
+    Reflect.apply(bind, server, args);
+  };
+  Object.defineProperty(server, '_listen2', { value, configurable: true, writable: true });
+}
+
 /** Calls `fn` with the handle that Node makes for a server, between `bind` and `listen`. */
 export function onListeningHandle(server: Server, fn: (handle: RawHandle) => void): void {
   Object.defineProperty(server, '_handle', {

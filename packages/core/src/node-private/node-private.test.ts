@@ -72,6 +72,7 @@ describe('every private name does what endless relies on, on', () => {
         },
         setListeningHandle: { empty: true, backlog: 7, port: true, errno: 0, accepted: 1 },
         onListeningHandle: { bound: { errno: 0, port: true }, taken: true, code: 'EADDRINUSE' },
+        onBind: { backlogs: [7, 9, null], ports: [true, true, true] },
         standBy: { listening: true, port: true, accepted: 0 },
         acceptAgain: { errno: 0, accepted: 1 },
         limitHead: { long: '431' },

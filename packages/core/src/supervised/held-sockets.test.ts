@@ -1,16 +1,21 @@
 import { createServer } from 'node:net';
 import { expect, test } from 'vitest';
 import type { RawHandle } from '../node-private/handle.js';
+import { listeningHandle } from '../node-private/listening.js';
 import type { World } from '../world.js';
 import { HeldSockets } from './held-sockets.js';
 
 /** Sockets in a world that counts what keeps its process alive. */
 function held() {
   let keeps = 0;
+  const turns: (() => void)[] = [];
   const world = {
     now: () => 0,
-    after: () => () => {},
-    turn: () => {},
+    after(_ms: number, fn: () => void) {
+      turns.push(fn);
+      return () => {};
+    },
+    turn: (fn: () => void) => turns.push(fn),
     stayAlive() {
       keeps += 1;
       return () => {
@@ -19,17 +24,25 @@ function held() {
     },
   } as unknown as World;
   const sockets = new HeldSockets(world);
+  const backlogs: number[] = [];
   /** Adds a socket of this port; returns whether it was closed. */
   const add = (port: number) => {
     let closed = false;
     const close = () => {
       closed = true;
     };
-    const handle = { close } as unknown as RawHandle;
+    const handle = {
+      close,
+      listen: (backlog: number) => backlogs.push(backlog) && 0,
+    } as unknown as RawHandle;
     sockets.add({ asked: { port }, bound: { address: '::', port }, handle, activated: true });
     return () => closed;
   };
-  return { sockets, add, keeps: () => keeps };
+  /** Lets a turn of the event loop pass, with all its timers. */
+  const pass = () => {
+    for (const turn of turns.splice(0)) turn();
+  };
+  return { sockets, add, pass, backlogs, keeps: () => keeps };
 }
 
 /** A server whose look-up of its host name may fail. */
@@ -104,4 +117,22 @@ test('a claimed socket stays when the supervisor drops another address', () => {
   sockets.drop({ address: '::', port: 81 });
   server.close();
   expect(closed()).toBe(false);
+});
+
+test('a server of a candidate accepts on a held socket from `go` on, and not before', () => {
+  const { sockets, add, pass, backlogs } = held();
+  let isCandidate = true;
+  sockets.mayOpen = () => !isCandidate;
+  add(80);
+  const server = serverOf().on('connection', () => {});
+  expect(sockets.claim(server, { port: 80 }, false)).toBe(true);
+  // As `listen` of Node.js does.
+  listeningHandle(server)?.listen(7);
+  server.emit('listening');
+  pass();
+  pass();
+  expect(backlogs).toEqual([]);
+  isCandidate = false;
+  pass();
+  expect(backlogs).toEqual([7]);
 });

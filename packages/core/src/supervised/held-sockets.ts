@@ -4,10 +4,13 @@ import { type ActivatedSocket, markActivated } from '../handoff/activated.js';
 import { Gate } from '../handoff/gate.js';
 import { type Asked, type Bound, bestOf, label } from '../listen/address.js';
 import { adoptPath, inheritedPath, isFilePath } from '../listen/unix-path.js';
+import type { RawHandle } from '../node-private/handle.js';
 import type { World } from '../world.js';
 import { HeldPaths } from './held-paths.js';
+import { LateSockets, type Search } from './late-sockets.js';
+import { Overtaken } from './overtaken.js';
 
-/** How often a claimed socket looks whether its server is a port check. */
+/** How often a claimed socket looks whether its server may accept, and is no port check. */
 const LOOK_AGAIN = 50;
 
 /** The event before `'error'`, which does not count as a listener of it. */
@@ -17,9 +20,17 @@ const FAILED = errorMonitor as unknown as 'error';
 export class HeldSockets {
   /** A server has begun to accept on one of them. */
   onOpened: () => void = () => {};
+  /** Asks the supervisor for the sockets of all other workers. */
+  search: Search = async () => 0;
+  /** Whether servers may accept: a candidate waits for `go`. */
+  mayOpen: () => boolean = () => true;
   /** Whether a server of this process listens at this address. */
   isServed: (bound: Bound) => boolean = () => false;
   readonly paths = new HeldPaths();
+  /** The servers that may have to wait for one of them. */
+  readonly late: LateSockets;
+  /** The servers of a candidate that may need one of them although they have bound their address. */
+  readonly overtaken: Overtaken;
   readonly #world: World;
   readonly #sockets: ActivatedSocket[] = [];
   /** Those that servers have claimed and not opened, and that go back to the others if their server closes. */
@@ -29,6 +40,10 @@ export class HeldSockets {
 
   constructor(world: World) {
     this.#world = world;
+    const search = () => this.search();
+    this.late = new LateSockets(world, search);
+    const take = (asked: Asked) => this.#take(asked);
+    this.overtaken = new Overtaken(world, { search, take, opened: () => this.onOpened() });
   }
 
   /** Adds a socket that came from the supervisor. */
@@ -36,6 +51,7 @@ export class HeldSockets {
     markActivated(socket.handle);
     this.paths.add(socket.bound);
     this.#sockets.push(socket);
+    this.late.arrived(socket);
   }
 
   /** No worker serves this address any more: a client must not wait in its queue. */
@@ -51,7 +67,17 @@ export class HeldSockets {
   /** Closes those that no server has asked for: this process drains. */
   close(): void {
     this.#returning.clear();
+    this.late.close();
     for (const { handle } of this.#sockets.splice(0)) handle.close();
+  }
+
+  #take(asked: Asked): RawHandle | undefined {
+    const socket = bestOf(
+      this.#sockets.filter(({ bound }) => !this.#claimed.has(label(bound))),
+      asked,
+    );
+    if (socket) this.#sockets.splice(this.#sockets.indexOf(socket), 1);
+    return socket?.handle;
   }
 
   /**
@@ -85,7 +111,7 @@ export class HeldSockets {
     const gate = new Gate(this.#world, server, bound, ipv6Only, giveBack);
     const open = () => {
       if (over) return;
-      if (gate.mayBeCheck) {
+      if (gate.mayBeCheck || !this.mayOpen()) {
         this.#world.after(LOOK_AGAIN, open);
         return;
       }

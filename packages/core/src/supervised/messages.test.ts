@@ -48,6 +48,8 @@ test('a message with a field of another kind is unknown', () => {
     { type: 'ping' },
     { type: 'count' },
     { type: 'drop', bound },
+    { type: 'copy', id: 1 },
+    { type: 'searched', id: 1, others: 0 },
     { type: 'socket', asked: { port: 80 }, bound },
     { type: 'exited', pid: 7, exitCode: null, signal: 'SIGKILL' },
   ])
@@ -58,6 +60,8 @@ test('a message with a field of another kind is unknown', () => {
     { type: 'socket', asked: { port: '80' }, bound },
     { type: 'exited', pid: '7', exitCode: null, signal: null },
     { type: 'spawned', id: 1 },
+    { type: 'copy' },
+    { type: 'searched', id: 1 },
     { type: 'tickets', secret: 'AAAA' },
     { type: 'constructor' },
   ])

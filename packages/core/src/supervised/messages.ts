@@ -78,6 +78,10 @@ export type FromSupervisor =
   | { type: 'socket'; asked: Asked; bound: Bound }
   /** No worker serves this address any more. */
   | { type: 'drop'; bound: Bound }
+  /** Another worker has found an address in use: send the sockets that this process has bound, and then `copied`. */
+  | { type: 'copy'; id: number }
+  /** The reply to `search`: so many other processes have sent all their sockets, each came by `socket`. */
+  | { type: 'searched'; id: number; others: number }
   /** The reply to `spawn`: the new process runs. The handle is this worker's end of the line to it. */
   | { type: 'spawned'; id: number; pid: number }
   /** The other reply to `spawn`. */
@@ -98,6 +102,10 @@ export type ToSupervisor =
    * wait there (optional: an older worker does not send it).
    */
   | { type: 'listening'; asked: Asked; bound: Bound; backlog?: number }
+  /** An address is in use: another worker may have bound it just now. */
+  | { type: 'search'; id: number }
+  /** The reply to `copy`. */
+  | { type: 'copied'; id: number }
   /** The program has closed its server at this address. */
   | { type: 'closed'; bound: Bound }
   /** The worker serves. `hammerTime`: milliseconds that a drain of it may take (-1: no limit). */
@@ -136,6 +144,8 @@ const FROM_SUPERVISOR: Shapes<FromSupervisor> = {
   count: {},
   socket: { asked: isRecord, bound: isRecord },
   drop: { bound: isRecord },
+  copy: { id: number },
+  searched: { id: number, others: number },
   spawned: { id: number, pid: number },
   'not-spawned': { id: number, message: text },
   exited: { pid: number, exitCode: numberOrNull, signal: textOrNull },

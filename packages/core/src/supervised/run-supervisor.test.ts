@@ -48,6 +48,20 @@ test.each([
   expect(sent).toContainEqual({ type: 'kill', pid: 77, signal: 'SIGKILL' });
 });
 
+test('a search ends with the number of other workers', async () => {
+  const { worker, sent, receive } = workerOf();
+  const searched = worker.sockets.search();
+  expect(sent.at(-1)).toEqual({ type: 'search', id: 1 });
+  receive({ type: 'searched', id: 1, others: 2 });
+  expect(await searched).toBe(2);
+});
+
+test('a worker that has nothing to copy replies at once', () => {
+  const { sent, receive } = workerOf();
+  receive({ type: 'copy', id: 4 });
+  expect(sent.at(-1)).toEqual({ type: 'copied', id: 4 });
+});
+
 test('the supervisor learns whether and where the inspector of a worker is open', () => {
   const url = 'ws://127.0.0.1:9229/id';
   for (const inspector of [undefined, url]) {

@@ -56,6 +56,8 @@ export class RunSupervisor {
   onRestart: () => void = () => {};
   /** The supervisor wants another restart than the one under way. */
   onCancel: () => void = () => {};
+  /** The supervisor wants the sockets that it has not got yet. Call `done` after that. */
+  onCopy: (done: () => void) => void = (done) => done();
   /** The secret of the TLS session tickets has come. */
   onTickets: (secret: Buffer) => void = () => {};
   /** What this worker holds now. */
@@ -66,6 +68,7 @@ export class RunSupervisor {
   readonly #channel: Channel<FromSupervisor, ToSupervisor>;
   readonly #spawns = new Map<number, (reply: Spawned | EndlessError) => void>();
   readonly #restarts = new Map<number, (reply: Restarted | EndlessError) => void>();
+  readonly #searches = new Map<number, (reply: number | EndlessError) => void>();
   readonly #exits = new Map<number, (end: Exited) => void>();
   #lastId = 0;
 
@@ -80,6 +83,7 @@ export class RunSupervisor {
     this.#loop = new LoopUse(world);
     for (const { fd, asked, bound } of start.sockets)
       this.sockets.add({ asked, bound, handle: rawHandle(fd), activated: true });
+    this.sockets.search = () => this.#ask(this.#searches, (id) => ({ type: 'search', id }));
     const end = world.ipc.opened(supervision.ipc);
     this.#channel = new Channel(world, 'the supervisor', end, isFromSupervisor, (message, handle) =>
       this.#hear(message, handle),
@@ -161,6 +165,12 @@ export class RunSupervisor {
       case 'drop':
         this.sockets.drop(message.bound);
         break;
+      case 'copy':
+        this.onCopy(() => this.send({ type: 'copied', id: message.id }));
+        break;
+      case 'searched':
+        this.#searches.get(message.id)?.(message.others);
+        break;
       case 'spawned':
         this.#spawns.get(message.id)?.(this.#spawned(message.pid, handle));
         return;
@@ -216,7 +226,8 @@ export class RunSupervisor {
   /** The supervisor is gone: no reply comes any more. */
   #gone(): void {
     this.gone = true;
-    for (const reply of [...this.#spawns.values(), ...this.#restarts.values()]) reply(supervisorGone());
+    for (const waiting of [this.#spawns, this.#restarts, this.#searches])
+      for (const reply of waiting.values()) reply(supervisorGone());
     for (const exit of this.#exits.values()) exit({ exitCode: null, signal: null });
     this.#exits.clear();
   }

@@ -79,12 +79,14 @@ export class Candidate {
 
   /** Lets a server that is about to listen use its inherited socket, if there is one. */
   claim(server: Server, asked: Asked, ipv6Only: boolean): boolean {
-    if (this.#over) return false;
-    if (this.#inheritance.claim(server, asked, ipv6Only)) return true;
+    return this.#inheritance.claim(server, asked, ipv6Only);
+  }
+
+  /** Lets a server bind an address that it does not inherit, and listen on it only when the gates open. */
+  binds(server: Server, asked: Asked): void {
     // A server on port 0 needs its port number during startup, so it must bind and listen now.
     if ('path' in asked) this.#deferListen(server, { port: 0 });
     else if (asked.port !== 0) this.#deferListen(server, asked);
-    return false;
   }
 
   /** A server listens or has closed: sends `claims`, and looks whether this process is ready. */
@@ -215,8 +217,7 @@ export class Candidate {
     useTicketKeys(this.#servers, tickets);
     this.#context.beforeOpening();
     const { failed, opened, leftNames } = this.#inheritance.open();
-    for (const { server, errno } of [...failed, ...this.#newcomers.open()])
-      server.emit('error', new Error(`listen failed on an inherited socket (errno ${errno})`));
+    for (const failure of [...failed, ...this.#newcomers.open()]) this.#context.cannotListen(failure);
     this.paths.keep(opened, leftNames, this.#servers);
     void this.#context.olders.gone().then(() => this.paths.end());
     this.predecessor.accepting();

@@ -96,6 +96,7 @@ export class SimProcess implements Holder {
         setListeningHandle(server, new ListeningHandle(this, new ListeningSocket(port)) as RawHandle);
       },
       listening() {},
+      failed() {},
     });
     server.listen({ port });
     unwatch();
@@ -248,6 +249,7 @@ export class SimProcess implements Holder {
           beforeListen: (server, options) =>
             this.servers.includes(server) && watcher.beforeListen(server, options),
           listening: (server) => this.servers.includes(server) && watcher.listening(server),
+          failed: (server, error) => this.servers.includes(server) && watcher.failed(server, error),
         });
         this.#unwatch.add(undo);
         return undo;
