@@ -50,6 +50,7 @@ describe('the drill finds what a relay counts that passes each byte on:', () => 
         report?.phases.map(({ error }) => error),
         stderr,
       ).toEqual([null, null]);
+      await relay.left();
       const { opened, requests, ...met } = relay.met;
       // The drill asks once before it begins.
       expect(metBy(report)).toEqual({ ...met, opened: opened - 1, requests: requests - 1 });

@@ -14,6 +14,12 @@ export interface Met {
 }
 
 /**
+ * Milliseconds after which a request gets nothing more: its client gives up at 5 s. What reached it at that moment might
+ * count as silence or not.
+ */
+const LATE = 3_000;
+
+/**
  * Stands between the clients of a drill and a server, passes on every byte and every end, and counts both by itself. A
  * connection to the server that is refused reaches the client as a reset, since the relay has accepted it already.
  */
@@ -54,6 +60,11 @@ export class Relay {
     await until(() => ![...this.links].some(({ isOver }) => isOver), 10_000);
   }
 
+  /** Resolves once all clients have closed their connections. */
+  async left(): Promise<void> {
+    await until(() => this.links.size === 0, 10_000);
+  }
+
   /** Counts a lost request. */
   lose(kind: string): void {
     this.met.lostBy[kind] = (this.met.lostBy[kind] ?? 0) + 1;
@@ -71,6 +82,8 @@ class Link {
   #request = '';
   /** The response so far; undefined if no request is in flight. */
   #response: string | undefined;
+  /** When its request came. */
+  #since = 0;
   /** Whether the client keeps the connection after this response. */
   #kept = false;
 
@@ -107,6 +120,7 @@ class Link {
       return;
     }
     this.#response = '';
+    this.#since = performance.now();
     this.#server ??= this.#connect();
     this.#server.write(request, 'latin1');
   }
@@ -123,7 +137,12 @@ class Link {
     return server;
   }
 
+  get #isLate(): boolean {
+    return this.#response !== undefined && performance.now() - this.#since > LATE;
+  }
+
   #answered(chunk: Buffer): void {
+    if (this.#isLate) return;
     this.#client.write(chunk);
     if (this.#response === undefined) this.#relay.strange.push(`bytes without a request: ${chunk}`);
     else this.#response += chunk.toString('latin1');
@@ -143,7 +162,7 @@ class Link {
 
   /** The connection to the server has ended. */
   #ended(isReset: boolean): void {
-    if (this.isOver) return;
+    if (this.isOver || this.#isLate) return;
     this.isOver = true;
     const received = this.#response?.length;
     this.#response = undefined;
