@@ -1,6 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { cpu } from './cpu.js';
+import { drill } from './drill.js';
 import { growth } from './growth.js';
 import { latency } from './latency.js';
 import { losses } from './losses.js';
@@ -11,6 +12,7 @@ import { Report, writeResults } from './report.js';
 import { restart } from './restart.js';
 import { shutdown } from './shutdown.js';
 import { timeline } from './timeline.js';
+import { watch } from './watch.js';
 import { workers } from './workers.js';
 
 const BENCHMARKS: Record<string, Benchmark> = {
@@ -24,6 +26,8 @@ const BENCHMARKS: Record<string, Benchmark> = {
   migrate,
   latency,
   workers,
+  watch,
+  drill,
 };
 
 // An orderly exit ends the servers that were started, which a signal alone does not.

@@ -1,10 +1,11 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import os from 'node:os';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { freePort, get, type Program, startProgram } from '@endless/testkit';
+import { cpuTimeOf } from './processes.js';
 import { fixture } from './server-process.js';
 
 /** One program on two workers, run by something that starts and watches them. */
@@ -22,7 +23,8 @@ export interface Supervised {
 }
 
 const SERVER = fixture('workers/server.js');
-const ENDLESS = fileURLToPath(new URL('../../packages/cli/dist/bin.js', import.meta.url));
+/** The built command. */
+export const ENDLESS = fileURLToPath(new URL('../../packages/cli/dist/bin.js', import.meta.url));
 const PATIENCE = 15_000;
 /** One supervisor and two workers. */
 const PROCESSES = 3;
@@ -87,13 +89,4 @@ async function answers(port: number, program: Program): Promise<void> {
     await delay(20);
   }
   throw new Error(`No worker answers.\n${program.output}`);
-}
-
-/** Microseconds that the threads of a process have run. The ticks of `/proc/<pid>/stat` are too coarse. */
-function cpuTimeOf(pid: number): number {
-  const threads = `/proc/${pid}/task`;
-  return readdirSync(threads).reduce((sum, thread) => {
-    const [nanoseconds] = readFileSync(`${threads}/${thread}/schedstat`, 'utf8').split(' ');
-    return sum + Number(nanoseconds) / 1_000;
-  }, 0);
 }

@@ -107,6 +107,15 @@ describe('runs:', () => {
     );
   });
 
+  test('watch, with each watcher', async () => {
+    const watchers = ['endless run --watch', 'nodemon', 'node --watch', 'tsx watch'];
+    expect(firsts(await run('watch'))).toEqual(watchers);
+  });
+
+  test('drill, beside its server', async () => {
+    expect(firsts(await run('drill'))).toEqual(['nothing', 'a drill']);
+  });
+
   test('growth', async () => {
     expect(firsts(await run('growth'))).toEqual(['listening sockets', 'live connections', 'generations']);
   });
