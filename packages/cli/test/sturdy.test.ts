@@ -53,6 +53,22 @@ describe('the supervisor', () => {
     await program.waitForPids(0);
   });
 
+  longTest('that was stopped while a worker started neither kills it as late nor gives up', async () => {
+    const limits = ['--start-timeout', '1500ms', '--give-up', '1500ms'];
+    const served = await run('endless.mjs', { flags: limits });
+    const { program, port } = served;
+    await sleep(1_100);
+    program.signal('SIGKILL', workers(served)[0]);
+    await lines(served, /starting it again/, 1);
+    program.signal('SIGSTOP');
+    await program.waitFor(/(?:listening \d+ 0\s+){2}/, { from: 'stdout' });
+    await sleep(1_600);
+    program.signal('SIGCONT');
+    await lines(served, /is ready/, 2);
+    expect(await getJson(port, '/')).toMatchObject({ pid: workers(served)[0] });
+    expect(program.stderr).not.toMatch(/killed\.|giving up/);
+  });
+
   longTest.skipIf(!canLimit)(
     'without a free descriptor keeps its workers, and goes on once there is one',
     async () => {

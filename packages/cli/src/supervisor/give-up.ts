@@ -1,3 +1,5 @@
+import { decideAfter } from '../decide-after.js';
+
 const SHORTEST = 60_000;
 
 /** Milliseconds of `--give-up` if it is not typed: no start is given up before `--start-timeout` is over. */
@@ -9,7 +11,7 @@ export function giveUpAfter(startTimeout: number): number {
 export class GiveUp {
   readonly #after: number;
   readonly #act: () => void;
-  #timer: NodeJS.Timeout | undefined;
+  #undo: (() => void) | undefined;
 
   /** Calls `act` when no worker was ready for so many milliseconds; 0: never. */
   constructor(after: number, act: () => void) {
@@ -19,12 +21,12 @@ export class GiveUp {
 
   /** No worker is ready. */
   begin(): void {
-    if (this.#after > 0) this.#timer ??= setTimeout(this.#act, this.#after);
+    if (this.#after > 0) this.#undo ??= decideAfter(this.#after, this.#act);
   }
 
   /** A worker is ready, or the run ends. */
   cancel(): void {
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
+    this.#undo?.();
+    this.#undo = undefined;
   }
 }

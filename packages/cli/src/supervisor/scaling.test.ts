@@ -1,3 +1,6 @@
+import { once } from 'node:events';
+import { setImmediate as turn } from 'node:timers/promises';
+import { Worker as Thread } from 'node:worker_threads';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import type { Slot } from '../workers/slot.js';
 import { scaleTo } from './scaling.js';
@@ -50,6 +53,21 @@ test('it is done only once the workers are gone that an earlier change has retir
   await looksAgain();
   expect(ended()).toBe(false);
   state.allGone = true;
+  expect(await report).toEqual({ exitCode: 0, line: '2 of 2 workers are ready' });
+});
+
+test('a worker counts that became ready while this process was blocked', async () => {
+  const { second, report } = twoWorkers();
+  const says = 'setTimeout(() => require("node:worker_threads").parentPort.postMessage("ready"), 20)';
+  const other = new Thread(says, { eval: true });
+  other.once('message', () => {
+    second.ready = true;
+  });
+  await once(other, 'online');
+  vi.advanceTimersByTime(61_000);
+  // Timers are next: what comes during the block is read after them.
+  await turn();
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 200);
   expect(await report).toEqual({ exitCode: 0, line: '2 of 2 workers are ready' });
 });
 

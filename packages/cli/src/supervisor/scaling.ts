@@ -1,4 +1,4 @@
-import { setTimeout as sleep } from 'node:timers/promises';
+import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises';
 import { EXIT } from '../exit-codes.js';
 import type { Slot } from '../workers/slot.js';
 
@@ -59,5 +59,7 @@ export async function scaleTo(count: number, limit: number, context: ScalingCont
       return { exitCode: EXIT.failed, line: `no new worker became ready: ${before} are wanted again` };
     }
     await sleep(LOOK_AGAIN);
+    // A worker may have become ready while this process was stopped: its message is read first.
+    await turn();
   }
 }

@@ -1,3 +1,4 @@
+import { decideAfter } from '../decide-after.js';
 import type { ProcessEnd } from '../process-end.js';
 import type { Release } from '../program/program.js';
 import type { ToWorker } from './messages.js';
@@ -11,7 +12,6 @@ export class Handover {
   readonly release: Release;
   /** Resolves with the pid of the new process when it stays; rejects with the reason if it does not. */
   readonly over: Promise<number>;
-  readonly #timer: NodeJS.Timeout;
   #resolve: (pid: number) => void = () => {};
   #reject: (error: Error) => void = () => {};
 
@@ -21,9 +21,9 @@ export class Handover {
       this.#resolve = resolve;
       this.#reject = reject;
     });
-    this.#timer = setTimeout(() => this.fail(`it took longer than ${LONGEST / 1_000} s`), LONGEST);
+    const undo = decideAfter(LONGEST, () => this.fail(`it took longer than ${LONGEST / 1_000} s`));
     this.over = decided.finally(() => {
-      clearTimeout(this.#timer);
+      undo();
       onEnd();
     });
   }

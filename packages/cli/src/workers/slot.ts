@@ -195,7 +195,7 @@ export class Slot {
       this.#replace(worker, 'drains, and its successor has exited: starting another');
     } else if (this.#context.respawns)
       // A signal to all processes of a service reaches this worker first, and then the supervisor.
-      setTimeout(() => this.#replace(worker, 'stops by itself: starting another'), OWN_STOP);
+      worker.later(OWN_STOP, () => this.#replace(worker, 'stops by itself: starting another'));
   }
 
   /** Starts another process in the place of one that drains. */

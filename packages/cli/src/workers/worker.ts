@@ -2,8 +2,9 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import type { Socket } from 'node:net';
 import { isatty } from 'node:tty';
 import type { WorkerStart as SentStart } from '@endless/core/internal';
+import { decideAfter } from '../decide-after.js';
 import { Pulse } from '../limits/pulse.js';
-import type { ProcessEnd } from '../process-end.js';
+import { codeOf, type ProcessEnd } from '../process-end.js';
 import { environmentOf } from '../program/environment.js';
 import type { Inspector } from '../program/inspect.js';
 import { argumentsOf, type Release } from '../program/program.js';
@@ -39,10 +40,10 @@ export type WorkerState = 'starting' | 'ready' | 'draining' | 'gone';
 
 /** The first descriptor after stdio and the channel to the supervisor. */
 const FIRST_FD = 4;
+/** The exit codes of a process that a stop signal or a force-close has ended. */
+const WELL = (['SIGTERM', 'SIGINT', 'SIGUSR2'] as const).map((signal) => codeOf({ code: null, signal }));
 /** How long the last messages of an exited process may take. */
 const LAST_MESSAGES = 200;
-/** A longer timer of Node.js fires at once. */
-const LONGEST_TIMER = 2_147_483_647;
 
 /** One process of a worker. */
 export class Worker {
@@ -71,7 +72,7 @@ export class Worker {
   readonly pulse: Pulse;
   /** What it holds, if it is asked. */
   readonly counts = new Counts(() => this.send({ type: 'count' }));
-  readonly #timers = new Set<NodeJS.Timeout>();
+  readonly #undos = new Set<() => void>();
   readonly #child: ChildProcess;
   /** The supervisor's end of the line to its predecessor, until the predecessor has got it. */
   readonly line: Socket | undefined;
@@ -100,8 +101,8 @@ export class Worker {
       const gone = () => {
         if (this.state === 'gone') return;
         this.state = 'gone';
-        for (const timer of this.#timers) clearTimeout(timer);
-        this.#timers.clear();
+        for (const undo of this.#undos) undo();
+        this.#undos.clear();
         this.line?.destroy();
         this.counts.answer();
         events.exit(this, { code, signal, at: new Date() });
@@ -110,7 +111,7 @@ export class Worker {
       if (!child.connected) gone();
       else {
         child.once('disconnect', gone);
-        setTimeout(gone, LAST_MESSAGES);
+        this.#undos.add(decideAfter(LAST_MESSAGES, gone));
       }
     });
   }
@@ -179,15 +180,16 @@ export class Worker {
   /** Does something in so many milliseconds, unless the process has exited by then. */
   later(ms: number, act: () => void): void {
     if (this.state === 'gone') return;
-    this.#timers.add(setTimeout(act, Math.min(LONGEST_TIMER, ms)).unref());
+    this.#undos.add(decideAfter(ms, act));
   }
 
   /**
    * Whether a stop of it went well. After the drain, when its handlers are gone, a second stop signal or a
-   * force-close ends it before its exit, and so does the first if its program has closed every server.
+   * force-close ends it before its exit, and so does the first if its program has closed every server. A
+   * program that listens to the signal may report it as a shell does.
    */
-  endedWell({ code, signal }: ProcessEnd): boolean {
-    return code === 0 || signal === 'SIGTERM' || signal === 'SIGINT' || signal === 'SIGUSR2';
+  endedWell(end: ProcessEnd): boolean {
+    return end.code === 0 || WELL.includes(codeOf(end));
   }
 
   /** Sends it a stop signal unless it has got one: it takes a second one as an order to force-close. */

@@ -1,0 +1,20 @@
+/** A longer timer of Node.js fires at once. */
+const LONGEST_TIMER = 2_147_483_647;
+
+/**
+ * Decides in so many milliseconds; returns the undo. Node.js runs timers before it reads: after a stop or a
+ * block of the supervisor, the messages and signals of that time are handled first.
+ */
+export function decideAfter(ms: number, decide: () => void): () => void {
+  let turn: NodeJS.Immediate | undefined;
+  const timer = setTimeout(
+    () => {
+      turn = setImmediate(decide);
+    },
+    Math.min(LONGEST_TIMER, ms),
+  );
+  return () => {
+    clearTimeout(timer);
+    clearImmediate(turn);
+  };
+}
