@@ -11,6 +11,10 @@ const LONGEST_SWEEP = 250;
 /** How often to close those that are due, and how many before what has arrived meanwhile is read. */
 const CUT = 10;
 const CUT_AT_ONCE = 16;
+/** A turn of this many milliseconds is long: requests may have arrived that are not read yet. */
+const LONG_TURN = 10;
+/** After so many long turns in a row, connections are closed at the end of each. */
+const MOST_LONG_TURNS = 3;
 
 /** When an idle connection is closed, and what it had read when it was last seen idle. */
 interface Due {
@@ -29,6 +33,8 @@ interface Due {
 export function endIdle(tracked: TrackedServer, idleGrace: number, world: World): () => void {
   const due = new Map<Socket, Due>();
   let isOver = false;
+  let isSoon = false;
+  let longTurns = 0;
   const cut = () => {
     if (isOver) return;
     const now = world.now();
@@ -50,7 +56,18 @@ export function endIdle(tracked: TrackedServer, idleGrace: number, world: World)
   // This runs right after the requests that have arrived were read. A timer fires right before that, and
   // would close a connection whose request waits in the kernel. Finding the idle ones takes long enough for
   // more requests to arrive.
-  const cutSoon = () => world.turn(cut);
+  const cutSoon = () => {
+    if (isSoon) return;
+    isSoon = true;
+    const asked = world.now();
+    world.turn(() => {
+      isSoon = false;
+      longTurns = world.now() - asked < LONG_TURN ? 0 : longTurns + 1;
+      // In the next turn, what has arrived in this one is read first.
+      if (longTurns > 0 && longTurns <= MOST_LONG_TURNS) cutSoon();
+      else cut();
+    });
+  };
   const sweep = () => {
     const now = world.now();
     const idle = idleConnections(tracked);
