@@ -8,6 +8,7 @@ import { testedNodes } from '@endless/testkit';
 import { expect, onTestFinished } from 'vitest';
 import { open } from './connection.js';
 import { FrameClient } from './http2-frames.js';
+import { hup } from './program.js';
 import { ENDINGS, exchange, openTls, serveSecure } from './secure.js';
 
 const NOTICE = 'GOAWAY 2147483647 error 0';
@@ -92,6 +93,19 @@ test('a session without a request so far may send its first one, which is served
   client.pong(await client.receive('PING'));
   await client.closed;
   expect(client.body(1)).toBe('HTTP/2.0 generation 0');
+});
+
+test('a session without a request so far is left alone after a rollback', async () => {
+  const served = await serveSecure({ rollbackWindow: 10_000 });
+  const client = new FrameClient(await open(served.ports.h2c));
+  await client.receive('SETTINGS');
+  served.program.signal('SIGKILL', await hup(served.program));
+  await served.program.waitFor('Rolled back');
+  for (const stream of [1, 3]) {
+    client.get(stream, '/');
+    await client.receive('DATA', { stream });
+  }
+  expect(client.story.filter((frame) => /^(GOAWAY|PING)/.test(frame))).toEqual([]);
 });
 
 for (const [ending, drain] of Object.entries(ENDINGS))

@@ -49,15 +49,22 @@ export function endSessions(tracked: TrackedServer, idleGrace: number, world: Wo
     world.turn(notice);
   };
   // A client that gets GOAWAY before its first request sends none: an unused session waits for a stream.
+  /** Each stops the wait of one session. */
+  const waits = new Set<() => void>();
   const begin = (session: ServerHttp2Session) => {
     if (session.destroyed || session.state.lastProcStreamID) return end(session);
-    const go = () => {
+    const stop = () => {
       cancel();
       session.off('stream', go);
+      waits.delete(stop);
+    };
+    const go = () => {
+      stop();
       end(session);
     };
     const cancel = decideAfter(world, idleGrace, go, 0);
     session.on('stream', go);
+    waits.add(stop);
   };
   const { server } = tracked;
   const note = (stream: ServerHttp2Stream) => void tracked.arrivals.set(stream, world.now());
@@ -67,5 +74,6 @@ export function endSessions(tracked: TrackedServer, idleGrace: number, world: Wo
   return () => {
     server.off('session', begin);
     server.off('stream', note);
+    for (const stop of waits) stop();
   };
 }
