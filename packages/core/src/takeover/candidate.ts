@@ -41,14 +41,13 @@ export class Candidate {
   #readyAlone: (() => void) | undefined;
   readonly #began: number;
   #whenOrphaned: () => void = () => void this.#maybeReady();
+  #release = () => {};
   #over = false;
 
   readonly #handlers: Handlers = {
     settle: () => this.#settle(),
     environment: ({ replaced }) => restoreEnvironment(replaced),
-    go: ({ tickets, window }) => {
-      if (!this.#refuses) this.#go(tickets, window);
-    },
+    go: ({ tickets, window }) => this.#go(tickets, window),
   };
 
   private constructor(predecessor: Predecessor, context: CandidateContext) {
@@ -112,6 +111,7 @@ export class Candidate {
   refuse(): void {
     if (this.#over) return;
     this.#refuses = true;
+    this.#release();
     this.predecessor.send({ type: 'unready', message: 'it is shutting down', stops: true });
   }
 
@@ -212,6 +212,7 @@ export class Candidate {
   }
 
   #go(tickets: Record<string, string>, window: number): void {
+    if (this.#refuses) return;
     this.#over = true;
     this.paths.letRemove();
     useTicketKeys(this.#servers, tickets);
@@ -235,7 +236,7 @@ export class Candidate {
           this.#readyAlone = resolve;
         });
     // Behind the gate nothing else keeps this process alive.
-    const release = world.stayAlive();
+    this.#release = world.stayAlive();
     const verdict = takeOverAlone({
       ...this.#context,
       inheritance: this.#inheritance,
@@ -247,13 +248,13 @@ export class Candidate {
     if (ready) this.#whenOrphaned();
     const whyNot = await verdict;
     if (whyNot === undefined) this.#go({}, 0);
-    else {
+    else if (!this.#refuses) {
       log.error(
         `The old process, pid ${pid}, exited before the handover, and ${whyNot}. This process exits too: start the program again.`,
       );
       this.#over = true;
       world.exit(1);
     }
-    release();
+    this.#release();
   }
 }
