@@ -47,6 +47,8 @@ test('`shutdown()` resolves with how much of it there was', async () => {
   expect(durationMs).toBeGreaterThanOrEqual(HAMMER_TIME);
   expect(durationMs).toBeLessThan(HAMMER_TIME + 250);
   await expectReport(served);
+  // The program goes on without a connection, also of those whose handshake has stopped: nothing keeps it alive.
+  expect(await served.program.exited).toEqual({ code: 0, signal: null });
 });
 
 test('the log shows the text of a client as one short line of plain text, without its credentials', async () => {

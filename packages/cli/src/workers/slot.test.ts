@@ -162,6 +162,15 @@ test('a worker gets the signal of two stops once', async () => {
   expect(signals).toEqual(['SIGTERM to 1']);
 });
 
+test('a process that does not answer a stop is killed 2 s after its `hammerTime`', async () => {
+  const { signals, stop } = await serving();
+  stop();
+  await pass(61_999);
+  expect(signals).toEqual(['SIGTERM to 1']);
+  await pass(1);
+  expect(signals).toEqual(['SIGTERM to 1', 'SIGKILL to 1']);
+});
+
 const CRASH: ProcessEnd = { code: null, signal: 'SIGKILL' };
 const EXIT: ProcessEnd = { code: 0, signal: null };
 

@@ -138,7 +138,10 @@ class Watched extends Run {
       throw new Broken(`no process accepts while idle: ${serving.map(({ name }) => name)}`);
     if (this.openRestarts > 0) throw new Broken('a restart has not settled');
     for (const process of serving)
-      if (process.timers > 0) throw new Broken(`${process.name} has, while idle, ${process.timers} timers`);
+      if (process.timers + process.keeps > 0)
+        throw new Broken(
+          `${process.name} has, while idle, ${process.timers} timers, and ${process.keeps} things keep it alive`,
+        );
     for (const process of this.alive) await this.command(`${process.name}: signal SIGTERM`);
     await this.#pass(HAMMER_TIME + SLACK);
     // A program that called `shutdown()` goes on, and handles its signals itself.

@@ -140,6 +140,9 @@ export class Run {
       case 'listen':
         process.listen(Number(first));
         break;
+      case 'close':
+        process.servers.shift()?.close();
+        break;
       case 'request':
         if (process.servers[0])
           this.#unanswered.push({ process, respond: process.request(process.servers[0]) });
