@@ -7,7 +7,7 @@ const CLOCK = ['packages/core/test/{hammer,slow-start,timeouts}.test.ts'];
 
 /** Tests whose long rows keep both cores busy, or have narrow bounds: they run alone in the long suite. */
 const CLOCK_IN_LONG = [
-  'packages/core/test/{migrate,shutdown}.test.ts',
+  'packages/core/test/{migrate,moved-connections,shutdown}.test.ts',
   'packages/core/test/{load,migrate,pipelines-fuzz,restart,signals-fuzz}.long.test.ts',
   'packages/ws/test/move.test.ts',
   'packages/ws/test/{half,move,moved}.long.test.ts',
