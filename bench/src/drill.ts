@@ -41,8 +41,8 @@ export async function drill(options: Options): Promise<boolean> {
     ],
   ]);
   report.note(
-    'A plain `node:http` server with a drill as it is by default, whose command does nothing, beside a client of its own: one ' +
-      `request every ${PAUSE} ms on a kept-alive connection. A percentage is that of one core.`,
+    'A drill with its default clients, whose command does nothing, asks a plain `node:http` server. Another client asks it ' +
+      `on a kept-alive connection, ${PAUSE} ms after each response. A percentage is that of one core.`,
   );
   report.raw(runs);
   return runs.every(({ lost }) => lost === 0);
@@ -50,7 +50,7 @@ export async function drill(options: Options): Promise<boolean> {
 
 interface Effort {
   runs: number;
-  /** How long each run is measured without the drill, and with it. */
+  /** For how many seconds each run measures without the drill, and with it. */
   seconds: number;
 }
 
@@ -60,7 +60,7 @@ const SMOKE: Effort = { runs: 1, seconds: 1 };
 
 /** Milliseconds between a response to the client beside the drill and its next request. */
 const PAUSE = 5;
-/** How long the drill starts. It has loaded its code and opened its connections by then. */
+/** Milliseconds after which the drill has loaded its code and opened its connections. */
 const START = 1_500;
 
 /** One run; percentages are of one core, latencies are milliseconds. */

@@ -2,8 +2,8 @@
 const LONGEST_TIMER = 2_147_483_647;
 
 /**
- * Decides in so many milliseconds; returns the undo. Node.js runs timers before it reads: after a stop or a
- * block of the supervisor, the messages and signals of that time are handled first.
+ * Decides in so many milliseconds; returns the undo. Node.js runs timers before it reads: if the supervisor
+ * was stopped or blocked, this handles the messages and signals of that time first.
  */
 export function decideAfter(ms: number, decide: () => void): () => void {
   let turn: NodeJS.Immediate | undefined;

@@ -157,7 +157,7 @@ describe('the control socket', () => {
 /** A default socket that is not safe, or cannot be: how the folder is before, and what the log says. */
 const UNSAFE: [name: string, prepare: (folder: string) => void, log: RegExp][] = [
   [
-    'of others may write to',
+    'others may write to',
     (folder) => {
       mkdirSync(folder);
       chmodSync(folder, 0o770);

@@ -55,7 +55,7 @@ describe('a standalone Next.js', () => {
     });
   });
 
-  test('before version 14.1 cuts requests off at a stop, unless NEXT_MANUAL_SIG_HANDLE is set', async () => {
+  test('before version 14.1 loses in-flight requests at a stop, unless NEXT_MANUAL_SIG_HANDLE is set', async () => {
     const before = { BEFORE_14: 'true' };
     expect((await stopDuringRequest(await start({ env: before }))).status).toBe(0);
     const env = { ...before, NEXT_MANUAL_SIG_HANDLE: 'true' };

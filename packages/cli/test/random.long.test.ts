@@ -13,7 +13,7 @@ const { RANDOM_SEED = String(Date.now() % 100_000), RANDOM_STEPS = '30', RANDOM_
 const STEPS = Number(RANDOM_STEPS);
 /** The longest wait for a rolling restart of 4 workers, and for the one that follows it. */
 const PATIENCE = 60_000;
-/** For so long a worker must have been ready: if it crashes sooner, it is not started again at once. */
+/** How long a worker must have been ready: if it crashes sooner, it is not started again at once. */
 const SERVED = 1_500;
 /** How soon after the end of a worker its clients have lost what it had in flight. */
 const SEEN = 1_000;

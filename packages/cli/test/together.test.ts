@@ -43,7 +43,7 @@ async function start(count: number, { env, ...options }: RunOptions = {}) {
   return { served, ask };
 }
 
-/** What each worker, by index, has said of an address. */
+/** What each worker, by index, has logged of an address. */
 function said({ program }: Run, name: string): Record<string, string[]> {
   const seen: Record<string, string[]> = {};
   for (const [, index = '', what = ''] of program.output.matchAll(
@@ -53,7 +53,7 @@ function said({ program }: Run, name: string): Record<string, string[]> {
   return seen;
 }
 
-/** Waits until each of so many workers has said something of each address; fails unless all listen, with one socket. */
+/** Waits until each of so many workers has logged something of each address; fails unless all listen. */
 async function share(served: Run, names: string[], count: number): Promise<void> {
   const expected = Object.fromEntries(Array.from({ length: count }, (_, index) => [index, ['listens']]));
   for (const name of names) {

@@ -31,7 +31,7 @@ async function visit(port: number): Promise<Page> {
 const seenBy = (page: Page) => page.evaluate<Seen>('seen');
 
 describe.skipIf(!hasBrowser)('a save while a page is open in a browser (needs chromium)', () => {
-  test('below `endless run --watch` leaves its WebSocket open, and loses no message', async () => {
+  test('under `endless run --watch` leaves its WebSocket open, and loses no message', async () => {
     const { port, write, restarted } = await watched({ 'server.mjs': program('one') });
     const page = await visit(port);
     const versions = ['one', 'two', 'three'];
@@ -49,7 +49,7 @@ describe.skipIf(!hasBrowser)('a save while a page is open in a browser (needs ch
     expect([...new Set(replies.map((reply) => reply.split(' ')[0]))]).toEqual(versions);
   });
 
-  test('control: below `node --watch` closes the WebSocket of the same page', async () => {
+  test('control: under `node --watch` closes the WebSocket of the same page', async () => {
     const file = path.join(temporaryFolder(), 'server.mjs');
     writeFileSync(file, program('one'));
     const port = await freePort();

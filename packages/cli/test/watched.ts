@@ -3,7 +3,7 @@ import path from 'node:path';
 import { get } from '@endless/testkit';
 import { lines, type Run, type RunOptions, run, temporaryFolder } from './program.js';
 
-/** A program below `endless run --watch`, whose files the test writes. */
+/** A program under `endless run --watch`, whose files the test writes. */
 export interface Watched extends Run {
   /** The folder of the script. */
   source: string;

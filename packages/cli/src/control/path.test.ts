@@ -33,7 +33,7 @@ const FOREIGN: Unsafe = [
   'belongs to the user with id 65534. Remove it, or use --control',
 ];
 
-/** Where another user may have a hand in, and what the error says of it. */
+/** What another user may control, and what the error reports. */
 const UNSAFE: Unsafe[] = [
   [
     'a symbolic link',

@@ -41,7 +41,7 @@ function checkFolder(folder: string, stat: Stats): void {
     throw new UsageError(`${folder} must be a folder of this user with mode 0700, and it ${why}`);
 }
 
-/** Why other users may have a hand in this folder, and what mends that. */
+/** Why another user may control what is in this folder, and what mends that; undefined if none may. */
 function faultOf(folder: string, stat: Stats): string | undefined {
   if (stat.isSymbolicLink()) return 'is a symbolic link. Remove it';
   if (!stat.isDirectory()) return 'is not a folder. Remove it';

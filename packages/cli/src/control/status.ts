@@ -16,7 +16,7 @@ export interface Status {
   script: string;
   /** The script of the last successful start, with its links resolved. */
   release: string;
-  /** The highest of a worker. */
+  /** The highest generation of a worker. */
   generation: number;
   startedAt: string;
   workers: { target: number; ready: number; old: number };

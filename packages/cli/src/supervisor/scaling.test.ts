@@ -56,7 +56,7 @@ test('it is done only once the workers are gone that an earlier change has retir
   expect(await report).toEqual({ exitCode: 0, line: '2 of 2 workers are ready' });
 });
 
-test('a worker counts that became ready while this process was blocked', async () => {
+test('it counts a worker that became ready while this process was blocked', async () => {
   const { second, report } = twoWorkers();
   const says = 'setTimeout(() => require("node:worker_threads").parentPort.postMessage("ready"), 20)';
   const other = new Thread(says, { eval: true });

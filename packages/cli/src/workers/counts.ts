@@ -1,9 +1,9 @@
 import type { WorkerCounts } from '@endless/core/internal';
 
-/** How long an answer is waited for: so long a status may take at most. */
+/** Milliseconds until an answer is too late: a status takes no longer. */
 const ANSWER_TIME = 500;
 
-/** What a process holds. It is asked when a status is, so that it costs nothing otherwise. */
+/** What a process holds. The supervisor asks it only for a status: otherwise this costs nothing. */
 export class Counts {
   readonly #ask: () => void;
   readonly #waiting = new Set<(counts?: WorkerCounts) => void>();
@@ -17,7 +17,7 @@ export class Counts {
   /** What the process holds now; undefined if it is blocked, or its core does not know the question. */
   async now(): Promise<WorkerCounts | undefined> {
     const asked = performance.now();
-    // It has left the last question open, and messages must not pile up for it.
+    // The process has not answered the last question: messages must not pile up for it.
     if (this.#askedAt !== undefined && asked - this.#askedAt > ANSWER_TIME) return undefined;
     if (this.#askedAt === undefined) {
       this.#askedAt = asked;

@@ -48,9 +48,9 @@ export function endSessions(tracked: TrackedServer, idleGrace: number, world: Wo
     // By then Node.js has written its own frames, in a new session SETTINGS: nothing may come before those.
     world.turn(notice);
   };
-  // A client that gets GOAWAY before its first request sends none: an unused session waits for a stream.
   /** Each stops the wait of one session. */
   const waits = new Set<() => void>();
+  // A client that gets GOAWAY before its first request sends none: an unused session waits for a stream.
   const begin = (session: ServerHttp2Session) => {
     if (session.destroyed || session.state.lastProcStreamID) return end(session);
     const stop = () => {

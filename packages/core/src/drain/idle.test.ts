@@ -9,7 +9,7 @@ import { endIdle } from './idle.js';
 /** Milliseconds until the connection is due, half of the grace: the random number below is 0. */
 const DUE = 20;
 
-/** A server with one idle connection, its client, and the begin of its drain. */
+/** A server with one idle connection, its client, and the start of its drain. */
 async function draining() {
   const server = createServer((_request, response) => response.end('hello')).listen(0, '127.0.0.1');
   await once(server, 'listening');

@@ -57,7 +57,7 @@ async function waiting() {
 
 const turn = () => new Promise((resolve) => setImmediate(resolve));
 
-test('a connection that waits for its turn moves at once when that may be', async () => {
+test('a connection that waits for its turn moves at once when the mover hurries', async () => {
   const { mover, sent } = await waiting();
   await turn();
   expect(sent).toEqual([]);
@@ -78,7 +78,7 @@ test('a connection does not move with half a request head that comes while it wa
   await expect.poll(() => sent).toHaveLength(1);
 });
 
-test('once it is stopped, requests and connections cost what they cost before', async () => {
+test('a mover that is stopped leaves no listener on requests and connections', async () => {
   const { server, tracked, listeners, socket, ask, mover } = await waiting();
   expect(tracked.onRequest).toBeDefined();
   mover.stop();

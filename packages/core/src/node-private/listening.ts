@@ -39,8 +39,8 @@ export function acceptAgain(server: Server, backlog: number): number {
 }
 
 /**
- * Calls `fn` with the backlog whenever a server binds its address: also with one that was an argument of its
- * own. Node keeps this name for code that wraps it.
+ * Calls `fn` with the backlog whenever a server binds its address, whether it was an option or an argument of
+ * `listen`. Node keeps this name for code that wraps it.
  */
 export function onBind(server: Server, fn: (backlog: number | undefined) => void): void {
   const { _listen2: bind } = server as unknown as { _listen2(...args: unknown[]): void };

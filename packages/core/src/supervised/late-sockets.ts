@@ -35,7 +35,7 @@ interface Waiting {
 
 /**
  * The servers that find their address in use. Another worker may have bound it at the same moment: their error
- * waits until each worker has sent what it has bound, and the program gets it if no worker has the address.
+ * waits until each worker has sent what it has bound. The program gets it if no worker has the address.
  */
 export class LateSockets {
   readonly #world: World;

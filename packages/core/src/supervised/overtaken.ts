@@ -11,7 +11,7 @@ interface BoundServer {
   backlog: number;
   /** Tries to listen again; returns the error number, 0 for success. */
   listen(): number;
-  /** Tells the program that it cannot listen. */
+  /** Gives the program the error that it cannot listen. */
   fail(): void;
 }
 
