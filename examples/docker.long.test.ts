@@ -75,7 +75,7 @@ describe.skipIf(!canUnshare)('its command as pid 1 of a namespace (needs unshare
 
     container.signal('SIGTERM', pid);
     expect(await container.exited).toEqual({ code: 0, signal: null });
-    await until(() => container.pids().length === 0);
+    await container.waitForPids(0);
     expect(healthy()).toBe(false);
   });
 });

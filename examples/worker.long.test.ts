@@ -1,7 +1,7 @@
 import { readdirSync } from 'node:fs';
 import path from 'node:path';
 import { expect, test } from 'vitest';
-import { hup, serve, temporaryFolder, until } from '../conformance/dist/index.js';
+import { hup, serve, temporaryFolder } from '../conformance/dist/index.js';
 import { get } from '../testkit/dist/index.js';
 
 const PROGRAM = path.join(import.meta.dirname, 'worker/server.js');
@@ -42,5 +42,5 @@ test('examples/worker: over three restarts and a stop every job is done once, an
   expect(seconds.length).toBeGreaterThan(0);
   expect(seconds).toEqual([...new Set(seconds)]);
   expect(program.stderr).not.toMatch(/the pool/);
-  await until(() => program.pids().length === 0);
+  await program.waitForPids(0);
 });

@@ -1,6 +1,6 @@
 import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { setTimeout as delay } from 'node:timers/promises';
+import { setTimeout as delay, setImmediate as nextTurn } from 'node:timers/promises';
 import { OutputText } from './output-text.js';
 import { pidsWithEnv, tryKill } from './proc.js';
 
@@ -55,7 +55,7 @@ export interface Program {
   signal(signal: NodeJS.Signals, pid?: number): void;
   /** Its living processes. */
   pids(): number[];
-  /** Resolves when exactly this many processes live. */
+  /** Resolves when exactly this many processes live, and what the others wrote was read. */
   waitForPids(count: number, timeout?: number): Promise<number[]>;
   /** Kills all its processes and waits until the last has exited. */
   stop(): Promise<void>;
@@ -89,7 +89,10 @@ class StartedProgram implements Program {
     this.#text.read('stderr', this.child.stderr);
 
     this.exited = new Promise((resolve) => {
-      this.child.once('exit', (code, signal) => resolve({ code, signal }));
+      this.child.once('exit', async (code, signal) => {
+        await readWhatIsWritten();
+        resolve({ code, signal });
+      });
       this.child.once('error', (error) => {
         this.#text.fail(`could not be started: ${error.message}`);
         resolve({ code: null, signal: null });
@@ -141,7 +144,10 @@ class StartedProgram implements Program {
     const deadline = performance.now() + timeout;
     for (;;) {
       const pids = this.pids();
-      if (pids.length === count) return pids;
+      if (pids.length === count) {
+        await readWhatIsWritten();
+        return pids;
+      }
       if (performance.now() > deadline) {
         throw new Error(
           `Waited ${timeout} ms for ${count} processes, have ${pids.length} (${pids}).\n${this.output}`,
@@ -189,6 +195,11 @@ class StartedProgram implements Program {
 
 const MARKER = 'ENDLESS_TEST_ID';
 const STOP_TIMEOUT = 10_000;
+
+/** Lets this process read what others have written by now: their exit can be seen before their last output. */
+async function readWhatIsWritten(): Promise<void> {
+  for (let turn = 0; turn < 3; turn += 1) await nextTurn();
+}
 
 // Tests that die must not leave servers behind.
 const running = new Set<StartedProgram>();

@@ -3,7 +3,7 @@ import path from 'node:path';
 import { freePort } from '@endless/testkit';
 import { expect, test } from 'vitest';
 import { describeNotTaken } from './not-taken.js';
-import { getJson, hup, serve, temporaryFolder, until } from './program.js';
+import { getJson, hup, serve, temporaryFolder } from './program.js';
 
 describeNotTaken();
 
@@ -33,7 +33,7 @@ test('a server of a successor has the address of its predecessor at once, and ca
   }
   // Both are `unref`ed now, and nothing else holds the process.
   await getJson(port, '/unref');
-  await until(() => program.pids().length === 0);
+  await program.waitForPids(0);
 });
 
 test('an environment that is too long for the system is named as the cause', async () => {

@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { freePort, get, type Program, startProgram } from '@endless/testkit';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { fixture, until } from './program.js';
+import { fixture } from './program.js';
 
 const canScript = spawnSync('script', ['--version']).status === 0;
 const LINE = /<erase>endless \d+ waits for 1 request, 1 connection; force-close in (\d+) s/g;
@@ -22,7 +22,7 @@ async function shownOver(ms: number, settings: object): Promise<string> {
   await terminal.waitFor('asked /slow');
   terminal.signal('SIGTERM', Number(pid));
   expect((await slow).body).toBe('generation 0');
-  await until(() => terminal.pids().length === 0);
+  await terminal.waitForPids(0);
   return terminal.output.replaceAll('\r\x1b[K', '<erase>');
 }
 

@@ -123,7 +123,7 @@ describe.skipIf(!canScript)('in a terminal (needs script, of Debian’s bsdutils
       // It says what it does to a terminal that is gone, and so does the program.
       expect((await slow).body).toBe(`generation ${restarts}`);
       await until(() => shell.servers().length === 0);
-      await until(() => shell.terminal.pids().length === 0);
+      await shell.terminal.waitForPids(0);
     });
 
   longTest('closing it while both live leaves neither behind', async () => {
