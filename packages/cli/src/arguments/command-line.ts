@@ -6,7 +6,7 @@ import { VERSION } from '../version.js';
 import { addDrill } from './drill.js';
 import { parseSize } from './size.js';
 import { timeOption } from './time-option.js';
-import { parseCount, parsePaths, parseTime, parseWorkers } from './values.js';
+import { parseCount, parseLimit, parsePaths, parseTime, parseWorkers } from './values.js';
 import { RunCommand } from './watch-flag.js';
 
 interface ControlFlag {
@@ -33,7 +33,7 @@ export function commandLine(done: (exitCode: number) => void): Command {
     .usage('[flags] server.js [args]\n       endless run [flags] -- node --import tsx server.ts')
     .argument('<program...>', 'the script with its arguments, or a command of node')
     .option('--workers <count>', 'how many workers, or max (default: WEB_CONCURRENCY, else 1)', parseWorkers)
-    .addOption(timeOption('--start-timeout', 'how long a start may take', '60s'))
+    .addOption(timeOption('--start-timeout', 'how long a start may take; 0: no limit', '60s', parseLimit))
     .addOption(
       timeOption(
         '--give-up',

@@ -3,8 +3,8 @@ import { mostWorkers } from '../program/worker-count.js';
 
 const UNITS: Record<string, number> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 };
 
-/** The longest timer of Node.js, about 24 days: a longer one fires at once. */
-const LONGEST = 2_147_483_647;
+/** The longest timer of Node.js, about 24 days: a longer one fires at once. In place of no limit. */
+export const LONGEST = 2_147_483_647;
 
 /** Milliseconds of a time as it is typed: `30s`, `5m`, `500ms`; a bare number is seconds. */
 export function parseTime(text: string): number {
@@ -13,6 +13,11 @@ export function parseTime(text: string): number {
   const ms = Number(number) * (UNITS[unit] as number);
   if (ms > LONGEST) throw new InvalidArgumentError('The longest time is 596h.');
   return ms;
+}
+
+/** Milliseconds of a limit as it is typed; 0 is no limit. */
+export function parseLimit(text: string): number {
+  return parseTime(text) || LONGEST;
 }
 
 /** A number of workers for `scale`, or a change of it. */

@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
+import { LONGEST } from '../arguments/values.js';
 import { type Log, silentLog } from '../print/log.js';
 import type { Decided, Program } from '../program/program.js';
 import type { Supervisor } from '../supervisor/supervisor.js';
@@ -8,9 +9,6 @@ import { onEnter } from './keyboard.js';
 import { WatchRestarts } from './restarts.js';
 import { watchedOf } from './watched.js';
 
-/** The longest time that a timer of Node.js can wait. */
-const NEVER = 2 ** 31 - 1;
-
 /** What is decided for a watched program: an old process ends soon, and one line tells a restart. */
 export const WATCHED: Decided = {
   settings: { hammerTime: 2_000, idleGrace: 0, rollbackWindow: 500 },
@@ -18,7 +16,7 @@ export const WATCHED: Decided = {
 };
 
 /** What the flags of a run cannot change: the next change is what helps. One line tells a restart. */
-export const OVERRIDES = { workers: 1, giveUp: 0, startTimeout: NEVER, restartLog: silentLog };
+export const OVERRIDES = { workers: 1, giveUp: 0, startTimeout: LONGEST, restartLog: silentLog };
 
 /** How files are watched. */
 export interface WatchFlags {
