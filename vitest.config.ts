@@ -69,8 +69,8 @@ const ofPackages = readdirSync('packages')
 export function suite({ long }: { long: boolean }): ViteUserConfig {
   const include = long ? [...LONG, ...ofPackages.filter(isInBoth)] : ['**/*.test.ts'];
   const clock = long ? [...CLOCK, ...CLOCK_IN_LONG] : CLOCK;
-  // Most of the time a test waits, so that three files keep two cores busy.
-  const workers = { maxWorkers: 3, sequence: { groupOrder: 0 } };
+  // Three files keep two cores busy; of the long suite, which loads servers for longer, two.
+  const workers = { maxWorkers: long ? 2 : 3, sequence: { groupOrder: 0 } };
   const exclude = [...NEVER, ...(long ? ofPackages.filter((file) => !isInBoth(file)) : LONG)];
   return defineConfig({
     test: {
