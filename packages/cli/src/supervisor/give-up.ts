@@ -2,7 +2,7 @@ import { decideAfter } from '../decide-after.js';
 
 const SHORTEST = 60_000;
 
-/** Milliseconds of `--give-up` if it is not typed: no start is given up before `--start-timeout` is over. */
+/** Milliseconds of `--give-up` if it is not typed: the first start after a crash may take `--start-timeout`. */
 export function giveUpAfter(startTimeout: number): number {
   return Math.max(SHORTEST, startTimeout);
 }
