@@ -24,6 +24,7 @@ export class Newcomers {
   /** Port checks that are open now. */
   readonly #checks = new Set<Server>();
   readonly #world: World;
+  #opened = false;
 
   constructor(world: World) {
     this.#world = world;
@@ -35,6 +36,8 @@ export class Newcomers {
    */
   deferListen(server: Server, asked: AskedPort, isInherited: () => boolean): void {
     onListeningHandle(server, (handle) => {
+      // A bind can fail before there is a handle: the next one may come after `go`.
+      if (this.#opened) return;
       const { listen } = handle;
       handle.listen = (backlog) => {
         // libuv keeps a bind error for the next call.
@@ -65,6 +68,7 @@ export class Newcomers {
 
   /** Makes all of them listen; returns those that failed. */
   open(): { server: Server; errno: number; deferred: Deferred }[] {
+    this.#opened = true;
     return [...this.#held]
       .map(([server, deferred]) => ({ server, errno: deferred.listen(), deferred }))
       .filter(({ errno }) => errno !== 0);
