@@ -11,11 +11,12 @@ const EADDRINUSE = -98;
 async function rescued({
   returns,
   comes,
-  closes = false,
+  meanwhile = {},
 }: {
   returns: number[];
   comes: boolean;
-  closes?: boolean;
+  /** What the program makes of the server during the search. */
+  meanwhile?: object;
 }) {
   const seen: string[] = [];
   let keeps = 0;
@@ -35,7 +36,7 @@ async function rescued({
   const overtaken: Overtaken = new Overtaken(world, {
     async search() {
       seen.push(overtaken.has(server) ? 'search' : 'search too late');
-      if (closes) Object.assign(server, { listening: false });
+      Object.assign(server, meanwhile);
       return 1;
     },
     take: () => (comes ? (other as unknown as RawHandle) : undefined),
@@ -72,6 +73,9 @@ test('a server fails if no worker has the address and it cannot listen either', 
   expect(await rescued({ returns: [], comes: false })).toEqual(['search', 'search', 'search', 'fails']);
 });
 
-test('a server that the program closes meanwhile neither listens nor fails', async () => {
-  expect(await rescued({ returns: [], comes: true, closes: true })).toEqual(['search']);
+test.each([
+  ['the program closes', { listening: false }],
+  ['listens on another handle, or has one that accepts no more', { _handle: {} }],
+])('a server that %s meanwhile neither takes a socket nor fails', async (_what, meanwhile) => {
+  expect(await rescued({ returns: [], comes: true, meanwhile })).toEqual(['search']);
 });

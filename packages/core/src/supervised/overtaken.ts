@@ -1,7 +1,7 @@
 import type { Server } from 'node:net';
 import type { Asked } from '../listen/address.js';
 import type { RawHandle } from '../node-private/handle.js';
-import { acceptAgain, standBy } from '../node-private/listening.js';
+import { acceptAgain, listeningHandle, standBy } from '../node-private/listening.js';
 import type { World } from '../world.js';
 import { LONGEST_SEARCH, type Search, SPREAD, TRIES } from './late-sockets.js';
 
@@ -47,24 +47,33 @@ export class Overtaken {
   async rescue(server: Server, bound: BoundServer): Promise<void> {
     this.#servers.add(server);
     const release = this.#world.stayAlive();
-    const accepts = await this.#accepts(server, bound).catch(() => false);
+    // Without its supervisor this process stops.
+    const end = await this.#listens(server, bound).catch(() => 'given up' as const);
     release();
     this.#servers.delete(server);
-    if (accepts) this.#context.opened();
-    else if (server.listening) this.#world.turn(() => bound.fail());
+    if (end === 'listens') this.#context.opened();
+    else if (end === 'fails') this.#world.turn(() => bound.fail());
   }
 
-  async #accepts(server: Server, { asked, backlog, listen }: BoundServer): Promise<boolean> {
+  async #listens(
+    server: Server,
+    { asked, backlog, listen }: BoundServer,
+  ): Promise<'listens' | 'fails' | 'given up'> {
     const { search, take } = this.#context;
+    let own = listeningHandle(server);
     for (let tries = 0; tries < TRIES; tries += 1) {
       await Promise.race([search(), this.#pass(LONGEST_SEARCH)]);
       await this.#pass(this.#world.random() * SPREAD);
-      if (!server.listening) return false;
+      // The program has closed it or made it listen elsewhere, or this process accepts no more.
+      if (!server.listening || listeningHandle(server) !== own) return 'given up';
       const handle = take(asked);
-      if (handle) standBy(server, handle);
-      if ((handle ? acceptAgain(server, backlog) : listen()) === 0) return true;
+      if (handle) {
+        standBy(server, handle);
+        own = handle;
+      }
+      if ((handle ? acceptAgain(server, backlog) : listen()) === 0) return 'listens';
     }
-    return false;
+    return 'fails';
   }
 
   #pass(ms: number): Promise<void> {
