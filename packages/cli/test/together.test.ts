@@ -240,6 +240,25 @@ describe('workers that ask for one new address at the same moment', () => {
   });
 });
 
+test('a release that also listens where another program does fails at its restart, and nothing is lost', async () => {
+  const { served, ask } = await start(1, { env: { CRASHES: 'yes' } });
+  const [host = ''] = hosts(1);
+  const other = createServer().listen(served.port, host);
+  onTestFinished(() => void other.close());
+  const load = startLoad({ port: served.port, connections: 8, mode: 'keep-alive', thinkTime: () => 2 });
+  // The process that serves now asks for nothing.
+  ask([{ name: 'taken', listen: [served.port, host], only: 'none' }]);
+  await sleep(200);
+  const [before] = workers(served);
+  expect(await served.command('restart')).toMatchObject({
+    code: 1,
+    output: expect.stringContaining('EADDRINUSE'),
+  });
+  expect(await load.stop()).toMatchObject({ lost: [] });
+  expect(workers(served)).toEqual([before]);
+  expect(served.program.output).not.toContain('has taken over');
+});
+
 longTest(
   'a new process answers at an address that another worker has opened only once it has taken over',
   async () => {

@@ -28,11 +28,14 @@ export function install(shared: Shared, context: InstallContext): void {
   shared.surroundings = surroundings;
   const candidate: Candidate | undefined = Candidate.find({
     ...{ world, version, settings, log, servers, olders },
+    searching: () => supervisor?.sockets.late.waiting ?? false,
     beforeOpening,
     cannotListen({ server, errno, deferred }) {
       const fail = () =>
         void server.emit('error', new Error(`listen failed on an inherited socket (errno ${errno})`));
-      if (supervisor && deferred) void supervisor.sockets.overtaken.rescue(server, { ...deferred, fail });
+      // Port 0 stands for an address that no worker has under this name.
+      if (supervisor && deferred && deferred.asked.port !== 0)
+        void supervisor.sockets.overtaken.rescue(server, { ...deferred, fail });
       else fail();
     },
     onGo: (window) => candidate && onGo(candidate, window),

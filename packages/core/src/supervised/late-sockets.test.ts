@@ -109,15 +109,23 @@ test('a server listens as soon as a socket of its address has come', async () =>
   expect([seen, searches()]).toEqual([['listening'], 1]);
 });
 
-test.each([
-  ['there is no other worker', 0],
-  ['the supervisor is gone', new Error('gone')],
-])('the program gets the error of Node.js at once if %s', async (_reason, answer) => {
+test('the program gets no error once the supervisor is gone: the process stops', async () => {
+  const { port, serverOf, reply, fire, keeps, sockets } = await late();
+  const { server, seen } = serverOf();
+  server.listen(port, '127.0.0.1');
+  await turn();
+  expect(sockets.waiting).toBe(true);
+  await reply(new Error('gone'));
+  fire(5_000);
+  expect([seen, keeps(), sockets.waiting]).toEqual([[], 0, false]);
+});
+
+test('the program gets the error of Node.js at once if there is no other worker', async () => {
   const { port, serverOf, reply, keeps, searches } = await late();
   const { server, seen } = serverOf();
   server.listen(port, '127.0.0.1');
   await turn();
-  await reply(answer);
+  await reply(0);
   expect([seen, keeps(), searches()]).toEqual([['EADDRINUSE'], 0, 1]);
   // The next call asks again.
   server.listen(port, '127.0.0.1');

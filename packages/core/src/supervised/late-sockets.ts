@@ -51,6 +51,11 @@ export class LateSockets {
     this.#search = search;
   }
 
+  /** Whether a server waits, so that the program knows neither that it listens nor that it cannot. */
+  get waiting(): boolean {
+    return this.#waiting.size > 0;
+  }
+
   /** A server is made to listen. */
   asks(server: Server, options: Record<string, unknown>): void {
     if (server === this.#again) return;
@@ -105,7 +110,8 @@ export class LateSockets {
         // The worker that had it may have closed it, or crashed.
         else this.#world.after(this.#world.random() * SPREAD, listenAgain);
       },
-      () => this.#world.turn(fail),
+      // Without its supervisor this process stops.
+      end,
     );
   }
 

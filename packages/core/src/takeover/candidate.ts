@@ -13,7 +13,7 @@ import type { CandidateContext } from './context.js';
 import { takeOverAlone } from './orphan.js';
 import { BETWEEN_CHECKS } from './probation.js';
 
-/** How often a candidate looks whether a server is a port check. */
+/** How often a candidate looks whether a server is a port check, or whether a search for an address is over. */
 const CHECK_INTERVAL = 50;
 
 /** What each message of the predecessor does; any other is dropped. */
@@ -156,7 +156,7 @@ export class Candidate {
 
   #isComplete(): boolean {
     if (this.#inheritance.pending || this.#newcomers.checking) return false;
-    if (this.#inheritance.checking) {
+    if (this.#inheritance.checking || this.#context.searching()) {
       this.#lookAgain ??= this.#context.world.after(CHECK_INTERVAL, () => {
         this.#lookAgain = undefined;
         void this.#maybeReady();

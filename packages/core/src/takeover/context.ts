@@ -22,6 +22,8 @@ export interface CandidateContext {
   log: Log;
   servers: Servers;
   olders: Olders;
+  /** Whether a server still finds out if another worker has its address. */
+  searching(): boolean;
   /** Just before the gates open. */
   beforeOpening(): void;
   /** A server listens in the eyes of the program, and its socket does not. */
