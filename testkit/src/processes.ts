@@ -89,9 +89,11 @@ class StartedProgram implements Program {
     this.#text.read('stderr', this.child.stderr);
 
     this.exited = new Promise((resolve) => {
-      this.child.once('exit', async (code, signal) => {
-        await readWhatIsWritten();
-        resolve({ code, signal });
+      this.child.once('exit', (code, signal) => {
+        const end = () => resolve({ code, signal });
+        // At its close all of it was read. This exit comes before the failure of a text that is awaited.
+        this.child.prependOnceListener('close', end);
+        void readWhatIsWritten().then(end);
       });
       this.child.once('error', (error) => {
         this.#text.fail(`could not be started: ${error.message}`);

@@ -14,6 +14,6 @@ test.each(['', '5 s', '-1s', '1d', '597h'])('the time "%s" is refused', (text) =
   expect(() => parseTime(text)).toThrow(/time/);
 });
 
-test('a limit of 0 is none, so that `--start-timeout 0` kills no start', () => {
+test('0 means that there is no limit: `--start-timeout 0` kills no start', () => {
   expect([parseLimit('0'), parseLimit('2s')]).toEqual([LONGEST, 2_000]);
 });
