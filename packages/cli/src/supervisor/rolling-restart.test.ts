@@ -5,15 +5,18 @@ import { rollingRestart } from './rolling-restart.js';
 
 const [OLD, NEW] = [1, 2].map((id) => ({ id }) as Release) as [Release, Release];
 
-/** A restart of workers, of which these fail; what happened, in order. */
-async function restart(...fails: boolean[]) {
+/** A restart of workers, of which these fail, or have old processes that wait for it; what happened, in order. */
+async function restart(...fails: (boolean | 'waits')[]) {
   const story: string[] = [];
   const slots = fails.map((fails, index) => {
+    const old = { release: OLD, calls: fails === 'waits' ? 1 : 0 };
     const slot = {
-      ...{ index, retired: false, living: new Set(), current: { release: OLD } },
+      ...{ index, retired: false, living: new Set([old]), current: old },
       restart: async (release: Release) => {
-        if (fails) throw new Error('it fails');
-        slot.current = { release };
+        if (fails === true) throw new Error('it fails');
+        slot.current = { release, calls: 0 };
+        slot.living.add(slot.current);
+        if (fails === false) slot.living.delete(old);
         story.push(`worker ${index} runs ${release.id}`);
         return 100 + index;
       },
@@ -36,4 +39,10 @@ test('respawns run the new release once the canary stays, and before another wor
 
 test('respawns run the old release if the canary fails, and no other worker is replaced', async () => {
   expect(await restart(true, false)).toEqual({ result: 'failed', error: 'worker 0: it fails', story: [] });
+});
+
+test('a restart goes on although an old process waits for the result of this restart', async () => {
+  const { result, story } = await restart('waits', false);
+  expect(result).toBe('done');
+  expect(story).toContain('worker 1 runs 2');
 });
