@@ -1,7 +1,8 @@
 // What a supervisor makes of processes that end at the worst moment. The processes are made up.
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { madeUpProcesses } from '../../test/made-up-processes.js';
 import type { Program, Release } from '../program/program.js';
-import { Worker, type WorkerEvents, type WorkerState } from '../workers/worker.js';
+import type { Worker } from '../workers/worker.js';
 import { Supervisor } from './supervisor.js';
 
 beforeEach(() => {
@@ -18,23 +19,7 @@ const pass = (ms = 0) => vi.advanceTimersByTimeAsync(ms);
 
 /** A supervisor that has begun, every process that it has started, and the signals that they got. */
 async function supervised() {
-  const started: Worker[] = [];
-  const signals: string[] = [];
-  let events = {} as WorkerEvents;
-  vi.spyOn(Worker, 'start').mockImplementation(async (start, given) => {
-    events = given;
-    const pid = started.length + 1;
-    const worker = Object.assign(Object.create(Worker.prototype) as Worker, {
-      ...{ pid, index: start.index, generation: start.generation, release: start.release },
-      ...{ state: 'starting' as WorkerState, hammerTime: 60_000, stopsAlone: false, signalled: false },
-      pulse: { doomed: false },
-      kill: (signal: NodeJS.Signals) => void signals.push(`${signal} to ${pid}`),
-      send: () => {},
-      later: (ms: number, act: () => void) => void setTimeout(act, ms),
-    });
-    started.push(worker);
-    return worker;
-  });
+  const { started, signals, says, exits } = madeUpProcesses();
   const release = { id: 1, options: [] as string[] } as unknown as Release;
   const log = { info: () => {} };
   const supervisor = new Supervisor({
@@ -43,12 +28,8 @@ async function supervised() {
   });
   supervisor.start();
   await pass();
-  const exits = (worker: Worker | undefined, code: number) => {
-    (worker as Worker).state = 'gone';
-    events.exit(worker as Worker, { code, signal: null });
-  };
   const drains = (worker: Worker | undefined) =>
-    events.message(worker as Worker, { type: 'draining', reason: 'shutdown', deadline: 60_000 }, undefined);
+    says(worker, { type: 'draining', reason: 'shutdown', deadline: 60_000 });
   return { supervisor, started, signals, exits, drains };
 }
 
@@ -58,8 +39,8 @@ test('a first start that fails ends the run, also if another process has been st
   drains(started[0]);
   await pass(2_000);
   expect(started).toHaveLength(2);
-  exits(started[0], 3);
+  exits(started[0], { code: 3, signal: null });
   expect(signals).toEqual(['SIGTERM to 2']);
-  exits(started[1], 0);
+  exits(started[1], { code: 0, signal: null });
   expect(await supervisor.ended).toBe(3);
 });

@@ -1,12 +1,12 @@
 // What a slot makes of the messages of its processes when they come at the worst moment. The processes are made up.
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { madeUpProcesses } from '../../test/made-up-processes.js';
 import type { ProcessEnd } from '../process-end.js';
 import type { Release } from '../program/program.js';
 import { HeldSockets } from '../supervisor/held-sockets.js';
-import type { FromWorker } from './messages.js';
 import { Searches } from './searches.js';
 import { Slot } from './slot.js';
-import { Worker, type WorkerEvents, type WorkerState } from './worker.js';
+import type { Worker } from './worker.js';
 
 beforeEach(() => {
   vi.useFakeTimers({ toFake: ['performance', 'setTimeout', 'clearTimeout'] });
@@ -24,24 +24,8 @@ const release = (id: number) => ({ id, options: [] as string[] }) as unknown as 
 
 /** A slot whose first process serves, with every process that it has started and the signals that they got. */
 async function serving(startTimeout = 10_000) {
-  const started: Worker[] = [];
-  const signals: string[] = [];
+  const { started, signals, says, exits } = madeUpProcesses();
   const state = { stopping: false };
-  let events = {} as WorkerEvents;
-  vi.spyOn(Worker, 'start').mockImplementation(async (start, given) => {
-    events = given;
-    const pid = started.length + 1;
-    const worker = Object.assign(Object.create(Worker.prototype) as Worker, {
-      ...{ pid, index: start.index, generation: start.generation, release: start.release },
-      ...{ state: 'starting' as WorkerState, hammerTime: 60_000, stopsAlone: false, signalled: false },
-      pulse: { doomed: false },
-      kill: (signal: NodeJS.Signals) => void signals.push(`${signal} to ${pid}`),
-      send: () => {},
-      later: (ms: number, act: () => void) => void setTimeout(act, ms),
-    });
-    started.push(worker);
-    return worker;
-  });
   const sockets = new HeldSockets({ added: () => {}, known: () => {}, dropped: () => {} });
   const slot = new Slot(0, {
     log: { info: () => {} },
@@ -56,8 +40,6 @@ async function serving(startTimeout = 10_000) {
     exited: () => {},
     restartAll: async () => {},
   });
-  const says = (worker: Worker | undefined, message: FromWorker, handle?: object) =>
-    events.message(worker as Worker, message, handle);
   const listens = (worker: Worker | undefined, ...ports: number[]) => {
     for (const port of ports)
       says(
@@ -68,10 +50,6 @@ async function serving(startTimeout = 10_000) {
   };
   /** The ports that the supervisor holds. */
   const held = () => sockets.all().map(({ handle }) => handle.fd);
-  const exits = (worker: Worker | undefined, end: ProcessEnd) => {
-    (worker as Worker).state = 'gone';
-    events.exit(worker as Worker, end);
-  };
   const isReady = (worker: Worker | undefined) =>
     says(worker, { type: 'ready', generation: 0, hammerTime: 60_000 });
   /** Begins a restart, and starts its candidate. */
